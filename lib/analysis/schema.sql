@@ -1,0 +1,90 @@
+-- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
+-- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
+-- Tables are singular nouns; views answer the usual questions, best first.
+PRAGMA user_version = 1;
+
+-- One row: the process and its totals.
+CREATE TABLE summary (
+    pid INTEGER, parent_pid INTEGER, command TEXT, executable TEXT, python TEXT,
+    start_realtime_ns INTEGER, duration_ns INTEGER,
+    complete INTEGER,            -- 0: the process was killed, or the trace is cut or damaged
+    exit_kind TEXT,              -- 'exit', 'signal', 'exec', 'stopped' or 'unknown'
+    exit_status INTEGER,
+    damage TEXT,                 -- NULL, or why the trace could not be read to its end
+    peak_bytes INTEGER, peak_time_ns INTEGER, peak_event INTEGER, peak_rss_bytes INTEGER,
+    event_count INTEGER,
+    allocated_bytes INTEGER, allocations INTEGER,
+    live_bytes_at_end INTEGER, live_allocations_at_end INTEGER,
+    temporary_allocations INTEGER,
+    copied_bytes INTEGER, copies INTEGER,
+    lost_events INTEGER, unknown_frees INTEGER,
+    sampling_interval_bytes INTEGER, copy_threshold_bytes INTEGER
+);
+
+-- Everything else the trace says of the process, and what the replay needs to know its own file again.
+CREATE TABLE property (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+CREATE TABLE thread (thread_id INTEGER PRIMARY KEY, kernel_id INTEGER, name TEXT);
+
+CREATE TABLE module (module_id INTEGER PRIMARY KEY, path TEXT, build_id TEXT, load_bias INTEGER);
+
+-- A place in a program. Two frames of the same place are the same row.
+CREATE TABLE frame (
+    frame_id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,          -- 'python', 'native', or 'cut' (frames from here outward are unknown)
+    function TEXT,               -- qualified name; demangled
+    file TEXT,                   -- as the program names it; NULL where there is no line
+    line INTEGER,
+    module TEXT,                 -- native: path of the executable or library
+    origin TEXT NOT NULL         -- 'user', 'package' (site-packages), 'stdlib', 'import' (importlib, runpy), 'native', 'system'
+);
+
+-- A stack is its innermost frame and the stack of its caller. Row 0 is the empty stack. Ids are the trace's own.
+-- Negative ids stand for what no stack owns: -1 arena slack, -2 copies below the threshold.
+CREATE TABLE stack (
+    stack_id INTEGER PRIMARY KEY,
+    caller_id INTEGER,
+    frame_id INTEGER,
+    depth INTEGER,
+    line_frame_id INTEGER        -- the frame that `line` credits: innermost Python frame, else the innermost native one that has a
+                                 -- line, else the innermost one
+);
+
+-- What each stack (itself, not its callees) allocated, held and copied. The sum of any column is the total in `summary`.
+CREATE TABLE stack_use (
+    stack_id INTEGER PRIMARY KEY,
+    peak_bytes INTEGER, peak_allocations INTEGER,
+    live_bytes INTEGER, live_allocations INTEGER,
+    allocated_bytes INTEGER, allocations INTEGER,
+    temporary_allocations INTEGER,
+    copied_bytes INTEGER, copies INTEGER,
+    oldest_live_ns INTEGER, newest_live_ns INTEGER  -- when the oldest and the newest of its live blocks were allocated; NULL: none live
+);
+
+-- The same by source line: every stack credited to its line frame; and inclusive: to every distinct line on it.
+CREATE TABLE line_use (
+    file TEXT, line INTEGER, function TEXT, kind TEXT, origin TEXT,
+    peak_bytes INTEGER, peak_allocations INTEGER,
+    live_bytes INTEGER, live_allocations INTEGER,
+    allocated_bytes INTEGER, allocations INTEGER,
+    temporary_allocations INTEGER,
+    copied_bytes INTEGER, copies INTEGER
+);
+CREATE TABLE line_use_inclusive (
+    file TEXT, line INTEGER, function TEXT, kind TEXT, origin TEXT,
+    peak_bytes INTEGER, peak_allocations INTEGER,
+    live_bytes INTEGER, live_allocations INTEGER,
+    allocated_bytes INTEGER, allocations INTEGER,
+    temporary_allocations INTEGER,
+    copied_bytes INTEGER, copies INTEGER
+);
+
+-- Live heap bytes and resident set over time; at most 2000 rows. heap_peak_bytes: the highest level since the row before.
+CREATE TABLE timeline (time_ns INTEGER PRIMARY KEY, heap_bytes INTEGER, heap_peak_bytes INTEGER, rss_bytes INTEGER);
+
+-- Live bytes by stack at the end of each of the run's equal windows of time; only stacks that are live at the end.
+CREATE TABLE window (window_id INTEGER PRIMARY KEY, end_time_ns INTEGER, heap_bytes INTEGER);
+CREATE TABLE window_use (
+    stack_id INTEGER, window_id INTEGER, live_bytes INTEGER, live_allocations INTEGER,
+    PRIMARY KEY (stack_id, window_id)
+) WITHOUT ROWID;

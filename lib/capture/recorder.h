@@ -1,0 +1,93 @@
+/* The hot path: append an event to this thread's ring.
+ *
+ * Budget: 11 ns a malloc and free pair on top of a pass-through preload, stack capture not included.
+ *
+ *     struct thread_state *thread = recorder_enter();
+ *     if (thread) {
+ *         stack = stack_of_native_hook(thread, return_address);
+ *         recorder_allocate(thread, EVENT_ALLOCATE, address, size, stack);
+ *         recorder_leave(thread);
+ *     }
+ *
+ * A deallocation is recorded before the real free, an allocation after the real malloc: between the two another thread may get the address.
+ * Keeps errno. Never allocates, never calls into libc except futex and gettid system calls on cold paths. */
+#ifndef HEAPLINE_CAPTURE_RECORDER_H
+#define HEAPLINE_CAPTURE_RECORDER_H
+
+#include "clock.h"
+#include "event_words.h"
+#include "session.h"
+#include "thread_state.h"
+
+/* The session of this process; NULL before the constructor and where recording is impossible. */
+extern struct session_header *recorder_session;
+
+/* Cold halves. recorder_admit: busy was set: register the thread, or count what is lost; NULL: don't record.
+ * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: the event is dropped and counted. */
+COLD struct thread_state *recorder_admit(struct thread_state *thread);
+COLD int recorder_prepare(struct thread_state *thread);
+
+HOT_INLINE struct thread_state *recorder_enter(void)
+{
+    struct thread_state *thread = current_thread;
+    if (unlikely(thread->busy))
+        return recorder_admit(thread);
+    thread->busy = THREAD_RECORDING;
+    /* A signal handler on this thread must see the flag before anything that follows. */
+    atomic_signal_fence(memory_order_seq_cst);
+    return thread;
+}
+
+HOT_INLINE void recorder_leave(struct thread_state *thread)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->busy = THREAD_READY;
+}
+
+HOT_INLINE uint64_t *recorder_begin(struct thread_state *thread)
+{
+    uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
+    if (unlikely((order != thread->order) | (thread->cursor > thread->limit)))
+        if (!recorder_prepare(thread))
+            return NULL;
+    uint64_t *words = thread->cursor;
+    if (unlikely(thread->stamping))
+        *words++ = EVENT_WORD(EVENT_STAMP, clock_ticks());
+    return words;
+}
+
+HOT_INLINE void recorder_commit(struct thread_state *thread, uint64_t *end)
+{
+    thread->cursor = end;
+    atomic_store_explicit(&thread->shared->cursor, (uint64_t)(end - session_words(recorder_session)), memory_order_release);
+}
+
+/* opcode: EVENT_ALLOCATE, EVENT_ALLOCATE_OBJECT, EVENT_REALLOC_END or EVENT_REALLOC_END_OBJECT; its _BIG form is opcode + 1. */
+HOT_INLINE void recorder_allocate(struct thread_state *thread, unsigned opcode, const void *address, uint64_t size, uint32_t stack)
+{
+    uint64_t *words = recorder_begin(thread);
+    if (unlikely(!words))
+        return;
+    if (likely(size <= 0xffffffffu)) {
+        words[0] = EVENT_WORD(opcode, (uintptr_t)address);
+        words[1] = EVENT_SIZE_STACK(size, stack);
+        recorder_commit(thread, words + 2);
+    } else {
+        words[0] = EVENT_WORD(opcode + 1, (uintptr_t)address);
+        words[1] = EVENT_SIZE_STACK(0, stack);
+        words[2] = size;
+        recorder_commit(thread, words + 3);
+    }
+}
+
+/* opcode: EVENT_FREE, EVENT_REALLOC_BEGIN or EVENT_REALLOC_FAILED. */
+HOT_INLINE void recorder_free(struct thread_state *thread, unsigned opcode, const void *address)
+{
+    uint64_t *words = recorder_begin(thread);
+    if (unlikely(!words))
+        return;
+    words[0] = EVENT_WORD(opcode, (uintptr_t)address);
+    recorder_commit(thread, words + 1);
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* The clock that stamps events: the cheapest monotonic counter the machine has.
+ * x86-64: the TSC (10 ns a reading); aarch64: the virtual counter; elsewhere CLOCK_MONOTONIC in ns.
+ * Not serialising: readings of two cores may be swapped within some 10 ns; the collector repairs what that can do.
+ * Ticks become nanoseconds in the collector, which reads both clocks at every drain. Any thread; never allocates. */
+#ifndef HEAPLINE_COMMON_CLOCK_H
+#define HEAPLINE_COMMON_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "compiler.h"
+
+static inline uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+HOT_INLINE uint64_t clock_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return clock_ns(CLOCK_MONOTONIC);
+#endif
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* Reads a trace, block by block, in bounded memory, trusting nothing in the file.
+ *
+ * Opening scans all block headers (a seek each), so that duration, event count and the block of the high-water mark are known
+ * before anything is decoded. A file that is cut or damaged opens as far as its blocks are good; the rest is described by
+ * trace_reader_damage. One thread a reader. */
+#ifndef HEAPLINE_TRACE_TRACE_READER_H
+#define HEAPLINE_TRACE_TRACE_READER_H
+
+#include "live_slots.h"
+#include "status.h"
+#include "trace_event.h"
+
+struct trace_reader;
+
+/* What is known from the block headers alone. */
+struct trace_overview {
+    struct trace_identity identity;
+    uint64_t file_bytes;
+    uint64_t good_bytes;      /* up to the end of the last good block */
+    uint64_t block_count;
+    uint64_t event_count;     /* in good blocks; counts what trace_totals.event_count counts */
+    uint64_t end_time_ns;     /* of the last good block */
+    uint64_t peak_event;      /* events before and including the one that reached the high-water mark; 0: none */
+    uint64_t peak_bytes;      /* heap bytes then */
+    uint64_t peak_time_ns;    /* of the last TRACE_TIME before it */
+    int has_end;              /* the end block is there: `end` is valid */
+    struct trace_end end;
+};
+
+/* Returns 0, STATUS_SYSTEM, STATUS_NOT_A_TRACE, STATUS_NEWER_VERSION, STATUS_CORRUPT (the first header itself is damaged),
+ * STATUS_NO_MEMORY; `detail` (may be NULL) says more. A damaged or cut tail is no error here. */
+int trace_reader_open(const char *path, struct trace_reader **ret_reader, struct status_detail *detail);
+void trace_reader_close(struct trace_reader *reader);
+
+const struct trace_overview *trace_reader_overview(const struct trace_reader *reader);
+/* STATUS_OK: the file is whole (it may still lack an end block: a killed collector). Else STATUS_TRUNCATED or STATUS_CORRUPT,
+ * with the offset of the first bad byte's block. */
+int trace_reader_damage(const struct trace_reader *reader, struct status_detail *detail);
+
+/* Go on to the next block: read, verify, decompress it. Returns 0, STATUS_END after the last good one, or an error
+ * (detail says where). After an error the reader stays at the end. */
+int trace_reader_next_block(struct trace_reader *reader, struct status_detail *detail);
+
+/* The next definition of the current block: 0, STATUS_END, or STATUS_CORRUPT. Read them all before the events. */
+int trace_reader_next_definition(struct trace_reader *reader, struct trace_definition *definition, struct status_detail *detail);
+
+/* The next event of the current block, applied to the reader's live slots: 0, STATUS_END, STATUS_CORRUPT or STATUS_NO_MEMORY.
+ * TRACE_FREE: the slot's contents are still readable, its number is not reused before the next call. All ids in events
+ * are in range (defined), all slots live: the caller need not check.
+ * Inline in trace_decode.h for the replay's loop, if measured to pay. */
+int trace_reader_next_event(struct trace_reader *reader, struct trace_event *event, struct status_detail *detail);
+
+const struct live_slots *trace_reader_slots(const struct trace_reader *reader);
+/* Heap level and totals after the events read so far. */
+const struct trace_level *trace_reader_level(const struct trace_reader *reader);
+/* File position after the current block: for a progress bar. */
+uint64_t trace_reader_position(const struct trace_reader *reader);
+
+#endif

@@ -1,0 +1,67 @@
+/* Writes a trace: events and definitions go in, checksummed compressed blocks come out (docs/trace_format.md).
+ *
+ * Events are encoded into columns as they come; a block is closed when it is full or when trace_writer_flush says so.
+ * A block carries its definitions before its events, and a summary in its header: what came first, when, how many, the
+ * highest level within, so that a reader finds the peak's block without decoding any.
+ * One thread. Bounded memory: one block of columns, one of output, the live slots (owned by the caller's encoder).
+ * After a write error (full disk) the writer drops what comes and says so in trace_writer_failed; nothing already written is
+ * touched, so the file stays readable up to its last whole block. */
+#ifndef HEAPLINE_TRACE_TRACE_WRITER_H
+#define HEAPLINE_TRACE_TRACE_WRITER_H
+
+#include "live_slots.h"
+#include "trace_event.h"
+
+struct trace_writer;
+
+/* Start a trace on an open, empty, seekable file (owned by the caller, who closes it after trace_writer_close).
+ * Returns 0, STATUS_NO_MEMORY, or STATUS_SYSTEM (errno). */
+int trace_writer_open(int file, const struct trace_identity *identity, struct trace_writer **ret_writer);
+
+/* Definitions: copied at once. Numbers must come in order (trace_event.h). */
+void trace_writer_define(struct trace_writer *writer, const struct trace_definition *definition);
+
+/* Events. Each returns what the caller needs next and never fails visibly: see trace_writer_failed. */
+
+/* Returns the slot of the new block, or SLOT_NONE without memory (then the event is counted as lost). */
+uint32_t trace_writer_allocate(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
+/* The slot must be live. flags: TRACE_REALLOC or 0. */
+void trace_writer_free(struct trace_writer *writer, uint32_t slot, unsigned flags);
+void trace_writer_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes);
+uint32_t trace_writer_undo_free(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
+void trace_writer_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id);
+
+/* Times must not run backwards: an earlier one is ignored. */
+void trace_writer_time(struct trace_writer *writer, uint64_t time_ns);
+void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id);
+void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes);
+/* Running totals, written only when changed. */
+void trace_writer_lost(struct trace_writer *writer, uint64_t events);
+void trace_writer_small_copies(struct trace_writer *writer, uint64_t copies, uint64_t bytes);
+void trace_writer_unknown_frees(struct trace_writer *writer, uint64_t frees);
+
+/* The live set, for the caller's address table: slot contents, read only. */
+const struct live_slots *trace_writer_slots(const struct trace_writer *writer);
+/* Running totals and level; valid until the next call. */
+const struct trace_totals *trace_writer_totals(const struct trace_writer *writer);
+
+/* Close the block that is being filled and write it, if it holds anything. */
+void trace_writer_flush(struct trace_writer *writer);
+/* Bytes of columns waiting for the next flush, and file bytes written so far. */
+size_t trace_writer_pending_bytes(const struct trace_writer *writer);
+uint64_t trace_writer_file_bytes(const struct trace_writer *writer);
+
+/* 0, or the errno of the write that failed. */
+int trace_writer_failed(const struct trace_writer *writer);
+
+/* Begin a trace of a forked child from the same state: a writer on another file whose first blocks define all that
+ * `writer` has defined and allocate all that is live, as TRACE_INHERITED (arenas keep TRACE_ARENA). Slot numbers change:
+ * ret_slot_map[old slot] = new slot, allocated with malloc, freed by the caller. */
+int trace_writer_fork(const struct trace_writer *writer, int file, const struct trace_identity *identity,
+                      struct trace_writer **ret_writer, uint32_t **ret_slot_map);
+
+/* Flush, write the end block (totals are filled in by the writer), release everything. NULL does nothing.
+ * `end` NULL: no end block, as after a kill of the collector. */
+void trace_writer_close(struct trace_writer *writer, const struct trace_end *end);
+
+#endif
