@@ -32,7 +32,7 @@ HOT_INLINE struct thread_state *recorder_enter(void)
     struct thread_state *thread = current_thread;
     if (unlikely(thread->busy))
         return recorder_admit(thread);
-    thread->busy = THREAD_RECORDING;
+    thread->busy = (uintptr_t)__builtin_frame_address(0);
     /* A signal handler on this thread must see the flag before anything that follows. */
     atomic_signal_fence(memory_order_seq_cst);
     return thread;

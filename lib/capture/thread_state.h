@@ -20,7 +20,7 @@ struct thread_state {
     uint64_t *limit;            /* beyond it: recorder_prepare looks for room */
     uint64_t order;             /* the order word under which this thread may append without asking */
     struct session_thread *shared;
-    uint32_t busy;              /* enum thread_busy: why no event may be recorded right now; 0: go ahead */
+    uintptr_t busy;             /* enum thread_busy, or the frame address of the hook that is recording; 0: go ahead */
     uint32_t stamping;          /* events carry a STAMP: the epoch is a parallel one */
     uint32_t in_allocator;      /* depth of real allocator calls whose inner mmap, memcpy … must not count */
     uint32_t object_depth;      /* > 0: inside CPython's object allocator, called through our hook */
@@ -28,12 +28,15 @@ struct thread_state {
 
     /* cold */
     uint64_t *ring, *ring_end;
+    uint64_t *claim_cursor;     /* where the current claim began: a claim that was lost after a few words was a hurried one */
     uint64_t pthread_id;        /* pthread_self(): what CPython keeps as thread_id */
     uint32_t kernel_id;
     uint32_t slot;
-    uint32_t events_since_claim, hurried_claims; /* decide when to go parallel */
-    uint32_t key_rounds;        /* destructor rounds seen (thread_exit in thread_state.c) */
-    uintptr_t busy_stack;       /* the stack pointer when busy was set: tells a stale flag after a longjmp */
+    uint32_t hurried_claims;    /* in a row: decide when to go parallel */
+    uint32_t exit_rounds;       /* destructor rounds seen (thread_state.c) */
+    _Atomic uint32_t retiring;  /* the last destructor round is over: the slot may be taken once the kernel's thread is gone */
+    uint64_t *previous_ring;    /* left by a JUMP: free once the collector has drained past it */
+    uint32_t previous_ring_words;
     struct python_walk *python;
     struct native_walk *native;
     struct thread_state *next;  /* all states of this process, newest first */
@@ -41,9 +44,9 @@ struct thread_state {
 
 enum thread_busy {
     THREAD_READY = 0,
-    THREAD_RECORDING = 1,    /* an event is being written: another one now (signal handler) is counted as lost */
-    THREAD_INTERNAL = 2,     /* the recorder's own doings: not the target's events, not counted */
-    THREAD_UNREGISTERED = 3, /* the static state of threads without one of their own */
+    THREAD_INTERNAL = 1,     /* the recorder's own doings: not the target's events, not counted */
+    THREAD_UNREGISTERED = 2, /* the static state of threads without one of their own */
+    THREAD_BUSY_FRAMES = 4096, /* larger values: an event is being written; another one now (signal handler) is counted as lost */
 };
 
 extern TLS_FAST struct thread_state *current_thread;

@@ -98,6 +98,7 @@ struct session_header {
     uint64_t max_trace_bytes;         /* 0: no bound */
     uint32_t python_version;     /* 0x030b for 3.11; 0: no Python found yet. Written by the target, whenever it finds one */
     uint32_t python_flags;       /* enum session_python_flag */
+    uint32_t warnings;           /* enum session_warning; written by the target */
     char output_path[SESSION_PATH_BYTES];  /* as the user gave it; empty: PROGRAM.PID.heapline */
     char options[SESSION_OPTIONS_BYTES];
     char fork_socket[108];       /* written by the collector before COLLECTOR_RUNNING: abstract address (without the leading NUL) */
@@ -105,6 +106,7 @@ struct session_header {
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t order; /* both: read on every event, written when the recording thread changes */
     alignas(CACHE_LINE_BYTES) _Atomic uint32_t collector_wake; /* futex: the collector sleeps on it, the target raises and wakes it */
     _Atomic uint32_t collector_state;
+    _Atomic uint32_t collector_pid;       /* collector: lets the target find out that it was killed */
     _Atomic uint32_t thread_slots_used;   /* target: slots below this index have been used */
     _Atomic uint32_t recording;           /* 1: events are wanted; 0: paused */
     alignas(CACHE_LINE_BYTES) _Atomic uint32_t fork_freeze; /* target: forks begun and not yet cloned; while non-zero the collector takes no new events */
@@ -118,6 +120,10 @@ struct session_header {
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t definition_head; /* target: bytes ever written */
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t definition_tail; /* collector: bytes ever taken */
     _Atomic uint32_t definition_futex;
+};
+
+enum session_warning {
+    WARNING_MALLOC_NOT_OURS = 1, /* malloc resolves to another library's: an allocator is preloaded before us or linked statically */
 };
 
 enum session_python_flag {
