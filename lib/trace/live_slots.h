@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "compiler.h"
+
 #define SLOT_SIZE_BITS 56
 #define SLOT_NONE 0xffffffffu
 
@@ -41,10 +43,32 @@ static inline int live_slot_is_live(const struct live_slot *slot)
 void live_slots_init(struct live_slots *slots);
 void live_slots_done(struct live_slots *slots);
 
-/* Assign a slot. Returns SLOT_NONE without memory, or past 2^32 - 2 live blocks; the table is then unchanged. */
-uint32_t live_slots_take(struct live_slots *slots, uint64_t size_bytes, unsigned flags, uint32_t stack_id, uint32_t sequence);
+/* Make room for one more slot. Returns 0, or -1 without memory or past 2^32 - 2 live blocks; the table is then unchanged. */
+COLD int live_slots_grow(struct live_slots *slots);
+
+/* Assign a slot. Returns SLOT_NONE where live_slots_grow fails; the table is then unchanged. size_bytes < 2^56, flags < 0xff. */
+HOT_INLINE uint32_t live_slots_take(struct live_slots *slots, uint64_t size_bytes, unsigned flags, uint32_t stack_id, uint32_t sequence)
+{
+    uint32_t slot = slots->first_free;
+    if (slot != SLOT_NONE) {
+        slots->first_free = slots->slots[slot].stack_id;
+    } else {
+        if (unlikely(slots->used_count == slots->capacity) && live_slots_grow(slots))
+            return SLOT_NONE;
+        slot = slots->used_count++;
+    }
+    slots->slots[slot] = (struct live_slot){size_bytes | (uint64_t)flags << SLOT_SIZE_BITS, stack_id, sequence};
+    slots->live_count++;
+    return slot;
+}
 
 /* Release a live slot. Undefined for one that isn't live: check first when the number comes from a file. */
-void live_slots_release(struct live_slots *slots, uint32_t slot);
+HOT_INLINE void live_slots_release(struct live_slots *slots, uint32_t slot)
+{
+    slots->slots[slot].size_and_flags = ~0ull;
+    slots->slots[slot].stack_id = slots->first_free;
+    slots->first_free = slot;
+    slots->live_count--;
+}
 
 #endif

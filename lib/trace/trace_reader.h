@@ -37,22 +37,24 @@ const struct trace_overview *trace_reader_overview(const struct trace_reader *re
  * with the offset of the first bad byte's block. */
 int trace_reader_damage(const struct trace_reader *reader, struct status_detail *detail);
 
-/* Go on to the next block: read, verify, decompress it. Returns 0, STATUS_END after the last good one, or an error
+/* Go on to the next block: read, verify, decompress it. What was left unread of the current one is decoded first: blocks build
+ * on each other. Returns 0, STATUS_END after the last good one, or an error
  * (detail says where). After an error the reader stays at the end. */
 int trace_reader_next_block(struct trace_reader *reader, struct status_detail *detail);
 
-/* The next definition of the current block: 0, STATUS_END, or STATUS_CORRUPT. Read them all before the events. */
+/* The next definition of the current block: 0, STATUS_END, or STATUS_CORRUPT. Read them all before the events: those unread
+ * when the first event is asked for are skipped. */
 int trace_reader_next_definition(struct trace_reader *reader, struct trace_definition *definition, struct status_detail *detail);
 
 /* The next event of the current block, applied to the reader's live slots: 0, STATUS_END, STATUS_CORRUPT or STATUS_NO_MEMORY.
  * TRACE_FREE: the slot's contents are still readable, its number is not reused before the next call. All ids in events
- * are in range (defined), all slots live: the caller need not check.
- * Inline in trace_decode.h for the replay's loop, if measured to pay. */
+ * are in range (defined), all slots live: the caller need not check. TRACE_FREE also carries stack_id and size_bytes of the block. */
 int trace_reader_next_event(struct trace_reader *reader, struct trace_event *event, struct status_detail *detail);
 
 const struct live_slots *trace_reader_slots(const struct trace_reader *reader);
 /* Heap level and totals after the events read so far. */
 const struct trace_level *trace_reader_level(const struct trace_reader *reader);
+const struct trace_totals *trace_reader_totals(const struct trace_reader *reader);
 /* File position after the current block: for a progress bar. */
 uint64_t trace_reader_position(const struct trace_reader *reader);
 

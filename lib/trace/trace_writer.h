@@ -3,7 +3,7 @@
  * Events are encoded into columns as they come; a block is closed when it is full or when trace_writer_flush says so.
  * A block carries its definitions before its events, and a summary in its header: what came first, when, how many, the
  * highest level within, so that a reader finds the peak's block without decoding any.
- * One thread. Bounded memory: one block of columns, one of output, the live slots (owned by the caller's encoder).
+ * One thread. Memory: one block of columns, one of output, the live slots, and all definitions (for trace_writer_fork).
  * After a write error (full disk) the writer drops what comes and says so in trace_writer_failed; nothing already written is
  * touched, so the file stays readable up to its last whole block. */
 #ifndef HEAPLINE_TRACE_TRACE_WRITER_H
@@ -18,10 +18,12 @@ struct trace_writer;
  * Returns 0, STATUS_NO_MEMORY, or STATUS_SYSTEM (errno). */
 int trace_writer_open(int file, const struct trace_identity *identity, struct trace_writer **ret_writer);
 
-/* Definitions: copied at once. Numbers must come in order (trace_event.h). */
-void trace_writer_define(struct trace_writer *writer, const struct trace_definition *definition);
+/* Definitions: copied at once. Numbers must come in order (trace_event.h). Strings past 1 MiB are cut, line tables past 16 MiB left out.
+ * Returns 0, STATUS_INVALID (a number out of order, a reference to what isn't defined) or STATUS_NO_MEMORY: then nothing is defined. */
+int trace_writer_define(struct trace_writer *writer, const struct trace_definition *definition);
 
-/* Events. Each returns what the caller needs next and never fails visibly: see trace_writer_failed. */
+/* Events. Each returns what the caller needs next and never fails visibly: see trace_writer_failed.
+ * Sizes past 2^56 - 1 count as that; an undefined stack counts as the empty one, an undefined thread as thread 0 (unknown). */
 
 /* Returns the slot of the new block, or SLOT_NONE without memory (then the event is counted as lost). */
 uint32_t trace_writer_allocate(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);

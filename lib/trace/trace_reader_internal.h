@@ -1,0 +1,45 @@
+/* The inside of a trace_reader, for trace_reader.c and trace_reader_scan.c only. */
+#ifndef HEAPLINE_TRACE_TRACE_READER_INTERNAL_H
+#define HEAPLINE_TRACE_TRACE_READER_INTERNAL_H
+
+#include <zstd.h>
+
+#include "definition_codec.h"
+#include "event_decoder.h"
+#include "trace_block.h"
+#include "trace_reader.h"
+
+struct trace_reader {
+    struct event_decoder events;
+    struct definition_counts definitions;
+    const uint8_t *next_definition, *definitions_end;
+    int events_begun;              /* the block's definitions are all counted */
+
+    struct trace_block block;      /* the current one */
+    uint64_t block_offset;         /* of its header */
+    uint64_t next_offset;          /* of the next block's header */
+    uint64_t data_end;             /* of the last good data block */
+    uint32_t next_sequence;
+    int in_block;
+    int status;                    /* 0, or why the reader stays at the end */
+
+    int file;
+    struct trace_overview overview;
+    struct status_detail damage;
+    ZSTD_DCtx *zstd;
+    uint8_t *raw, *stored;
+    size_t raw_capacity, stored_capacity;
+};
+
+/* pread, all of it where the file has it. Returns the bytes read, or -1 (errno). */
+int64_t trace_read_at(int file, void *to, size_t bytes, uint64_t offset);
+
+/* Read and check the header of the block at `offset`, which must be number `sequence`.
+ * Returns 0, STATUS_END (the file ends here), STATUS_TRUNCATED (it ends within the block), STATUS_CORRUPT or STATUS_SYSTEM. */
+int trace_block_read(int file, uint64_t file_bytes, uint64_t offset, uint32_t sequence, struct trace_block *ret_block,
+                     struct status_detail *detail);
+
+/* Fill overview, damage and data_end from the headers of all blocks. Returns 0, or what trace_reader_open returns. */
+int trace_reader_scan(struct trace_reader *reader, struct status_detail *detail);
+
+#endif
