@@ -22,9 +22,10 @@ struct thread_state {
     struct session_thread *shared;
     uintptr_t busy;             /* enum thread_busy, or the frame address of the hook that is recording; 0: go ahead */
     uint32_t stamping;          /* events carry a STAMP: the epoch is a parallel one */
-    uint32_t in_allocator;      /* depth of real allocator calls whose inner mmap, memcpy … must not count */
-    uint32_t object_depth;      /* > 0: inside CPython's object allocator, called through our hook */
-    uint64_t object_size;       /* what that hook was asked for: the malloc that serves it must not count again */
+    const void *new_caller;     /* who called the operator new that is running; NULL: none */
+    uint32_t object_depth;      /* > 0: inside CPython's object allocator, called through our hook, which records the block … */
+    uint64_t object_size;       /* … asked for so many bytes: the malloc that serves it must not count again */
+    uintptr_t object_address;   /* … giving up this block: the free that serves it must not count again; 0: none */
 
     /* cold */
     uint64_t *ring, *ring_end;

@@ -29,6 +29,8 @@
 #define SESSION_RING_SPACE_BYTES (48u << 20)
 #define SESSION_FIRST_RING_BYTES (64u << 10)
 #define SESSION_MAX_RING_BYTES (4u << 20)
+/* Copies below it are only counted: interpreters make millions of copies of a few bytes, which no line answers for. */
+#define SESSION_COPY_THRESHOLD_BYTES 256
 #define SESSION_PATH_BYTES 4096
 #define SESSION_OPTIONS_BYTES 1024
 

@@ -1,0 +1,93 @@
+/* See capture.h. */
+#include "capture.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include "copy_hooks.h"
+#include "process_hooks.h"
+#include "python_attach.h"
+#include "real.h"
+#include "recorder.h"
+#include "session_start.h"
+#include "thread_registry.h"
+
+enum capture_state { CAPTURE_UNTRIED, CAPTURE_STARTING, CAPTURE_DONE };
+static _Atomic uint32_t capture_state;
+
+int capture_start(void)
+{
+    uint32_t expected = CAPTURE_UNTRIED;
+    if (!atomic_compare_exchange_strong(&capture_state, &expected, CAPTURE_STARTING))
+        return recorder_session != NULL;
+    recorder_session = session_start();
+    atomic_store(&capture_state, CAPTURE_DONE);
+    return recorder_session != NULL;
+}
+
+static void drop_variable(char **environment, const char *prefix)
+{
+    char **kept = environment;
+    for (char **entry = environment; *entry; entry++)
+        if (strncmp(*entry, prefix, strlen(prefix)) != 0)
+            *kept++ = *entry;
+    *kept = NULL;
+}
+
+/* Take our own entry out of LD_PRELOAD=a:b c, in place. */
+static void drop_from_preload(char *value)
+{
+    char *kept = value;
+    for (char *word = value; *word;) {
+        size_t bytes = strcspn(word, ": ");
+        char *next = word + bytes + (word[bytes] != 0);
+        if (!memmem(word, bytes, "libheapline.so", strlen("libheapline.so"))) {
+            if (kept != value)
+                *kept++ = ':';
+            memmove(kept, word, bytes);
+            kept += bytes;
+        }
+        word = next;
+    }
+    *kept = 0;
+}
+
+/* With --no-follow the target's children must not find us in their environment. */
+static void leave_environment(char **environment)
+{
+    static const char preload[] = "LD_PRELOAD=";
+    for (char **entry = environment; *entry; entry++)
+        if (strncmp(*entry, preload, sizeof preload - 1) == 0) {
+            drop_from_preload(*entry + sizeof preload - 1);
+            if (!(*entry)[sizeof preload - 1])
+                drop_variable(environment, preload);
+            break;
+        }
+    drop_variable(environment, "HEAPLINE_");
+}
+
+static void check_interception(void)
+{
+    void *visible = real.dlsym(RTLD_DEFAULT, "malloc");
+    if (visible != (void *)(uintptr_t)&malloc)
+        recorder_session->warnings |= WARNING_MALLOC_NOT_OURS;
+}
+
+__attribute__((constructor)) static void capture_construct(int argc, char **argv, char **environment)
+{
+    if (!real_available() || !capture_start())
+        return;
+    struct thread_state *thread = current_thread;
+    uintptr_t was_busy = thread->busy;
+    thread->busy = THREAD_INTERNAL;
+    check_interception();
+    thread_registry_init();
+    process_hooks_init();
+    if (recorder_session->flags & SESSION_COPIES)
+        copy_hooks_init(recorder_session->copy_threshold_bytes);
+    if (!(recorder_session->flags & SESSION_FOLLOW))
+        leave_environment(environment);
+    python_attach_find();
+    /* Registration by a hook that runs meanwhile can't have happened: the flag kept them out. */
+    thread->busy = was_busy;
+}

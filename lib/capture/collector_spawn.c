@@ -1,0 +1,96 @@
+/* Starts the collector so that the target cannot notice: no SIGCHLD, nothing to wait for, no descriptor left over, out of the target's
+ * session and process group. Raw clone, because libc's fork runs the target's atfork handlers. */
+#include "session_start.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "compiler.h"
+
+#define COLLECTOR_NAME "heapline-collector"
+#define COLLECTOR_MEMFD 3
+
+/* Where the collector may be, relative to the folder that this library lies in: beside it (installed, wheel), in the build tree, in libexec. */
+static const char *const places[] = {"/" COLLECTOR_NAME, "/../collector/" COLLECTOR_NAME, "/../../libexec/heapline/" COLLECTOR_NAME};
+
+static size_t own_folder(char *folder, size_t capacity)
+{
+    Dl_info here;
+    if (!dladdr((const void *)(uintptr_t)&collector_spawn, &here) || !here.dli_fname)
+        return 0;
+    const char *slash = strrchr(here.dli_fname, '/');
+    size_t bytes = slash ? (size_t)(slash - here.dli_fname) : 1;
+    if (bytes >= capacity)
+        return 0;
+    memcpy(folder, slash ? here.dli_fname : ".", bytes);
+    folder[bytes] = 0;
+    return bytes;
+}
+
+static long raw_fork(unsigned long exit_signal)
+{
+    return syscall(SYS_clone, exit_signal, 0, 0, 0, 0);
+}
+
+static void exec_from(const char *path, const char *const *environment)
+{
+    const char *arguments[] = {COLLECTOR_NAME, NULL};
+    syscall(SYS_execve, path, arguments, environment);
+}
+
+static void arrange_descriptors(int memfd)
+{
+    int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
+    /* dup3 refuses equal numbers; a memfd that is 0, 1, 2 or the null file being 3 must not overwrite one another. */
+    int kept = (int)syscall(SYS_fcntl, memfd, F_DUPFD, 16);
+    int null_kept = (int)syscall(SYS_fcntl, null, F_DUPFD, 17);
+    for (int number = 0; number < 3; number++)
+        syscall(SYS_dup3, null_kept, number, 0);
+    syscall(SYS_dup3, kept, COLLECTOR_MEMFD, 0);
+    if (syscall(SYS_close_range, COLLECTOR_MEMFD + 1, ~0u, 0) != 0)
+        for (int number = COLLECTOR_MEMFD + 1; number < 4096; number++)
+            syscall(SYS_close, number);
+}
+
+static _Noreturn void become_collector(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
+{
+    char path[SESSION_PATH_BYTES + 64];
+    size_t folder_bytes = own_folder(path, SESSION_PATH_BYTES);
+    unsigned long no_signals[1] = {0};
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, no_signals, NULL, sizeof no_signals);
+    arrange_descriptors(memfd);
+    if (override_path && *override_path)
+        exec_from(override_path, environment);
+    for (size_t i = 0; folder_bytes && i < ARRAY_LENGTH(places); i++) {
+        strcpy(path + folder_bytes, places[i]);
+        exec_from(path, environment);
+    }
+    atomic_store(&session->collector_state, COLLECTOR_GONE);
+    syscall(SYS_exit_group, 127);
+    __builtin_unreachable();
+}
+
+int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
+{
+    /* Exit signal 0: the intermediate process is invisible to the target's own wait calls. */
+    long intermediate = raw_fork(0);
+    if (intermediate < 0)
+        return 0;
+    if (intermediate == 0) {
+        long collector = raw_fork(SIGCHLD);
+        if (collector == 0)
+            become_collector(memfd, session, environment, override_path);
+        syscall(SYS_exit_group, collector < 0);
+    }
+    int status = 0;
+    while (syscall(SYS_wait4, intermediate, &status, __WALL, NULL) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}

@@ -1,0 +1,254 @@
+/* memcpy and its kin: how much the program only copies. The copy itself is always libc's own routine.
+ *
+ * Copies of at least the threshold are events with a stack; smaller ones are two additions to counters of their thread. x86-64 and aarch64 libcs
+ * have one routine for memcpy and memmove, so memmove serves both, also programs that were linked against the memcpy of before 2.14, which
+ * allowed overlaps. memcpy may be called before anything is set up: then bytes are copied by hand. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "copy_hooks.h"
+#include "hook.h"
+
+void *__memcpy_chk(void *to, const void *from, size_t bytes, size_t room);
+void *__memmove_chk(void *to, const void *from, size_t bytes, size_t room);
+void *__mempcpy_chk(void *to, const void *from, size_t bytes, size_t room);
+char *__strcpy_chk(char *to, const char *from, size_t room);
+char *__stpcpy_chk(char *to, const char *from, size_t room);
+char *__strncpy_chk(char *to, const char *from, size_t bytes, size_t room);
+char *__stpncpy_chk(char *to, const char *from, size_t bytes, size_t room);
+char *__strcat_chk(char *to, const char *from, size_t room);
+char *__strncat_chk(char *to, const char *from, size_t bytes, size_t room);
+void __chk_fail(void) __attribute__((noreturn));
+
+/* ~0 until a session that wants copies is there: every copy is a small one then, and not counted. */
+static uint64_t threshold_bytes = ~0ull;
+
+void copy_hooks_init(uint64_t copy_threshold_bytes)
+{
+    threshold_bytes = copy_threshold_bytes;
+}
+
+static void copy_by_hand(char *to, const char *from, size_t bytes)
+{
+    if (to <= from || to >= from + bytes)
+        for (size_t i = 0; i < bytes; i++)
+            __atomic_store_n(to + i, from[i], __ATOMIC_RELAXED); /* so that the compiler makes no memcpy of it */
+    else
+        while (bytes--)
+            __atomic_store_n(to + bytes, from[bytes], __ATOMIC_RELAXED);
+}
+
+COLD static void record_large(uint64_t bytes, const void *return_address)
+{
+    /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
+    if (real_is_heapline(return_address) || real_is_allocator(return_address))
+        return;
+    struct thread_state *thread = recorder_enter();
+    if (!thread)
+        return;
+    uint32_t stack = stack_of_native_hook(thread, return_address);
+    uint64_t *words = recorder_begin(thread);
+    if (words) {
+        words[0] = EVENT_WORD(EVENT_COPY, bytes);
+        words[1] = stack;
+        recorder_commit(thread, words + 2);
+    }
+    recorder_leave(thread);
+}
+
+/* A thread's first: its state isn't there yet. Copies from within the recorder end here too. */
+COLD static void count_small_slowly(uint64_t bytes, const void *return_address)
+{
+    if (threshold_bytes == ~0ull || real_is_heapline(return_address))
+        return;
+    struct thread_state *thread = recorder_enter();
+    if (!thread)
+        return;
+    atomic_fetch_add_explicit(&thread->shared->small_copies, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&thread->shared->small_copied_bytes, bytes, memory_order_relaxed);
+    recorder_leave(thread);
+}
+
+HOT_INLINE void add_to(_Atomic uint64_t *counter, uint64_t more)
+{
+    /* Only its own thread writes it: no locked instruction. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+}
+
+HOT_INLINE void count_copy(uint64_t bytes, const void *return_address)
+{
+    if (unlikely(bytes >= threshold_bytes)) {
+        record_large(bytes, return_address);
+        return;
+    }
+    struct thread_state *thread = current_thread;
+    if (unlikely(thread->busy)) {
+        count_small_slowly(bytes, return_address);
+        return;
+    }
+    add_to(&thread->shared->small_copies, 1);
+    add_to(&thread->shared->small_copied_bytes, bytes);
+}
+
+HOT_INLINE void *copy(void *to, const void *from, size_t bytes, const void *return_address)
+{
+    if (unlikely(!real.memmove)) {
+        copy_by_hand(to, from, bytes);
+        return to;
+    }
+    count_copy(bytes, return_address);
+    return real.memmove(to, from, bytes);
+}
+
+EXPORT void *memcpy(void *to, const void *from, size_t bytes)
+{
+    return copy(to, from, bytes, RETURN_ADDRESS);
+}
+
+EXPORT void *memmove(void *to, const void *from, size_t bytes)
+{
+    return copy(to, from, bytes, RETURN_ADDRESS);
+}
+
+EXPORT void *mempcpy(void *to, const void *from, size_t bytes)
+{
+    return (char *)copy(to, from, bytes, RETURN_ADDRESS) + bytes;
+}
+
+void *__mempcpy(void *to, const void *from, size_t bytes);
+EXPORT void *__mempcpy(void *to, const void *from, size_t bytes)
+{
+    return (char *)copy(to, from, bytes, RETURN_ADDRESS) + bytes;
+}
+
+HOT_INLINE void check_room(size_t bytes, size_t room)
+{
+    if (unlikely(bytes > room))
+        __chk_fail();
+}
+
+EXPORT void *__memcpy_chk(void *to, const void *from, size_t bytes, size_t room)
+{
+    check_room(bytes, room);
+    return copy(to, from, bytes, RETURN_ADDRESS);
+}
+
+EXPORT void *__memmove_chk(void *to, const void *from, size_t bytes, size_t room)
+{
+    check_room(bytes, room);
+    return copy(to, from, bytes, RETURN_ADDRESS);
+}
+
+EXPORT void *__mempcpy_chk(void *to, const void *from, size_t bytes, size_t room)
+{
+    check_room(bytes, room);
+    return (char *)copy(to, from, bytes, RETURN_ADDRESS) + bytes;
+}
+
+/* ---- strings: libc's stpcpy tells the length on the way ---- */
+
+HOT_INLINE char *copy_string(char *to, const char *from, const void *return_address)
+{
+    if (unlikely(!real_available())) {
+        size_t bytes = 0;
+        while (from[bytes])
+            bytes++;
+        copy_by_hand(to, from, bytes + 1);
+        return to + bytes;
+    }
+    char *end = real.stpcpy(to, from);
+    count_copy((uint64_t)(end - to) + 1, return_address);
+    return end;
+}
+
+HOT_INLINE char *copy_string_part(char *to, const char *from, size_t bytes, const void *return_address)
+{
+    if (unlikely(!real_available()))
+        abort(); /* nothing before libc's own start uses it */
+    char *end = real.stpncpy(to, from, bytes);
+    count_copy((uint64_t)(end - to) + ((uint64_t)(end - to) < bytes), return_address);
+    return end;
+}
+
+EXPORT char *strcpy(char *to, const char *from)
+{
+    copy_string(to, from, RETURN_ADDRESS);
+    return to;
+}
+
+EXPORT char *stpcpy(char *to, const char *from)
+{
+    return copy_string(to, from, RETURN_ADDRESS);
+}
+
+EXPORT char *strncpy(char *to, const char *from, size_t bytes)
+{
+    copy_string_part(to, from, bytes, RETURN_ADDRESS);
+    return to;
+}
+
+EXPORT char *stpncpy(char *to, const char *from, size_t bytes)
+{
+    return copy_string_part(to, from, bytes, RETURN_ADDRESS);
+}
+
+EXPORT char *strcat(char *to, const char *from)
+{
+    copy_string(to + (real_available() ? real.strlen(to) : 0), from, RETURN_ADDRESS);
+    return to;
+}
+
+HOT_INLINE char *append_part(char *to, const char *from, size_t bytes, size_t room, const void *return_address)
+{
+    if (unlikely(!real_available()))
+        abort();
+    size_t old_bytes = real.strlen(to), more_bytes = real.strnlen(from, bytes);
+    check_room(old_bytes + more_bytes, room - 1);
+    count_copy(more_bytes + 1, return_address);
+    real.memmove(to + old_bytes, from, more_bytes);
+    to[old_bytes + more_bytes] = 0;
+    return to;
+}
+
+EXPORT char *strncat(char *to, const char *from, size_t bytes)
+{
+    return append_part(to, from, bytes, ~(size_t)0, RETURN_ADDRESS);
+}
+
+EXPORT char *__strcpy_chk(char *to, const char *from, size_t room)
+{
+    check_room(real_available() ? real.strlen(from) + 1 : 0, room);
+    copy_string(to, from, RETURN_ADDRESS);
+    return to;
+}
+
+EXPORT char *__stpcpy_chk(char *to, const char *from, size_t room)
+{
+    check_room(real_available() ? real.strlen(from) + 1 : 0, room);
+    return copy_string(to, from, RETURN_ADDRESS);
+}
+
+EXPORT char *__strncpy_chk(char *to, const char *from, size_t bytes, size_t room)
+{
+    check_room(bytes, room);
+    copy_string_part(to, from, bytes, RETURN_ADDRESS);
+    return to;
+}
+
+EXPORT char *__stpncpy_chk(char *to, const char *from, size_t bytes, size_t room)
+{
+    check_room(bytes, room);
+    return copy_string_part(to, from, bytes, RETURN_ADDRESS);
+}
+
+EXPORT char *__strcat_chk(char *to, const char *from, size_t room)
+{
+    if (real_available())
+        check_room(real.strlen(to) + real.strlen(from) + 1, room);
+    return strcat(to, from);
+}
+
+EXPORT char *__strncat_chk(char *to, const char *from, size_t bytes, size_t room)
+{
+    return append_part(to, from, bytes, room, RETURN_ADDRESS);
+}

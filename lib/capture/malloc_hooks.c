@@ -1,0 +1,177 @@
+/* The malloc family. Each hook: the real call, then (before it, for deallocations) an event. Sizes are the requested ones.
+ * Entered by any thread at any time, from the loader's first malloc to libc's last free. */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hook.h"
+
+#undef cfree
+void cfree(void *block);
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t alignment, size_t size);
+
+EXPORT void *malloc(size_t size)
+{
+    if (unlikely(!real_available()))
+        return bootstrap_allocate(size, 16);
+    void *block = real.malloc(size);
+    hook_allocated(block, size, RETURN_ADDRESS);
+    return block;
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    if (unlikely(!real_available()))
+        return bootstrap_allocate(count * size, 16); /* the buffer is zero, and dlsym asks for small things */
+    void *block = real.calloc(count, size);
+    hook_allocated(block, count * size, RETURN_ADDRESS);
+    return block;
+}
+
+HOT_INLINE void release(void *block)
+{
+    if (unlikely(!block))
+        return;
+    if (unlikely(bootstrap_owns(block) || !real_available()))
+        return;
+    hook_freeing(block);
+    real.free(block);
+}
+
+EXPORT void free(void *block)
+{
+    release(block);
+}
+
+EXPORT void cfree(void *block)
+{
+    release(block);
+}
+
+/* C23. Where libc has none, a caller that found ours gets what the standard says. */
+EXPORT void free_sized(void *block, size_t size)
+{
+    release(block);
+}
+
+EXPORT void free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    release(block);
+}
+
+static void *bootstrap_reallocate(void *old, size_t size)
+{
+    void *block = real_available() ? real.malloc(size) : bootstrap_allocate(size, 16);
+    if (block && old)
+        real.memmove ? real.memmove(block, old, size < bootstrap_size(old) ? size : bootstrap_size(old)) : NULL;
+    return block;
+}
+
+/* A deallocation before the real call and an allocation after it: in between, another thread may get the old address. */
+HOT_INLINE void *reallocate(void *old, size_t size, const void *return_address)
+{
+    struct thread_state *thread = recorder_enter();
+    if (thread && serves_object(thread, size)) {
+        recorder_leave(thread);
+        thread = NULL;
+    }
+    if (unlikely(!thread))
+        return real.realloc(old, size);
+    recorder_free(thread, EVENT_REALLOC_BEGIN, old);
+    recorder_leave(thread);
+
+    void *block = real.realloc(old, size);
+
+    thread = recorder_enter();
+    if (unlikely(!thread))
+        return block;
+    if (likely(block))
+        recorder_allocate(thread, EVENT_REALLOC_END, block, size, stack_of_native_hook(thread, return_address));
+    else if (size)
+        recorder_free(thread, EVENT_REALLOC_FAILED, old);
+    /* else: realloc(old, 0) freed it, as glibc does */
+    recorder_leave(thread);
+    return block;
+}
+
+EXPORT void *realloc(void *old, size_t size)
+{
+    if (unlikely(!real_available() || bootstrap_owns(old)))
+        return bootstrap_reallocate(old, size);
+    if (old)
+        return reallocate(old, size, RETURN_ADDRESS);
+    void *block = real.realloc(NULL, size);
+    hook_allocated(block, size, RETURN_ADDRESS);
+    return block;
+}
+
+EXPORT void *reallocarray(void *old, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (unlikely(!real_available() || bootstrap_owns(old)))
+        return bootstrap_reallocate(old, bytes);
+    if (old)
+        return reallocate(old, bytes, RETURN_ADDRESS);
+    void *block = real.realloc(NULL, bytes);
+    hook_allocated(block, bytes, RETURN_ADDRESS);
+    return block;
+}
+
+EXPORT int posix_memalign(void **ret_block, size_t alignment, size_t size)
+{
+    if (unlikely(!real_available()))
+        return (*ret_block = bootstrap_allocate(size, alignment)) ? 0 : ENOMEM;
+    int result = real.posix_memalign(ret_block, alignment, size);
+    if (likely(result == 0))
+        hook_allocated(*ret_block, size, RETURN_ADDRESS);
+    return result;
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (unlikely(!real_available()))
+        return bootstrap_allocate(size, alignment);
+    void *block = real.aligned_alloc(alignment, size);
+    hook_allocated(block, size, RETURN_ADDRESS);
+    return block;
+}
+
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+    if (unlikely(!real_available()))
+        return bootstrap_allocate(size, alignment);
+    void *block = real.memalign(alignment, size);
+    hook_allocated(block, size, RETURN_ADDRESS);
+    return block;
+}
+
+EXPORT void *valloc(size_t size)
+{
+    if (unlikely(!real_available()))
+        return bootstrap_allocate(size, 4096);
+    void *block = real.valloc(size);
+    hook_allocated(block, size, RETURN_ADDRESS);
+    return block;
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+    if (unlikely(!real_available()))
+        return bootstrap_allocate(size, 4096);
+    void *block = real.pvalloc(size);
+    hook_allocated(block, size, RETURN_ADDRESS);
+    return block;
+}
+
+EXPORT size_t malloc_usable_size(void *block)
+{
+    if (unlikely(!real_available() || bootstrap_owns(block)))
+        return block ? bootstrap_size(block) : 0;
+    return real.malloc_usable_size(block);
+}

@@ -1,0 +1,334 @@
+/* See process_hooks.h.
+ *
+ * fork: the parent's collector clones itself for the child (docs/architecture.md, "Fork"). Before the fork the parent raises fork_freeze, so
+ * that the collector takes no event which the child does not share; after it the child, where every thread's private cursor is as it was
+ * at that instant, sends them to the collector with the memory of its own new session.
+ * exec: the old image's session ends when its memory is gone; the hooks only tell the collector to look for that.
+ * exit: the status is left in the session, for kernels that don't tell a dead process's status. */
+#include "process_hooks.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "definitions.h"
+#include "futex.h"
+#include "hook.h"
+#include "pages.h"
+#include "ring.h"
+#include "session_start.h"
+#include "thread_registry.h"
+
+/* ---- fork ---- */
+
+/* What the fork began with, kept for the child: in the shared memory it may have moved on by then. Guarded by the registry's lock. */
+static struct {
+    uintptr_t busy;
+    int followed;
+    uint32_t sequence;
+    uint64_t definition_head;
+} fork_state;
+
+static void wake_collector(struct session_header *session)
+{
+    atomic_fetch_add(&session->collector_wake, 1);
+    futex_wake(&session->collector_wake, 1);
+}
+
+static int forks_are_followed(void)
+{
+    return recorder_session && recorder_session->flags & SESSION_FOLLOW && ORDER_OWNER(atomic_load(&recorder_session->order)) != ORDER_PAUSED;
+}
+
+static void before_fork(void)
+{
+    uintptr_t busy = current_thread->busy;
+    if (busy == THREAD_READY)
+        current_thread->busy = THREAD_INTERNAL;
+    thread_registry_lock();
+    definitions_lock();
+    fork_state.busy = busy;
+    fork_state.followed = forks_are_followed();
+    if (!fork_state.followed)
+        return;
+    fork_state.definition_head = atomic_load(&recorder_session->definition_head);
+    fork_state.sequence = atomic_fetch_add(&recorder_session->fork_sequence, 1) + 1;
+    atomic_fetch_add(&recorder_session->fork_freeze, 1);
+}
+
+static void after_fork_in_parent(void)
+{
+    uintptr_t busy = fork_state.busy;
+    definitions_unlock();
+    thread_registry_unlock();
+    if (busy == THREAD_READY)
+        current_thread->busy = THREAD_READY;
+}
+
+struct fork_letter {
+    struct session_fork_message message;
+    uint64_t cursors[SESSION_MAX_THREADS];
+};
+
+static size_t write_letter(struct fork_letter *letter, struct session_header *parent)
+{
+    letter->message = (struct session_fork_message){
+        .sequence = fork_state.sequence,
+        .child_pid = (uint32_t)syscall(SYS_getpid),
+        .definition_head = fork_state.definition_head,
+    };
+    for (struct thread_state *state = thread_registry_first(); state; state = state->next)
+        if (state->shared) {
+            letter->cursors[state->slot] = (uint64_t)(state->cursor - session_words(parent));
+            if (state->slot >= letter->message.thread_count)
+                letter->message.thread_count = state->slot + 1;
+        }
+    return offsetof(struct fork_letter, cursors) + letter->message.thread_count * sizeof(uint64_t);
+}
+
+static int send_letter(const struct fork_letter *letter, size_t letter_bytes, const char *address, int memfd)
+{
+    int connection = (int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (connection < 0)
+        return 0;
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t address_bytes = strnlen(address, sizeof to.sun_path - 1);
+    memcpy(to.sun_path + 1, address, address_bytes);
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    memcpy(CMSG_DATA(&control.header), &memfd, sizeof memfd);
+    struct iovec text = {(void *)letter, letter_bytes};
+    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    int sent = address_bytes &&
+               syscall(SYS_connect, connection, &to, offsetof(struct sockaddr_un, sun_path) + 1 + address_bytes) == 0 &&
+               syscall(SYS_sendmsg, connection, &message, MSG_NOSIGNAL) == (long)letter_bytes;
+    syscall(SYS_close, connection);
+    return sent;
+}
+
+/* The parent's collector may not have come up yet when a process forks at once. */
+static void await_collector(struct session_header *session)
+{
+    for (int round = 0; round < 500 && atomic_load(&session->collector_state) == COLLECTOR_STARTING; round++) {
+        struct timespec pause = {0, 2000000};
+        syscall(SYS_nanosleep, &pause, NULL);
+    }
+}
+
+static int pass_on(struct session_header *parent, int memfd)
+{
+    struct fork_letter *letter = pages_map(sizeof *letter);
+    if (!letter)
+        return 0;
+    await_collector(parent);
+    size_t bytes = write_letter(letter, parent);
+    int sent = send_letter(letter, bytes, parent->fork_socket, memfd);
+    pages_unmap(letter, sizeof *letter);
+    wake_collector(parent);
+    return sent;
+}
+
+static void begin_forked_session(void)
+{
+    struct session_header *parent = recorder_session;
+    int memfd = -1;
+    struct session_header *child = session_start_forked(parent, &memfd);
+    int passed = child && pass_on(parent, memfd);
+    if (memfd >= 0)
+        syscall(SYS_close, memfd);
+    if (child && !passed)
+        syscall(SYS_munmap, child, child->total_bytes);
+    recorder_session = passed ? child : NULL;
+    syscall(SYS_munmap, parent, parent->total_bytes);
+}
+
+static void after_fork_in_child(void)
+{
+    int saved_errno = errno;
+    if (fork_state.followed) {
+        begin_forked_session();
+    } else if (recorder_session) {
+        syscall(SYS_munmap, recorder_session, recorder_session->total_bytes);
+        recorder_session = NULL;
+    }
+    ring_after_fork();
+    definitions_after_fork();
+    python_attach_after_fork();
+    thread_registry_after_fork();
+    if (recorder_session && fork_state.busy == THREAD_READY)
+        current_thread->busy = THREAD_READY;
+    errno = saved_errno;
+}
+
+pid_t fork(void);
+EXPORT pid_t fork(void)
+{
+    if (!real_available())
+        return (errno = EAGAIN, -1);
+    pid_t child = real.fork();
+    /* The handlers of libc can't tell a failed fork. */
+    if (child < 0 && fork_state.followed)
+        atomic_fetch_sub(&recorder_session->fork_freeze, 1);
+    return child;
+}
+
+/* ---- exec ---- */
+
+/* Not for a vfork child, which borrows our memory. */
+static int own_process(void)
+{
+    return recorder_session && (uint32_t)syscall(SYS_getpid) == recorder_session->pid;
+}
+
+static int announce_exec(void)
+{
+    if (!own_process())
+        return 0;
+    atomic_store(&recorder_session->exit_kind, EXIT_EXEC);
+    wake_collector(recorder_session);
+    return 1;
+}
+
+static int exec_failed(int announced)
+{
+    if (announced)
+        atomic_store(&recorder_session->exit_kind, EXIT_NONE);
+    return -1;
+}
+
+EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
+{
+    if (!real_available())
+        return (errno = ENOSYS, -1);
+    int announced = announce_exec();
+    real.execve(path, arguments, environment);
+    return exec_failed(announced);
+}
+
+EXPORT int execv(const char *path, char *const arguments[])
+{
+    return execve(path, arguments, environ);
+}
+
+EXPORT int execvpe(const char *file, char *const arguments[], char *const environment[])
+{
+    if (!real_available())
+        return (errno = ENOSYS, -1);
+    int announced = announce_exec();
+    real.execvpe(file, arguments, environment);
+    return exec_failed(announced);
+}
+
+EXPORT int execvp(const char *file, char *const arguments[])
+{
+    return execvpe(file, arguments, environ);
+}
+
+EXPORT int fexecve(int file, char *const arguments[], char *const environment[])
+{
+    if (!real_available())
+        return (errno = ENOSYS, -1);
+    int announced = announce_exec();
+    real.fexecve(file, arguments, environment);
+    return exec_failed(announced);
+}
+
+EXPORT int execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags)
+{
+    if (!real_available())
+        return (errno = ENOSYS, -1);
+    int announced = announce_exec();
+    real.execveat(folder, path, arguments, environment, flags);
+    return exec_failed(announced);
+}
+
+/* execl and its kin: collect the arguments, which end with a NULL, into an array on the stack. */
+#define COLLECT_ARGUMENTS(first, rest, arguments)                    \
+    size_t count = 1;                                                \
+    va_start(rest, first);                                           \
+    while (va_arg(rest, char *))                                     \
+        count++;                                                     \
+    va_end(rest);                                                    \
+    char *arguments[count + 1];                                      \
+    arguments[0] = (char *)first;                                    \
+    va_start(rest, first);                                           \
+    for (size_t i = 1; i <= count; i++)                              \
+        arguments[i] = va_arg(rest, char *)
+
+EXPORT int execl(const char *path, const char *first, ...)
+{
+    va_list rest;
+    COLLECT_ARGUMENTS(first, rest, arguments);
+    va_end(rest);
+    return execve(path, arguments, environ);
+}
+
+EXPORT int execlp(const char *file, const char *first, ...)
+{
+    va_list rest;
+    COLLECT_ARGUMENTS(first, rest, arguments);
+    va_end(rest);
+    return execvpe(file, arguments, environ);
+}
+
+EXPORT int execle(const char *path, const char *first, ...)
+{
+    va_list rest;
+    COLLECT_ARGUMENTS(first, rest, arguments);
+    char *const *environment = va_arg(rest, char *const *);
+    va_end(rest);
+    return execve(path, arguments, environment);
+}
+
+/* ---- exit ---- */
+
+static void announce_exit(int status)
+{
+    if (!own_process())
+        return;
+    atomic_store(&recorder_session->exit_status, status & 0xff);
+    atomic_store(&recorder_session->exit_kind, EXIT_CALLED);
+}
+
+static void at_exit(int status, void *context)
+{
+    announce_exit(status);
+}
+
+EXPORT void _exit(int status)
+{
+    announce_exit(status);
+    if (real_available() && real._exit)
+        real._exit(status);
+    syscall(SYS_exit_group, status);
+    __builtin_unreachable();
+}
+
+EXPORT void _Exit(int status)
+{
+    _exit(status);
+}
+
+EXPORT void quick_exit(int status)
+{
+    announce_exit(status);
+    if (real_available())
+        real.quick_exit(status);
+    __builtin_unreachable();
+}
+
+void process_hooks_init(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    on_exit(at_exit, NULL);
+}

@@ -1,0 +1,164 @@
+/* See session_start.h. */
+#include "session_start.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "environment.h"
+#include "pages.h"
+
+#define MAX_ENVIRONMENT_ENTRIES 4096
+
+/* ftruncate beyond RLIMIT_FSIZE would kill the target with SIGXFSZ. */
+static int file_size_allowed(uint64_t bytes)
+{
+    struct rlimit limit;
+    return syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= bytes);
+}
+
+static struct session_header *map_session(int *ret_memfd)
+{
+    if (!file_size_allowed(SESSION_TOTAL_BYTES))
+        return NULL;
+    int memfd = (int)syscall(SYS_memfd_create, "heapline-session", 1 /* MFD_CLOEXEC */);
+    if (memfd < 0)
+        return NULL;
+    long address = -1;
+    if (syscall(SYS_ftruncate, memfd, SESSION_TOTAL_BYTES) == 0)
+        address = syscall(SYS_mmap, NULL, SESSION_TOTAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memfd, 0);
+    if (address == -1) {
+        syscall(SYS_close, memfd);
+        return NULL;
+    }
+    *ret_memfd = memfd;
+    return (struct session_header *)address;
+}
+
+static void describe_process(struct session_header *session)
+{
+    session->magic = SESSION_MAGIC;
+    session->version = SESSION_VERSION;
+    session->total_bytes = SESSION_TOTAL_BYTES;
+    session->pid = (uint32_t)syscall(SYS_getpid);
+    session->parent_pid = (uint32_t)syscall(SYS_getppid);
+    session->start_ticks = clock_ticks();
+    session->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
+    session->start_realtime_ns = clock_ns(CLOCK_REALTIME);
+    atomic_store_explicit(&session->recording, !(session->flags & SESSION_PAUSED), memory_order_relaxed);
+    atomic_store_explicit(&session->order, ORDER_WORD(1, session->flags & SESSION_PAUSED ? ORDER_PAUSED : 0), memory_order_relaxed);
+}
+
+static void copy_text(char *to, size_t capacity, const char *from)
+{
+    size_t bytes = from ? strnlen(from, capacity - 1) : 0;
+    memcpy(to, from ? from : "", bytes);
+    to[bytes] = 0;
+}
+
+static uint64_t parse_hex(const char *text)
+{
+    uint64_t value = 0;
+    for (; text && *text; text++) {
+        int digit = *text >= '0' && *text <= '9' ? *text - '0' : (*text | 0x20) - 'a' + 10;
+        if (digit < 0 || digit > 15)
+            return 0;
+        value = value << 4 | (uint64_t)digit;
+    }
+    return value;
+}
+
+static uint64_t random_number(void)
+{
+    uint64_t number = 0;
+    if (syscall(SYS_getrandom, &number, sizeof number, 0) != sizeof number || !number)
+        number = clock_ticks() ^ clock_ns(CLOCK_REALTIME) ^ (uint64_t)syscall(SYS_getpid) << 32;
+    return number;
+}
+
+static void describe_wishes(struct session_header *session, const struct environment *environment)
+{
+    struct capture_options options;
+    const char *text = environment_get(environment, "HEAPLINE_OPTIONS");
+    capture_options_parse(text, &options);
+    copy_text(session->options, sizeof session->options, text);
+    copy_text(session->output_path, sizeof session->output_path, environment_get(environment, "HEAPLINE_OUTPUT"));
+    session->flags = options.flags;
+    session->sampling_interval_bytes = options.sampling_interval_bytes;
+    session->copy_threshold_bytes = options.copy_threshold_bytes;
+    session->max_trace_bytes = options.max_trace_bytes;
+    session->session_id = parse_hex(environment_get(environment, "HEAPLINE_SESSION"));
+    if (!session->session_id)
+        session->session_id = random_number();
+}
+
+/* The collector's environment: the target's, without what would make it record itself or tune its allocator. */
+static size_t collector_environment(const struct environment *environment, const char **entries, size_t capacity)
+{
+    static const char *const left_out[] = {"LD_PRELOAD=", "LD_AUDIT=", "MALLOC_CONF=", "_RJEM_MALLOC_CONF="};
+    size_t count = 0;
+    for (size_t at = 0; at < environment->bytes && count < capacity - 1; at += strlen(environment->text + at) + 1) {
+        const char *entry = environment->text + at;
+        int keep = 1;
+        for (size_t i = 0; i < ARRAY_LENGTH(left_out); i++)
+            keep &= strncmp(entry, left_out[i], strlen(left_out[i])) != 0;
+        if (keep)
+            entries[count++] = entry;
+    }
+    entries[count] = NULL;
+    return count;
+}
+
+static int start_collector(int memfd, struct session_header *session, const struct environment *environment)
+{
+    size_t table_bytes = MAX_ENVIRONMENT_ENTRIES * sizeof(char *);
+    const char **entries = pages_map(table_bytes);
+    if (!entries)
+        return 0;
+    collector_environment(environment, entries, MAX_ENVIRONMENT_ENTRIES);
+    int started = collector_spawn(memfd, session, entries, environment_get(environment, "HEAPLINE_COLLECTOR"));
+    pages_unmap(entries, table_bytes);
+    return started;
+}
+
+struct session_header *session_start(void)
+{
+    struct environment environment;
+    int memfd = -1;
+    struct session_header *session = environment_read(&environment) ? map_session(&memfd) : NULL;
+    if (session) {
+        describe_wishes(session, &environment);
+        describe_process(session);
+        int started = start_collector(memfd, session, &environment);
+        syscall(SYS_close, memfd);
+        if (!started) {
+            syscall(SYS_munmap, session, SESSION_TOTAL_BYTES);
+            session = NULL;
+        }
+    }
+    environment_done(&environment);
+    return session;
+}
+
+struct session_header *session_start_forked(const struct session_header *parent, int *ret_memfd)
+{
+    struct session_header *session = map_session(ret_memfd);
+    if (!session)
+        return NULL;
+    session->flags = parent->flags | SESSION_FORKED;
+    session->session_id = parent->session_id;
+    session->sampling_interval_bytes = parent->sampling_interval_bytes;
+    session->copy_threshold_bytes = parent->copy_threshold_bytes;
+    session->max_trace_bytes = parent->max_trace_bytes;
+    session->python_version = parent->python_version;
+    session->python_flags = parent->python_flags;
+    session->warnings = parent->warnings;
+    memcpy(session->output_path, parent->output_path, sizeof session->output_path);
+    memcpy(session->options, parent->options, sizeof session->options);
+    describe_process(session);
+    return session;
+}

@@ -1,0 +1,18 @@
+/* Creates this process's session (the memory shared with its collector) and starts the collector. Cold; raw system calls only, so that it
+ * works inside the process's very first malloc. One thread at a time. */
+#ifndef HEAPLINE_CAPTURE_SESSION_START_H
+#define HEAPLINE_CAPTURE_SESSION_START_H
+
+#include "session.h"
+
+/* A session for a process image that starts now: read the environment, create and map the memfd, start the collector with it.
+ * NULL when the system refuses (seccomp, limits): the process then runs unrecorded. */
+struct session_header *session_start(void);
+
+/* A session for a forked child, like its parent's; its memfd stays open in *ret_memfd, to be sent to the parent's collector. */
+struct session_header *session_start_forked(const struct session_header *parent, int *ret_memfd);
+
+/* Run `heapline-collector` in a process that no one but init will ever wait for. 1 when it was started. */
+int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path);
+
+#endif

@@ -1,0 +1,184 @@
+/* See thread_registry.h. */
+#include "thread_registry.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "definitions.h"
+#include "lock.h"
+#include "pages.h"
+#include "recorder.h"
+#include "ring.h"
+
+#define THREAD_NAME_BYTES 16
+
+static struct thread_state unregistered = {.busy = THREAD_UNREGISTERED};
+TLS_FAST struct thread_state *current_thread = &unregistered;
+
+static struct lock registry_lock;
+static struct thread_state *first_state;
+static uint32_t slot_count;
+static pthread_key_t exit_key;
+static int exit_key_valid;
+
+static int kernel_thread_gone(uint32_t kernel_id)
+{
+    int saved_errno = errno;
+    long result = syscall(SYS_tgkill, recorder_session->pid, kernel_id, 0);
+    int gone = result < 0 && errno == ESRCH;
+    errno = saved_errno;
+    return gone;
+}
+
+static struct thread_state *take_over_retired(void)
+{
+    for (struct thread_state *state = first_state; state; state = state->next)
+        if (state->shared && atomic_load_explicit(&state->retiring, memory_order_acquire) && kernel_thread_gone(state->kernel_id)) {
+            atomic_store_explicit(&state->retiring, 0, memory_order_relaxed);
+            return state;
+        }
+    return NULL;
+}
+
+/* A state that the fork left without a slot, or a new one. */
+static struct thread_state *blank_state(void)
+{
+    for (struct thread_state *state = first_state; state; state = state->next)
+        if (!state->shared && state != current_thread)
+            return state;
+    struct thread_state *state = pages_map(sizeof *state);
+    if (state) {
+        state->next = first_state;
+        first_state = state;
+    }
+    return state;
+}
+
+static int give_slot(struct thread_state *state)
+{
+    if (slot_count >= SESSION_MAX_THREADS)
+        return 0;
+    state->shared = &session_threads(recorder_session)[slot_count];
+    if (!ring_start(state)) {
+        state->shared = NULL;
+        return 0;
+    }
+    state->slot = slot_count++;
+    return 1;
+}
+
+/* The words of a new thread begin with a THREAD event; it is written right before its first claim. */
+static void begin_generation(struct thread_state *state)
+{
+    state->kernel_id = (uint32_t)syscall(SYS_gettid);
+    state->pthread_id = (uint64_t)pthread_self();
+    state->order = 0;
+    state->exit_rounds = 0;
+    state->hurried_claims = 0;
+    state->object_depth = 0;
+    atomic_store_explicit(&state->shared->thread_id, state->kernel_id, memory_order_relaxed);
+    atomic_fetch_add_explicit(&state->shared->generation, 1, memory_order_release);
+    if (atomic_load_explicit(&recorder_session->thread_slots_used, memory_order_relaxed) < slot_count)
+        atomic_store_explicit(&recorder_session->thread_slots_used, slot_count, memory_order_release);
+}
+
+void thread_registry_name(struct thread_state *thread, const char *name)
+{
+    struct define_thread define = {.slot = thread->slot,
+                                   .generation = atomic_load_explicit(&thread->shared->generation, memory_order_relaxed),
+                                   .thread_id = thread->kernel_id,
+                                   .name_bytes = (uint32_t)strnlen(name, THREAD_NAME_BYTES)};
+    definitions_write(DEFINE_THREAD, &define, sizeof define, name, define.name_bytes, NULL, 0);
+}
+
+static void name_as_kernel_says(struct thread_state *thread)
+{
+    char name[THREAD_NAME_BYTES + 1] = "";
+    syscall(SYS_prctl, PR_GET_NAME, name, 0, 0, 0);
+    thread_registry_name(thread, name);
+}
+
+/* pthread runs destructors in rounds as long as keys are set again: stay to the last, then let the slot go. */
+static void thread_exits(void *context)
+{
+    struct thread_state *thread = context;
+    uintptr_t was_busy = thread->busy;
+    thread->busy = THREAD_INTERNAL;
+    if (thread->exit_rounds++ == 0)
+        name_as_kernel_says(thread);
+    if (thread->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS)
+        pthread_setspecific(exit_key, thread);
+    else
+        atomic_store_explicit(&thread->retiring, 1, memory_order_release);
+    thread->busy = was_busy;
+}
+
+void thread_registry_init(void)
+{
+    exit_key_valid = pthread_key_create(&exit_key, thread_exits) == 0;
+    if (exit_key_valid && current_thread != &unregistered)
+        pthread_setspecific(exit_key, current_thread);
+}
+
+struct thread_state *thread_registry_add(void)
+{
+    lock_take(&registry_lock);
+    struct thread_state *state = take_over_retired();
+    if (!state) {
+        state = blank_state();
+        if (state && !give_slot(state))
+            state = NULL;
+    }
+    if (state) {
+        state->busy = THREAD_INTERNAL;
+        current_thread = state;
+        begin_generation(state);
+    }
+    lock_release(&registry_lock);
+    if (state) {
+        int saved_errno = errno;
+        name_as_kernel_says(state);
+        if (exit_key_valid)
+            pthread_setspecific(exit_key, state);
+        errno = saved_errno;
+    }
+    return state;
+}
+
+struct thread_state *thread_registry_first(void)
+{
+    return first_state;
+}
+
+void thread_registry_lock(void)
+{
+    lock_take(&registry_lock);
+}
+
+void thread_registry_unlock(void)
+{
+    lock_release(&registry_lock);
+}
+
+void thread_registry_after_fork(void)
+{
+    lock_reset(&registry_lock);
+    slot_count = 0;
+    for (struct thread_state *state = first_state; state; state = state->next) {
+        state->shared = NULL;
+        state->previous_ring = NULL;
+        atomic_store_explicit(&state->retiring, 0, memory_order_relaxed);
+    }
+    struct thread_state *self = current_thread;
+    if (self == &unregistered || !recorder_session)
+        return;
+    if (give_slot(self))
+        begin_generation(self);
+    else
+        current_thread = &unregistered;
+}
