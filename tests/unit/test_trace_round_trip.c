@@ -1,0 +1,149 @@
+/* What goes into a trace writer comes out of a trace reader: every definition, every event, slots, totals and high-water mark, exactly. */
+#include <unistd.h>
+
+#include "check.h"
+#include "trace_script.h"
+
+static void check_overview(const struct script *script, const struct trace_overview *overview)
+{
+    CHECK_BYTES(&overview->identity, &script_identity, sizeof(script_identity));
+    CHECK_EQUAL(overview->good_bytes, overview->file_bytes);
+    CHECK_EQUAL(overview->event_count, script->totals.event_count);
+    CHECK_EQUAL(overview->peak_bytes, script->totals.peak_bytes);
+    CHECK_EQUAL(overview->peak_event, script->totals.peak_event);
+    CHECK_EQUAL(overview->peak_time_ns, script->totals.peak_time_ns);
+}
+
+static void check_slots(const struct script *script, const struct live_slots *slots)
+{
+    CHECK_EQUAL(slots->used_count, script->slot_count);
+    CHECK_EQUAL(slots->live_count, script->live_count);
+    for (uint32_t i = 0; i < slots->used_count; i++) {
+        CHECK_EQUAL(live_slot_is_live(&slots->slots[i]), script->slots[i].live);
+        if (!script->slots[i].live)
+            continue;
+        CHECK_EQUAL(live_slot_size(&slots->slots[i]), script->slots[i].size_bytes);
+        CHECK_EQUAL(live_slot_flags(&slots->slots[i]), script->slots[i].flags);
+        CHECK_EQUAL(slots->slots[i].stack_id, script->slots[i].stack_id);
+    }
+}
+
+static void check_round_trip(struct script *script)
+{
+    struct trace_reader *reader;
+    struct status_detail detail = {0};
+    int file = script_record(script, TRACE_END_EXIT);
+    CHECK_EQUAL(script_reader(file, &reader, &detail), 0);
+    const struct trace_overview *overview = trace_reader_overview(reader);
+    check_overview(script, overview);
+    CHECK(overview->has_end);
+    CHECK_EQUAL(overview->end.reason, TRACE_END_EXIT);
+    CHECK_EQUAL(overview->end.status, 3);
+    CHECK_EQUAL(overview->end.time_ns, script->time_ns + 17);
+    check_totals(&overview->end.totals, &script->totals);
+    CHECK_EQUAL(trace_reader_damage(reader, &detail), 0);
+
+    struct script_progress progress = script_check(script, reader, &detail);
+    CHECK_EQUAL(progress.status, STATUS_END);
+    CHECK_EQUAL(progress.events, script_event_steps(script));
+    CHECK_EQUAL(progress.definitions, script_definition_steps(script));
+    check_totals(trace_reader_totals(reader), &script->totals);
+    CHECK_BYTES(trace_reader_level(reader), &script->level, sizeof(script->level));
+    check_slots(script, trace_reader_slots(reader));
+    trace_reader_close(reader);
+    close(file);
+}
+
+static void random_scripts(void)
+{
+    static const size_t steps[] = {1, 2, 3, 10, 100, 1000, 30000};
+    for (uint64_t seed = 1; seed <= 10; seed++)
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+            struct script script;
+            script_random(&script, seed, steps[i]);
+            check_round_trip(&script);
+            script_done(&script);
+        }
+}
+
+/* More events than a block takes, both with columns that fill it and with columns that stay empty. */
+static void many_blocks(void)
+{
+    struct script script;
+    script_random(&script, 77, 400000);
+    for (uint32_t round = 0; round < 600000; round++)
+        script_free(&script, script_allocate(&script, 48, 1, TRACE_OBJECT), 0);
+    check_round_trip(&script);
+    int file = script_record(&script, -1);
+    struct trace_reader *reader;
+    CHECK_EQUAL(script_reader(file, &reader, NULL), 0);
+    CHECK(trace_reader_overview(reader)->block_count > 100);
+    CHECK(!trace_reader_overview(reader)->has_end);
+    CHECK_EQUAL(trace_reader_damage(reader, NULL), 0);
+    trace_reader_close(reader);
+    close(file);
+    script_done(&script);
+}
+
+/* Deallocations that are far from their allocations: beyond the ring of the last 65536, and just within it. */
+static void far_frees(void)
+{
+    struct script script = {0};
+    uint32_t slots[3];
+    script_node(&script, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        slots[i] = script_allocate(&script, 1 + i, 1, 0);
+    for (uint32_t i = 0; i < 65533; i++)
+        script_free(&script, script_allocate(&script, 100, 0, 0), 0);
+    script_free(&script, slots[0], 0); /* the 65536th allocation before the next */
+    script_free(&script, script_allocate(&script, 100, 0, 0), 0);
+    script_free(&script, script_allocate(&script, 100, 0, 0), 0);
+    script_free(&script, slots[1], TRACE_REALLOC);
+    script_free(&script, slots[2], 0);
+    check_round_trip(&script);
+    script_done(&script);
+}
+
+static void nothing_at_all(void)
+{
+    struct script script = {0};
+    check_round_trip(&script);
+    script_flush(&script);
+    check_round_trip(&script);
+    script_done(&script);
+}
+
+/* A reader that skips: blocks build on each other, so the last block is the same whether the ones before were read or not. */
+static void skipping(void)
+{
+    struct script script;
+    struct trace_reader *reader;
+    struct trace_event event;
+    script_random(&script, 5, 20000);
+    int file = script_record(&script, TRACE_END_STOPPED);
+    CHECK_EQUAL(script_reader(file, &reader, NULL), 0);
+    uint64_t blocks = trace_reader_overview(reader)->block_count - 1;
+    CHECK(blocks > 10);
+    for (uint64_t i = 0; i < blocks; i++) {
+        CHECK_EQUAL(trace_reader_next_block(reader, NULL), 0);
+        if (i % 3 == 0)
+            CHECK_EQUAL(trace_reader_next_event(reader, &event, NULL), 0);
+    }
+    CHECK_EQUAL(trace_reader_next_block(reader, NULL), STATUS_END);
+    check_totals(trace_reader_totals(reader), &script.totals);
+    check_slots(&script, trace_reader_slots(reader));
+    CHECK_EQUAL(trace_reader_next_event(reader, &event, NULL), STATUS_END);
+    trace_reader_close(reader);
+    close(file);
+    script_done(&script);
+}
+
+int main(void)
+{
+    nothing_at_all();
+    random_scripts();
+    far_frees();
+    skipping();
+    many_blocks();
+    return 0;
+}
