@@ -10,7 +10,7 @@ int main(int argc, char **argv)
     struct rlimit limit = {0, 0};
     int resource = -1;
     if (!strcmp(what, "files"))
-        resource = RLIMIT_NOFILE, limit.rlim_cur = limit.rlim_max = 3;
+        resource = RLIMIT_NOFILE, limit.rlim_cur = limit.rlim_max = 4;
     if (!strcmp(what, "file_size"))
         resource = RLIMIT_FSIZE;
     if (!strcmp(what, "address_space"))

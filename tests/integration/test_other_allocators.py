@@ -1,0 +1,76 @@
+"""Programs that bring another allocator; programs that no preloaded library can see."""
+
+import subprocess
+
+import pytest
+
+from marks import check_marks
+from recording import BUILD, SOURCES, Trace, clean_environment, heapline, target
+
+SOURCE = SOURCES / "simple.c"
+LIBRARIES = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4", "mimalloc": "libmimalloc.so.2"}
+
+
+def library(name):
+    """Path of an allocator's library as the linker knows it."""
+    cache = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout
+    for line in cache.splitlines():
+        if line.split()[:1] == [LIBRARIES[name]]:
+            return line.rpartition("=>")[2].strip()
+    pytest.skip(f"{LIBRARIES[name]} is not installed")
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_linked(record, name):
+    run = record(target(f"simple_{name}"))
+    assert run.returncode == 17, run.stderr
+    assert run.stdout == b"simple: done\n"
+    check_marks(run.lines, SOURCE, run.facts)
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_preloaded_after_ours(record, name):
+    run = record(target("simple"), environment={"LD_PRELOAD": library(name)})
+    assert run.returncode == 17, run.stderr
+    assert run.stdout == b"simple: done\n"
+    check_marks(run.lines, SOURCE, run.facts)
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_threads_with_another_allocator(record, name):
+    run = record(target("threads"), "exchange", 20000, environment={"LD_PRELOAD": library(name)})
+    assert run.returncode == 0, run.stderr
+    check_marks(run.lines, SOURCES / "threads.c", run.facts, groups=["exchange"])
+
+
+def test_static_program_is_not_recorded_and_says_so(tmp_path):
+    trace = tmp_path / "t.heapline"
+    result = heapline("run", "-o", trace, "--", target("simple_static"))
+    assert result.returncode == 17
+    assert result.stdout == b"simple: done\n"
+    assert b"static" in result.stderr.lower()
+
+
+def test_own_malloc_is_not_recorded_silently(tmp_path):
+    """The executable's own malloc comes before ours: nothing can be seen of it, and the user is told."""
+    trace = tmp_path / "t.heapline"
+    result = heapline("run", "-o", trace, "--", target("own_malloc"))
+    assert result.returncode == 19
+    assert result.stdout == b"own malloc: done\n"
+    assert b"malloc" in result.stderr
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_preloaded_before_ours(tmp_path, name):
+    """Whoever preloads by hand may put another allocator first: its malloc wins, and the report has to say so."""
+    trace = tmp_path / "t.heapline"
+    ours = next(BUILD.glob("lib/**/libheapline.so"))
+    result = subprocess.run([target("simple")], capture_output=True, timeout=60,
+                            env=clean_environment(LD_PRELOAD=f"{library(name)} {ours}", HEAPLINE_OUTPUT=trace))
+    assert result.returncode == 17
+    assert result.stdout == b"simple: done\n"
+    said = result.stderr
+    if trace.exists():
+        Trace(trace).check_sums()
+        said += heapline("report", trace).stdout
+    assert b"malloc" in said
