@@ -1,0 +1,154 @@
+/* Consumes definitions, produces records in the session's definition ring, which the collector drains.
+ *
+ * The ring counts bytes ever written (head, ours) and ever taken (tail, the collector's); their difference is what waits.
+ * A full ring means a collector that is slow or dead: the writer wakes it and waits, WAIT_LIMIT_NS at most and once only. After that every
+ * definition is dropped at once: the target must not be slowed down by a collector that does not come back. */
+#include "definitions.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "clock.h"
+#include "futex.h"
+#include "lock.h"
+#include "recorder.h"
+
+#define WAIT_LIMIT_NS 2000000000ull
+#define WAIT_SLICE_NS 10000000ull
+
+static struct lock definition_lock;
+static struct thread_state *lock_owner; /* told apart by thread; the threads without a state share one and never nest */
+static uint32_t nested_holds;
+static _Atomic uint32_t given_up;
+
+void definitions_lock(void)
+{
+    int saved_errno = errno;
+    struct thread_state *self = current_thread;
+    if (unlikely(__atomic_load_n(&lock_owner, __ATOMIC_RELAXED) == self)) {
+        nested_holds++;
+        return;
+    }
+    lock_take(&definition_lock);
+    if (self->busy != THREAD_UNREGISTERED)
+        __atomic_store_n(&lock_owner, self, __ATOMIC_RELAXED);
+    errno = saved_errno;
+}
+
+void definitions_unlock(void)
+{
+    int saved_errno = errno;
+    if (unlikely(nested_holds)) {
+        nested_holds--;
+        return;
+    }
+    __atomic_store_n(&lock_owner, NULL, __ATOMIC_RELAXED);
+    lock_release(&definition_lock);
+    errno = saved_errno;
+}
+
+void definitions_after_fork(void)
+{
+    nested_holds = 0;
+    __atomic_store_n(&lock_owner, NULL, __ATOMIC_RELAXED);
+    lock_reset(&definition_lock);
+    atomic_store_explicit(&given_up, 0, memory_order_relaxed);
+}
+
+static char *ring_bytes(void)
+{
+    return (char *)recorder_session + SESSION_DEFINITIONS_OFFSET;
+}
+
+static uint64_t free_bytes(uint64_t head)
+{
+    return SESSION_DEFINITION_BYTES - (head - atomic_load_explicit(&recorder_session->definition_tail, memory_order_acquire));
+}
+
+static int collector_is_gone(void)
+{
+    return atomic_load_explicit(&recorder_session->collector_state, memory_order_relaxed) == COLLECTOR_GONE;
+}
+
+static void wake_collector(void)
+{
+    atomic_fetch_add_explicit(&recorder_session->collector_wake, 1, memory_order_release);
+    futex_wake(&recorder_session->collector_wake, 1);
+}
+
+COLD static int wait_for_room(uint64_t head, uint64_t needed_bytes)
+{
+    uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + WAIT_LIMIT_NS;
+    while (!collector_is_gone()) {
+        uint32_t seen = atomic_load_explicit(&recorder_session->definition_futex, memory_order_acquire);
+        if (free_bytes(head) >= needed_bytes)
+            return 1;
+        if (clock_ns(CLOCK_MONOTONIC) >= deadline)
+            break;
+        wake_collector();
+        futex_wait(&recorder_session->definition_futex, seen, WAIT_SLICE_NS);
+    }
+    atomic_store_explicit(&given_up, 1, memory_order_relaxed);
+    return 0;
+}
+
+static char *put(char *at, const void *bytes, size_t count)
+{
+    if (count)
+        memcpy(at, bytes, count);
+    return at + count;
+}
+
+/* Fills what is left before the ring's end when a record would straddle it. */
+static uint64_t pad_to_start(uint64_t head, uint64_t record_bytes)
+{
+    uint64_t place = head % SESSION_DEFINITION_BYTES, left = SESSION_DEFINITION_BYTES - place;
+    if (left >= record_bytes)
+        return head;
+    struct definition pad = {(uint32_t)left, DEFINE_PAD};
+    put(ring_bytes() + place, &pad, sizeof pad);
+    return head + left;
+}
+
+static uint64_t padding_bytes(uint64_t head, uint64_t record_bytes)
+{
+    uint64_t left = SESSION_DEFINITION_BYTES - head % SESSION_DEFINITION_BYTES;
+    return left >= record_bytes ? 0 : left;
+}
+
+int definitions_append(enum definition_type type, const void *fixed, size_t fixed_bytes, const void *first, size_t first_bytes,
+                       const void *second, size_t second_bytes)
+{
+    if (!recorder_session)
+        return 0;
+    struct definition header = {(uint32_t)(sizeof header + fixed_bytes + first_bytes + second_bytes), type};
+    uint64_t record_bytes = (header.bytes + 7ull) & ~7ull;
+    uint64_t head = atomic_load_explicit(&recorder_session->definition_head, memory_order_relaxed);
+    uint64_t needed_bytes = record_bytes + padding_bytes(head, record_bytes);
+    int saved_errno = errno;
+    int room = !atomic_load_explicit(&given_up, memory_order_relaxed) &&
+               (free_bytes(head) >= needed_bytes || wait_for_room(head, needed_bytes));
+    errno = saved_errno;
+    if (!room) {
+        atomic_fetch_add_explicit(&recorder_session->lost_definitions, 1, memory_order_relaxed);
+        return 0;
+    }
+    head = pad_to_start(head, record_bytes);
+    char *at = ring_bytes() + head % SESSION_DEFINITION_BYTES;
+    at = put(at, &header, sizeof header);
+    at = put(at, fixed, fixed_bytes);
+    at = put(at, first, first_bytes);
+    put(at, second, second_bytes);
+    atomic_store_explicit(&recorder_session->definition_head, head + record_bytes, memory_order_release);
+    return 1;
+}
+
+int definitions_write(enum definition_type type, const void *fixed, size_t fixed_bytes, const void *first, size_t first_bytes,
+                      const void *second, size_t second_bytes)
+{
+    definitions_lock();
+    int written = definitions_append(type, fixed, fixed_bytes, first, first_bytes, second, second_bytes);
+    definitions_unlock();
+    return written;
+}

@@ -1,0 +1,23 @@
+/* Native addresses to modules: which executable or shared library holds an address, defined once each.
+ *
+ * Asks the dynamic linker's lock-free _dl_find_object (glibc 2.35); never takes a loader lock. Where it is missing every address is in
+ * module 0, "unknown". A module that is closed and loaded again elsewhere, or another one that comes to lie at its address, gets a new id.
+ * Any thread, with busy set; keeps errno. */
+#ifndef HEAPLINE_CAPTURE_MODULE_TABLE_H
+#define HEAPLINE_CAPTURE_MODULE_TABLE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "compiler.h"
+
+/* Raised by every change of the set of modules. What was concluded from an address is valid within one epoch only. Starts at 1. */
+extern _Atomic uint32_t module_table_epoch;
+
+/* To be called after a dlclose: an address may belong to another module from now on. */
+void module_table_changed(void);
+
+/* Id of the module that holds the address; 0: none, or it can't be defined. Takes the definition lock. */
+uint32_t module_table_find(uint64_t address);
+
+#endif

@@ -1,0 +1,138 @@
+/* Consumes the list of loaded modules, produces python_api, installed hooks, and the session's word on the interpreter. */
+#include "python_attach.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "code_table.h"
+#include "elf_symbols.h"
+#include "object_hooks.h"
+#include "python_api.h"
+#include "python_layout.h"
+#include "python_stack.h"
+#include "recorder.h"
+
+#define TYPE_DEALLOC 48 /* PyTypeObject.tp_dealloc, LP64, every version */
+
+uint32_t python_attached, python_maybe_loaded;
+struct python_api python_api;
+
+static void (*code_dealloc_below)(void *code);
+
+/* ---- finding it ---- */
+
+/* Where a name was or is called differently, the newer spelling is first. */
+static const struct {
+    const char *names[2];
+    size_t place; /* in struct python_api */
+    int is_data;
+} wanted[] = {
+    {{"PyMem_GetAllocator"}, offsetof(struct python_api, get_allocator), 0},
+    {{"PyMem_SetAllocator"}, offsetof(struct python_api, set_allocator), 0},
+    {{"Py_IsInitialized"}, offsetof(struct python_api, is_initialized), 0},
+    {{"Py_IsFinalizing", "_Py_IsFinalizing"}, offsetof(struct python_api, is_finalizing), 0},
+    {{"PyInterpreterState_Head"}, offsetof(struct python_api, first_interpreter), 0},
+    {{"PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet"}, offsetof(struct python_api, current_state), 0},
+    {{"PyGILState_GetThisThreadState"}, offsetof(struct python_api, thread_state), 0},
+    {{"Py_GetVersion"}, offsetof(struct python_api, version_text), 0},
+    {{"_PyRuntime"}, offsetof(struct python_api, runtime), 1},
+    {{"PyCode_Type"}, offsetof(struct python_api, code_type), 1},
+};
+
+/* Data may lie in the executable instead, as a copy that the linker made for it (R_*_COPY): it comes before the library in the list. */
+static void *find_data(const struct link_map *modules, const struct link_map *provider, const char *name)
+{
+    for (const struct link_map *module = modules; module != provider; module = module->l_next) {
+        void *address = elf_symbols_find(module, name);
+        if (address)
+            return address;
+    }
+    return elf_symbols_find(provider, name);
+}
+
+static int find_api(const struct link_map *modules, const struct link_map *provider, struct python_api *ret_api)
+{
+    struct python_api api = {0};
+    for (unsigned i = 0; i < ARRAY_LENGTH(wanted); i++) {
+        void *address = NULL;
+        for (int k = 0; k < 2 && !address && wanted[i].names[k]; k++)
+            address = wanted[i].is_data ? find_data(modules, provider, wanted[i].names[k])
+                                        : elf_symbols_find(provider, wanted[i].names[k]);
+        if (!address)
+            return 0;
+        memcpy((char *)&api + wanted[i].place, &address, sizeof address);
+    }
+    *ret_api = api;
+    return 1;
+}
+
+/* ---- taking it over ---- */
+
+/* The address of a dying code object is forgotten. Its memory can be used again at once, so both sides of the real destruction count. */
+static void code_dealloc(void *code)
+{
+    struct thread_state *thread = current_thread;
+    uintptr_t busy = thread->busy;
+    if (!busy)
+        thread->busy = THREAD_INTERNAL;
+    int known = code_table_death_begin((uintptr_t)code);
+    if (!busy)
+        thread->busy = THREAD_READY;
+    code_dealloc_below(code);
+    if (!known)
+        return;
+    if (!busy)
+        thread->busy = THREAD_INTERNAL;
+    code_table_death_end((uintptr_t)code);
+    if (!busy)
+        thread->busy = THREAD_READY;
+}
+
+static void watch_code_objects(void)
+{
+    void **slot = (void **)((char *)python_api.code_type + TYPE_DEALLOC);
+    code_dealloc_below = (void (*)(void *))*slot;
+    *slot = (void *)code_dealloc;
+}
+
+static void start_stacks(void)
+{
+    struct python_layout layout;
+    unsigned index;
+    uint32_t flags = 0;
+    switch (python_layout_choose(python_api.version_text(), python_api.runtime, &python_api.version, &layout, &index)) {
+    case PYTHON_LAYOUT_KNOWN:
+        watch_code_objects();
+        python_stack_start(&layout, index);
+        break;
+    case PYTHON_LAYOUT_FREE_THREADED: flags = PYTHON_STACKS_OFF | PYTHON_FREE_THREADED; break;
+    case PYTHON_LAYOUT_UNKNOWN: flags = PYTHON_STACKS_OFF; break;
+    }
+    recorder_session->python_version = python_api.version;
+    recorder_session->python_flags |= flags;
+}
+
+void python_attach_find(void)
+{
+    int saved_errno = errno;
+    const struct link_map *modules = elf_symbols_modules();
+    if (!modules)
+        return;
+    python_maybe_loaded = 0;
+    for (const struct link_map *module = modules; module && !python_attached; module = module->l_next) {
+        if (!elf_symbols_find(module, "PyMem_SetAllocator") || !find_api(modules, module, &python_api))
+            continue;
+        start_stacks();
+        object_hooks_install();
+        python_attached = 1;
+    }
+    errno = saved_errno;
+}
+
+void python_attach_check(void)
+{
+    if (likely(python_api.is_initialized()) || python_api.first_interpreter())
+        return;
+    object_hooks_install();
+}

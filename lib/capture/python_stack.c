@@ -1,0 +1,354 @@
+/* Consumes interpreter frames, produces node ids.
+ *
+ * Most of a stack is what it was at the thread's last allocation. So: walk from the innermost frame to the first one that the kept walk
+ * knows. From there take each caller's address from the walk and only compare it with what the frame says: the loads don't wait for one
+ * another. Note the outermost level whose key has changed, and resolve anew from there. Every level is looked at down to the root, as
+ * stopping at the first equal frame is wrong for 3 to 5 % of stacks: a frame below may have moved on (docs/internals.md).
+ *
+ * A key is forgeable only by a code object that takes the place of a dead one; the code epoch tells. */
+#include "python_stack.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "code_table.h"
+#include "pages.h"
+#include "python_api.h"
+#include "recorder.h"
+#include "stack_table.h"
+
+#define FIRST_DEPTH 1024u
+#define SLOT_BITS 9
+
+struct level {
+    uint64_t frame;
+    uint64_t key;
+    uint32_t node; /* the stack that ends with this frame */
+};
+
+struct python_walk {
+    uint64_t code_epoch;   /* the walk is valid for; 0: for none */
+    struct level *levels;  /* root to top */
+    uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
+    uint32_t depth, capacity;
+    uint32_t root;         /* node below level 0: 0, or the cut */
+    uint32_t unreadable;   /* a frame's code has no id: the walk must not be believed next time */
+    uint32_t slots[1 << SLOT_BITS]; /* hash of frame -> level */
+};
+
+uint32_t (*python_stack_capture)(struct thread_state *thread, const void *state);
+
+struct python_layout python_stack_layout;
+
+/* ---- frames ---- */
+
+HOT_INLINE uint64_t top_frame(const struct python_layout *layout, const void *state)
+{
+    uint64_t frame = python_read_word((uintptr_t)state, layout->state_frame);
+    if (layout->cframe_frame != PYTHON_NONE && likely(frame))
+        frame = python_read_word(frame, layout->cframe_frame);
+    return frame;
+}
+
+HOT_INLINE uint64_t caller_of(const struct python_layout *layout, uint64_t frame)
+{
+    return python_read_word(frame, layout->frame_previous);
+}
+
+HOT_INLINE uint64_t code_of(const struct python_layout *layout, uint64_t frame)
+{
+    uint64_t code = python_read_word(frame, layout->frame_code);
+    return layout->version >= 0x030e ? code & ~PYTHON_TAG_MASK : code;
+}
+
+/* From 3.11 on the instruction pointer alone tells code and place. Before, code objects are more than 128 bytes apart and addresses have
+ * 47 bits: the sum is unique below 2^24 bytes of bytecode. */
+HOT_INLINE uint64_t key_of(const struct python_layout *layout, uint64_t frame)
+{
+    if (layout->code_units != PYTHON_NONE)
+        return python_read_word(frame, layout->frame_instruction);
+    return (python_read_word(frame, layout->frame_code) << 17) + (uint64_t)(int64_t)python_read_int(frame, layout->frame_instruction);
+}
+
+HOT_INLINE int32_t instruction_of(const struct python_layout *layout, uint64_t frame, uint64_t code)
+{
+    if (layout->code_units == PYTHON_NONE)
+        return python_read_int(frame, layout->frame_instruction);
+    int64_t bytes = (int64_t)(python_read_word(frame, layout->frame_instruction) - code - (uint64_t)layout->code_units);
+    return (int32_t)(bytes >> 1);
+}
+
+/* The interpreter's own entry frames belong to no program; 3.12 and later. */
+HOT_INLINE int is_shim(const struct python_layout *layout, uint64_t frame)
+{
+    return layout->version >= 0x030c && python_read_byte(frame, layout->frame_owner) >= PYTHON_OWNER_INTERPRETER;
+}
+
+/* The node of this frame, called from `parent`. */
+HOT_INLINE uint32_t resolve(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint32_t parent)
+{
+    if (is_shim(layout, frame))
+        return parent;
+    uint64_t code = code_of(layout, frame);
+    uint32_t code_id = code_table_find(layout, code);
+    if (unlikely(!code_id || code_id == CODE_HIDDEN)) {
+        walk->unreadable |= !code_id;
+        return parent;
+    }
+    return stack_table_python(parent, code_id, instruction_of(layout, frame, code));
+}
+
+/* ---- the walk ---- */
+
+COLD static struct python_walk *walk_of(struct thread_state *thread)
+{
+    struct python_walk *walk = pages_map(sizeof *walk);
+    struct level *levels = pages_map(FIRST_DEPTH * sizeof *levels);
+    uint64_t *fresh = pages_map(FIRST_DEPTH * sizeof *fresh);
+    if (!walk || !levels || !fresh) {
+        if (walk)
+            pages_unmap(walk, sizeof *walk);
+        if (levels)
+            pages_unmap(levels, FIRST_DEPTH * sizeof *levels);
+        if (fresh)
+            pages_unmap(fresh, FIRST_DEPTH * sizeof *fresh);
+        atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
+        return NULL;
+    }
+    walk->levels = levels;
+    walk->fresh = fresh;
+    walk->capacity = FIRST_DEPTH;
+    thread->python = walk;
+    return walk;
+}
+
+/* Twice the capacity. 0: at the bound, or the system refuses. */
+COLD static int walk_grow(struct python_walk *walk)
+{
+    uint32_t capacity = walk->capacity;
+    if (capacity >= PYTHON_STACK_MAX_DEPTH)
+        return 0;
+    uint64_t *fresh = pages_remap(walk->fresh, capacity * sizeof *fresh, 2 * capacity * sizeof *fresh);
+    if (!fresh)
+        return 0;
+    walk->fresh = fresh;
+    struct level *levels = pages_remap(walk->levels, capacity * sizeof *levels, 2 * capacity * sizeof *levels);
+    if (!levels)
+        return 0;
+    walk->levels = levels;
+    walk->capacity = 2 * capacity;
+    return 1;
+}
+
+HOT_INLINE uint32_t *slot_of(struct python_walk *walk, uint64_t frame)
+{
+    return &walk->slots[frame * 0x9E3779B97F4A7C15ull >> (64 - SLOT_BITS)];
+}
+
+/* Collects frames from the top up to the first one the walk knows. Returns how many levels of the walk the stack still ends in (0: none), or
+ * -1 when there are more frames than the walk may hold. */
+HOT_INLINE int find_known(const struct python_layout *layout, struct python_walk *walk, uint64_t top, uint32_t *ret_fresh_count)
+{
+    uint32_t count = 0;
+    for (uint64_t frame = top; frame; frame = caller_of(layout, frame)) {
+        uint32_t level = *slot_of(walk, frame);
+        if (level < walk->depth && walk->levels[level].frame == frame) {
+            *ret_fresh_count = count;
+            return (int)level + 1;
+        }
+        if (unlikely(count == walk->capacity) && !walk_grow(walk))
+            return -1;
+        walk->fresh[count++] = frame;
+    }
+    *ret_fresh_count = count;
+    return 0;
+}
+
+/* Compares the outer `known` levels with the frames. Returns the outermost level whose key differs (known: none), or -1 when the frames
+ * are linked otherwise. */
+HOT_INLINE int find_changed(const struct python_layout *layout, const struct python_walk *walk, uint32_t known)
+{
+    const struct level *level = &walk->levels[known - 1];
+    uint32_t changed = known;
+    uint64_t frame = level->frame;
+    for (;; level--) {
+        if (key_of(layout, frame) != level->key)
+            changed = (uint32_t)(level - walk->levels);
+        uint64_t caller = caller_of(layout, frame);
+        if (level == walk->levels)
+            return likely(!caller == !walk->root) ? (int)changed : -1;
+        if (unlikely(caller != level[-1].frame))
+            return -1;
+        frame = caller;
+    }
+}
+
+HOT_INLINE uint32_t node_below(const struct python_walk *walk, uint32_t level)
+{
+    return level ? walk->levels[level - 1].node : walk->root;
+}
+
+HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at)
+{
+    struct level *level = &walk->levels[at];
+    level->key = key_of(layout, level->frame);
+    level->node = resolve(layout, walk, level->frame, node_below(walk, at));
+}
+
+/* Makes the walk what the stack is: `known` levels stay, those from `changed` on are resolved anew, the fresh frames go on top. */
+HOT_INLINE uint32_t update(const struct python_layout *layout, struct python_walk *walk, uint32_t known, uint32_t changed,
+                           uint32_t fresh_count)
+{
+    uint32_t depth = known + fresh_count;
+    for (uint32_t at = changed; at < known; at++)
+        resolve_level(layout, walk, at);
+    for (uint32_t at = known; at < depth; at++) {
+        uint64_t frame = walk->fresh[depth - 1 - at];
+        walk->levels[at].frame = frame;
+        *slot_of(walk, frame) = at;
+        resolve_level(layout, walk, at);
+    }
+    walk->depth = depth;
+    return node_below(walk, depth);
+}
+
+/* None of the frames is in the walk, and all of them are in the fresh list. */
+static inline uint32_t replace(const struct python_layout *layout, struct python_walk *walk, uint32_t fresh_count)
+{
+    walk->root = 0;
+    return update(layout, walk, 0, 0, fresh_count);
+}
+
+/* Forgets the walk and reads the whole stack, or so much of its inner part as leaves room to grow in. */
+static inline uint32_t rebuild(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
+{
+    uint32_t count = 0;
+    uint64_t frame = top;
+    for (; frame; frame = caller_of(layout, frame)) {
+        if (count == walk->capacity && !walk_grow(walk))
+            break;
+        walk->fresh[count++] = frame;
+    }
+    walk->root = 0;
+    walk->depth = 0;
+    if (frame) {
+        count = walk->capacity / 4 * 3;
+        walk->root = stack_table_cut();
+    }
+    return update(layout, walk, 0, 0, count);
+}
+
+/* A cut walk that most of its frames have left says less than could be known again. */
+HOT_INLINE int is_worn_out(const struct python_walk *walk, uint32_t depth)
+{
+    return walk->root && depth < walk->capacity / 2;
+}
+
+HOT_INLINE uint32_t capture(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
+{
+    uint64_t epoch = atomic_load_explicit(&code_table_epoch, memory_order_relaxed);
+    uint32_t fresh_count = 0;
+    if (unlikely(walk->code_epoch != epoch)) {
+        walk->code_epoch = epoch;
+        walk->depth = 0;
+    }
+    int known = find_known(layout, walk, top, &fresh_count);
+    int changed = likely(known > 0) ? find_changed(layout, walk, (uint32_t)known) : known;
+    uint32_t node;
+    if (unlikely(known == 0))
+        node = replace(layout, walk, fresh_count);
+    else if (unlikely(changed < 0 || is_worn_out(walk, (uint32_t)known + fresh_count)))
+        node = rebuild(layout, walk, top);
+    else if (unlikely((uint32_t)known + fresh_count > walk->capacity) && !walk_grow(walk))
+        node = rebuild(layout, walk, top);
+    else
+        node = update(layout, walk, (uint32_t)known, (uint32_t)changed, fresh_count);
+    if (unlikely(walk->unreadable))
+        walk->unreadable = walk->code_epoch = 0;
+    return node;
+}
+
+#ifdef HEAPLINE_STACK_SELF_CHECK
+
+_Atomic uint64_t python_stack_checks, python_stack_differences;
+
+static uint32_t resolve_from(const struct python_layout *layout, struct python_walk *walk, const uint64_t *frames, uint32_t count)
+{
+    uint32_t node = walk->root;
+    while (count > 0)
+        node = resolve(layout, walk, frames[--count], node);
+    return node;
+}
+
+static void self_check(const struct python_layout *layout, struct python_walk *walk, uint64_t top, uint32_t node)
+{
+    uint32_t count = 0;
+    for (uint64_t frame = top; frame && count < walk->depth; frame = caller_of(layout, frame))
+        walk->fresh[count++] = frame;
+    int whole = count == walk->depth && (walk->root || !caller_of(layout, walk->fresh[count - 1]));
+    atomic_fetch_add(&python_stack_checks, 1);
+    if (!whole || resolve_from(layout, walk, walk->fresh, count) != node)
+        atomic_fetch_add(&python_stack_differences, 1);
+}
+
+#endif
+
+HOT_INLINE uint32_t capture_state(const struct python_layout *layout, struct thread_state *thread, const void *state)
+{
+    uint64_t top = top_frame(layout, state);
+    struct python_walk *walk = thread->python;
+    if (unlikely(!top) || (unlikely(!walk) && !(walk = walk_of(thread))))
+        return 0;
+    uint32_t node = capture(layout, walk, top);
+#ifdef HEAPLINE_STACK_SELF_CHECK
+    self_check(layout, walk, top, node);
+#endif
+    return node;
+}
+
+/* One function a layout: the offsets become constants. */
+#define X(index, initializer)                                                                    \
+    static uint32_t capture_##index(struct thread_state *thread, const void *state)              \
+    {                                                                                            \
+        static const struct python_layout layout = initializer;                                  \
+        return capture_state(&layout, thread, state);                                            \
+    }
+PYTHON_LAYOUTS(X)
+#undef X
+
+static uint32_t capture_published(struct thread_state *thread, const void *state)
+{
+    return capture_state(&python_stack_layout, thread, state);
+}
+
+#define X(index, initializer) [index] = capture_##index,
+static uint32_t (*const captures[])(struct thread_state *, const void *) = {
+    PYTHON_LAYOUTS(X)
+    [PYTHON_LAYOUT_OTHER] = capture_published,
+};
+#undef X
+
+/* ---- start ---- */
+
+static unsigned chosen_layout;
+
+/* Stands in until the first frame is seen. */
+static uint32_t check_then_capture(struct thread_state *thread, const void *state)
+{
+    if (!top_frame(&python_stack_layout, state))
+        return 0;
+    if (!python_layout_fits(&python_stack_layout, state, python_api.code_type, thread->pthread_id)) {
+        recorder_session->python_flags |= PYTHON_STACKS_OFF;
+        python_stack_capture = NULL;
+        return 0;
+    }
+    python_stack_capture = captures[chosen_layout];
+    return python_stack_capture(thread, state);
+}
+
+void python_stack_start(const struct python_layout *layout, unsigned index)
+{
+    python_stack_layout = *layout;
+    chosen_layout = index;
+    python_stack_capture = check_then_capture;
+}

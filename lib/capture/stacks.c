@@ -1,0 +1,42 @@
+/* Consumes the thread and a return address, produces a stack id: the thread's Python stack where it has one, else the native frame that
+ * called the allocator. The guards here decide whose PyThreadState may be read. */
+#include "stacks.h"
+
+#include "native_stack.h"
+#include "python_api.h"
+#include "python_stack.h"
+
+/* From 3.12 on the current state is kept per thread; before, it is that of whichever thread holds the GIL. */
+#define VERSION_OF_THREAD_LOCAL_STATE 0x030c
+
+/* The GIL is held by contract, so the current state is this thread's; an extension may break the contract. */
+HOT_INLINE const void *state_under_gil(const struct thread_state *thread)
+{
+    const void *state = python_api.current_state();
+    return likely(state && python_stack_is_own(state, thread->pthread_id)) ? state : NULL;
+}
+
+/* The GIL may be held by another thread. While the interpreter is finalizing it frees the states of other threads: only the one that runs it
+ * has a state that is sure to be alive, the current one. A thread that left a sub-interpreter's GIL shows the frames it has outside of it. */
+HOT_INLINE const void *state_without_gil(void)
+{
+    const void *current = python_api.current_state();
+    if (current && python_api.version >= VERSION_OF_THREAD_LOCAL_STATE)
+        return current;
+    const void *state = python_api.thread_state();
+    return unlikely(state && state != current && python_api.is_finalizing()) ? NULL : state;
+}
+
+uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address)
+{
+    const void *state = likely(python_stack_capture != NULL) ? state_under_gil(thread) : NULL;
+    uint32_t stack = likely(state != NULL) ? python_stack_capture(thread, state) : 0;
+    return likely(stack) ? stack : native_stack_of_caller(thread, return_address);
+}
+
+uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address)
+{
+    const void *state = python_stack_capture ? state_without_gil() : NULL;
+    uint32_t stack = state ? python_stack_capture(thread, state) : 0;
+    return stack ? stack : native_stack_of_caller(thread, return_address);
+}
