@@ -31,6 +31,9 @@ static void *our_function_for(void *found)
     return found;
 }
 
+void *heapline_dlsym_in_handle(void *handle, const char *name);
+void *heapline_real_dlsym(void);
+
 __attribute__((noinline, used)) void *heapline_dlsym_in_handle(void *handle, const char *name)
 {
     if (!real_available())

@@ -31,7 +31,7 @@ def test_exports_are_the_hooks():
 
 def test_needs_only_libc():
     needed = re.findall(r"NEEDED.*\[(.*)\]", run("readelf", "-d", LIBRARY))
-    assert needed == ["libc.so.6"]
+    assert {name for name in needed if not name.startswith("ld-linux")} == {"libc.so.6"}
 
 
 @pytest.mark.parametrize("name", ["je_", "mallctl", "ZSTD_", "sqlite3_", "unw_", "backtrace"])
