@@ -1,7 +1,8 @@
 -- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
 -- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
--- Tables are singular nouns; views answer the usual questions, best first.
+-- Tables are singular nouns; views (schema_views.sql) answer the usual questions, best first.
 PRAGMA user_version = 1;
+PRAGMA application_id = 1212498256; -- "HEAP": tells a report from any other SQLite file
 
 -- One row: the process and its totals.
 CREATE TABLE summary (
@@ -18,7 +19,8 @@ CREATE TABLE summary (
     temporary_allocations INTEGER,
     copied_bytes INTEGER, copies INTEGER,
     lost_events INTEGER, unknown_frees INTEGER,
-    sampling_interval_bytes INTEGER, copy_threshold_bytes INTEGER
+    sampling_interval_bytes INTEGER, copy_threshold_bytes INTEGER,
+    peak_allocations INTEGER
 );
 
 -- Everything else the trace says of the process, and what the replay needs to know its own file again.
@@ -26,7 +28,9 @@ CREATE TABLE property (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
 CREATE TABLE thread (thread_id INTEGER PRIMARY KEY, kernel_id INTEGER, name TEXT);
 
-CREATE TABLE module (module_id INTEGER PRIMARY KEY, path TEXT, build_id TEXT, load_bias INTEGER);
+-- symbols: 'lines', 'functions' (no debug information found), 'absent' (no such file here), 'changed' (the file's build id is not the
+-- recorded one: nothing is taken from it), or NULL (no stack goes through it)
+CREATE TABLE module (module_id INTEGER PRIMARY KEY, path TEXT, build_id TEXT, load_bias INTEGER, symbols TEXT);
 
 -- A place in a program. Two frames of the same place are the same row.
 CREATE TABLE frame (
@@ -41,6 +45,7 @@ CREATE TABLE frame (
 
 -- A stack is its innermost frame and the stack of its caller. Row 0 is the empty stack. Ids are the trace's own.
 -- Negative ids stand for what no stack owns: -1 arena slack, -2 copies below the threshold.
+-- A stack whose innermost frame is the interpreter's own (not shown) repeats the row of its caller under its own id.
 CREATE TABLE stack (
     stack_id INTEGER PRIMARY KEY,
     caller_id INTEGER,
@@ -62,6 +67,7 @@ CREATE TABLE stack_use (
 );
 
 -- The same by source line: every stack credited to its line frame; and inclusive: to every distinct line on it.
+-- file: where there is no line (line is NULL), the path of the module, or NULL for what is not in any.
 CREATE TABLE line_use (
     file TEXT, line INTEGER, function TEXT, kind TEXT, origin TEXT,
     peak_bytes INTEGER, peak_allocations INTEGER,
@@ -82,9 +88,11 @@ CREATE TABLE line_use_inclusive (
 -- Live heap bytes and resident set over time; at most 2000 rows. heap_peak_bytes: the highest level since the row before.
 CREATE TABLE timeline (time_ns INTEGER PRIMARY KEY, heap_bytes INTEGER, heap_peak_bytes INTEGER, rss_bytes INTEGER);
 
--- Live bytes by stack at the end of each of the run's equal windows of time; only stacks that are live at the end.
+-- The run's duration in 32 equal windows of time, from 0.
 CREATE TABLE window (window_id INTEGER PRIMARY KEY, end_time_ns INTEGER, heap_bytes INTEGER);
-CREATE TABLE window_use (
-    stack_id INTEGER, window_id INTEGER, live_bytes INTEGER, live_allocations INTEGER,
-    PRIMARY KEY (stack_id, window_id)
-) WITHOUT ROWID;
+
+-- Live bytes by stack over the windows; only stacks that are live at the end, and only where something is live. One row covers all
+-- windows, first to last, at whose ends the stack held the same. The view window_use has a row for each window.
+CREATE TABLE live_span (
+    stack_id INTEGER, first_window_id INTEGER, last_window_id INTEGER, live_bytes INTEGER, live_allocations INTEGER
+);

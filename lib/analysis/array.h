@@ -1,0 +1,55 @@
+/* Growing arrays and hashing, shared by the files of this folder.
+ * One thread; allocates with malloc. */
+#ifndef HEAPLINE_ANALYSIS_ARRAY_H
+#define HEAPLINE_ANALYSIS_ARRAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Make room for `needed` items, the new ones zeroed. Grows by doubling. Returns 1, or 0 without memory (nothing changed). */
+static inline int array_reserve(void **items, size_t *capacity, size_t needed, size_t item_bytes)
+{
+    if (needed <= *capacity)
+        return 1;
+    size_t grown = *capacity ? *capacity * 2 : 64;
+    if (grown < needed)
+        grown = needed;
+    void *moved = reallocarray(*items, grown, item_bytes);
+    if (!moved)
+        return 0;
+    memset((char *)moved + *capacity * item_bytes, 0, (grown - *capacity) * item_bytes);
+    *items = moved;
+    *capacity = grown;
+    return 1;
+}
+
+#define ARRAY_RESERVE(array, capacity, needed) array_reserve((void **)&(array), &(capacity), (needed), sizeof *(array))
+
+/* Spread the bits of a number (the finaliser of MurmurHash3, public domain: https://github.com/aappleby/smhasher). */
+static inline uint64_t hash_number(uint64_t value)
+{
+    value ^= value >> 33;
+    value *= 0xff51afd7ed558ccdull;
+    value ^= value >> 33;
+    value *= 0xc4ceb9fe1a85ec53ull;
+    value ^= value >> 33;
+    return value;
+}
+
+static inline uint64_t hash_combine(uint64_t hash, uint64_t value)
+{
+    return hash_number(hash * 31 + value);
+}
+
+/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+#define HASH_BYTES_START 0xcbf29ce484222325ull
+static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
+{
+    for (const unsigned char *byte = bytes; count--; byte++)
+        hash = (hash ^ *byte) * 0x100000001b3ull;
+    return hash;
+}
+
+#endif

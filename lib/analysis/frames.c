@@ -1,0 +1,253 @@
+/* From stack nodes to frames (frames.h).
+ *
+ * Nodes are sorted by place first: each distinct place is then decoded once, and native modules are opened one after the other,
+ * each for all its addresses, so that only one module's debug information is in memory at a time. */
+#include "frames.h"
+
+#include <stdio.h>
+
+#include "array.h"
+#include "line_table.h"
+#include "status.h"
+
+struct node_place {
+    uint64_t place;
+    uint32_t owner_id, stack_id;
+};
+
+static int same_frame(const struct frame *a, const struct frame *b)
+{
+    return a->function == b->function && a->file == b->file && a->module == b->module && a->line == b->line && a->kind == b->kind;
+}
+
+static uint64_t hash_frame(const struct frame *frame)
+{
+    uint64_t hash = hash_number((uintptr_t)frame->function);
+    hash = hash_combine(hash, (uintptr_t)frame->file);
+    hash = hash_combine(hash, (uintptr_t)frame->module);
+    return hash_combine(hash, (uint64_t)(uint32_t)frame->line << 8 | frame->kind);
+}
+
+static int grow_places(struct frame_table *table)
+{
+    size_t capacity = table->place_capacity ? table->place_capacity * 2 : 1024;
+    uint32_t *places = calloc(capacity, sizeof *places);
+    if (!places)
+        return 0;
+    for (uint32_t id = 1; id < table->frame_count; id++) {
+        size_t place = hash_frame(&table->frames[id]) & (capacity - 1);
+        while (places[place])
+            place = (place + 1) & (capacity - 1);
+        places[place] = id;
+    }
+    free(table->places);
+    table->places = places;
+    table->place_capacity = capacity;
+    return 1;
+}
+
+/* The number of a frame whose strings are interned. 0 without memory. */
+static uint32_t intern_frame(struct frame_table *table, const struct frame *frame)
+{
+    if ((size_t)table->frame_count * 2 >= table->place_capacity && !grow_places(table))
+        return 0;
+    size_t mask = table->place_capacity - 1, place = hash_frame(frame) & mask;
+    for (; table->places[place]; place = (place + 1) & mask)
+        if (same_frame(&table->frames[table->places[place]], frame))
+            return table->places[place];
+    if (!ARRAY_RESERVE(table->frames, table->frame_capacity, table->frame_count + (size_t)1))
+        return 0;
+    table->frames[table->frame_count] = *frame;
+    return table->places[place] = table->frame_count++;
+}
+
+static const char *intern_text(struct frame_table *table, const char *text)
+{
+    return string_pool_intern(&table->strings, text, strlen(text));
+}
+
+static uint32_t intern_label(struct frame_table *table, const char *label, enum trace_frame_kind kind)
+{
+    struct frame frame = {.function = intern_text(table, label), .kind = (uint8_t)kind, .origin = FRAME_OF_NATIVE};
+    return frame.function ? intern_frame(table, &frame) : 0;
+}
+
+/* From 3.13 on, calls of a class run below a frame of the interpreter's own making, which has no source. */
+static int is_interpreter_shim(const struct code_definition *code, int32_t line)
+{
+    return !line && !strcmp(code->file, "__init__") && !strcmp(code->name, "__init__");
+}
+
+/* Sets *ret_frame to the frame of an instruction, which may be FRAME_HIDDEN. */
+static int python_frame(struct frame_table *table, const struct code_definition *code, int32_t instruction, uint32_t *ret_frame)
+{
+    struct line_table lines = {code->line_table, code->line_table_bytes, code->python_version, code->first_line};
+    int32_t line = line_table_find(&lines, instruction);
+    if (is_interpreter_shim(code, line)) {
+        *ret_frame = FRAME_HIDDEN;
+        return STATUS_OK;
+    }
+    struct frame frame = {
+        .function = intern_text(table, code->name),
+        .file = intern_text(table, code->file),
+        .line = line ? line : code->first_line > 0 ? code->first_line : 0,
+        .kind = TRACE_FRAME_PYTHON,
+        .origin = (uint8_t)frame_origin_of_python(code->file),
+    };
+    *ret_frame = frame.function && frame.file ? intern_frame(table, &frame) : 0;
+    return *ret_frame ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static uint32_t native_frame(struct frame_table *table, struct symbolizer *symbolizer, const char *module_path, uint64_t address)
+{
+    struct symbol symbol = symbolizer ? symbolizer_find(symbolizer, address ? address - 1 : 0) : (struct symbol){0};
+    const char *slash = module_path ? strrchr(module_path, '/') : NULL;
+    char place[512];
+    struct frame frame = {
+        .module = module_path ? intern_text(table, module_path) : NULL,
+        .line = symbol.line,
+        .kind = TRACE_FRAME_NATIVE,
+        .origin = (uint8_t)(module_path ? frame_origin_of_module(module_path) : FRAME_OF_NATIVE),
+    };
+    if (!symbol.function) {
+        snprintf(place, sizeof place, "%.400s+0x%llx", slash ? slash + 1 : module_path ? module_path : "unknown module", (unsigned long long)address);
+        symbol.function = place;
+    }
+    frame.function = intern_text(table, symbol.function);
+    if (symbol.file)
+        frame.file = intern_text(table, symbol.file);
+    if (!frame.function || (module_path && !frame.module) || (symbol.file && !frame.file))
+        return 0;
+    return intern_frame(table, &frame);
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const struct node_place *left = a, *right = b;
+    if (left->owner_id != right->owner_id)
+        return left->owner_id < right->owner_id ? -1 : 1;
+    return left->place < right->place ? -1 : left->place > right->place;
+}
+
+/* All nodes of a kind, sorted by owner and place. */
+static int list_places(const struct definition_table *definitions, enum trace_frame_kind kind, struct node_place **ret_places, size_t *ret_count)
+{
+    size_t count = 0, filled = 0;
+    for (uint32_t id = 1; id < definitions->node_count; id++)
+        count += definitions->nodes[id].kind == kind;
+    struct node_place *places = malloc((count ? count : 1) * sizeof *places);
+    if (!places)
+        return STATUS_NO_MEMORY;
+    for (uint32_t id = 1; id < definitions->node_count; id++) {
+        const struct node_definition *node = &definitions->nodes[id];
+        if (node->kind == kind)
+            places[filled++] = (struct node_place){node->place, node->owner_id, id};
+    }
+    qsort(places, count, sizeof *places, compare_places);
+    *ret_places = places;
+    *ret_count = count;
+    return STATUS_OK;
+}
+
+static int resolve_python(struct frame_table *table, const struct definition_table *definitions)
+{
+    struct node_place *places;
+    size_t count;
+    uint32_t frame_id = FRAME_HIDDEN;
+    int status = list_places(definitions, TRACE_FRAME_PYTHON, &places, &count);
+    if (status)
+        return status;
+    for (size_t i = 0; i < count && !status; i++) {
+        if (!i || compare_places(&places[i - 1], &places[i]))
+            status = python_frame(table, &definitions->codes[places[i].owner_id], (int32_t)places[i].place, &frame_id);
+        table->node_frames[places[i].stack_id] = frame_id;
+    }
+    free(places);
+    return status;
+}
+
+/* All places of one module; `places` begins with its first. */
+static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct node_place *places, size_t count)
+{
+    uint32_t module_id = places->owner_id, frame_id = 0;
+    const struct module_definition *module = module_id ? &definitions->modules[module_id] : NULL;
+    struct symbolizer *symbolizer = NULL;
+    if (module) {
+        symbolizer = symbolizer_open(module->path, module->build_id);
+        if (!symbolizer)
+            return STATUS_NO_MEMORY;
+        table->module_states[module_id] = symbolizer_state(symbolizer);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!i || places[i].place != places[i - 1].place)
+            frame_id = native_frame(table, symbolizer, module ? module->path : NULL, places[i].place);
+        table->node_frames[places[i].stack_id] = frame_id;
+        if (!frame_id)
+            break;
+    }
+    symbolizer_close(symbolizer);
+    return frame_id ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static int resolve_native(struct frame_table *table, const struct definition_table *definitions, frames_progress *progress, void *context)
+{
+    struct node_place *places;
+    size_t count, end;
+    int status = list_places(definitions, TRACE_FRAME_NATIVE, &places, &count);
+    if (status)
+        return status;
+    for (size_t start = 0; start < count && !status; start = end) {
+        for (end = start; end < count && places[end].owner_id == places[start].owner_id;)
+            end++;
+        status = resolve_module(table, definitions, places + start, end - start);
+        if (progress)
+            progress(context, (double)end / (double)count);
+    }
+    free(places);
+    return status;
+}
+
+static int resolve_rest(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes)
+{
+    char label[64];
+    uint32_t cut_frame = intern_label(table, "unknown callers", TRACE_FRAME_CUT);
+    snprintf(label, sizeof label, "copies below %llu bytes", (unsigned long long)copy_threshold_bytes);
+    table->small_copies_frame = intern_label(table, label, TRACE_FRAME_NATIVE);
+    table->slack_frame = intern_label(table, "arena slack", TRACE_FRAME_NATIVE);
+    table->unknown_frame = intern_label(table, "unknown", TRACE_FRAME_NATIVE);
+    if (!cut_frame || !table->small_copies_frame || !table->slack_frame || !table->unknown_frame)
+        return STATUS_NO_MEMORY;
+    for (uint32_t id = 1; id < definitions->node_count; id++)
+        if (definitions->nodes[id].kind == TRACE_FRAME_CUT)
+            table->node_frames[id] = cut_frame;
+    return STATUS_OK;
+}
+
+int frame_table_build(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes,
+                      frames_progress *progress, void *context)
+{
+    int status = STATUS_NO_MEMORY;
+    *table = (struct frame_table){.frame_count = 1};
+    string_pool_init(&table->strings);
+    table->node_frames = calloc(definitions->node_count, sizeof *table->node_frames);
+    table->module_states = calloc(definitions->module_count, sizeof *table->module_states);
+    if (table->node_frames && table->module_states)
+        status = resolve_rest(table, definitions, copy_threshold_bytes);
+    if (!status)
+        status = resolve_python(table, definitions);
+    if (!status)
+        status = resolve_native(table, definitions, progress, context);
+    if (status)
+        frame_table_done(table);
+    return status;
+}
+
+void frame_table_done(struct frame_table *table)
+{
+    string_pool_done(&table->strings);
+    free(table->frames);
+    free(table->places);
+    free(table->node_frames);
+    free(table->module_states);
+    *table = (struct frame_table){0};
+}

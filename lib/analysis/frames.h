@@ -1,0 +1,56 @@
+/* Frames: the places in a program that stacks consist of. Each distinct place is kept once.
+ *
+ * Consumes the definitions of a trace; decodes Python lines, symbolizes native addresses; produces the frame of each stack node.
+ * One thread; allocates; reads the recorded executables and libraries. */
+#ifndef HEAPLINE_ANALYSIS_FRAMES_H
+#define HEAPLINE_ANALYSIS_FRAMES_H
+
+#include "definition_table.h"
+#include "symbolize.h"
+
+enum frame_origin {
+    FRAME_USER,
+    FRAME_PACKAGE, /* site-packages, dist-packages */
+    FRAME_STDLIB,
+    FRAME_IMPORT,  /* the interpreter's import system, runpy, zipimport */
+    FRAME_OF_NATIVE,
+    FRAME_SYSTEM,  /* libraries that came with the system, and the interpreter itself */
+};
+
+struct frame {
+    const char *function; /* never NULL */
+    const char *file;     /* NULL: there is no line */
+    const char *module;   /* native: path; NULL: unknown, or not native */
+    int32_t line;         /* 0: none */
+    uint8_t kind;         /* enum trace_frame_kind */
+    uint8_t origin;       /* enum frame_origin */
+};
+
+struct frame_table {
+    struct frame *frames; /* from 1 */
+    size_t frame_capacity;
+    uint32_t frame_count; /* one more than the highest number */
+    uint32_t *places;     /* hash table of frame numbers; 0: free */
+    size_t place_capacity;
+    struct string_pool strings;
+    uint32_t *node_frames;                /* by stack id; FRAME_HIDDEN: the interpreter's own, not shown */
+    enum symbolizer_state *module_states; /* by module id; of those that were looked up */
+    /* what events without a stack, arena slack and uncounted copies are credited to */
+    uint32_t unknown_frame, slack_frame, small_copies_frame;
+};
+
+#define FRAME_HIDDEN 0
+
+/* Called with the share of the native addresses that are done. */
+typedef void frames_progress(void *context, double done);
+
+/* Returns 0 or STATUS_NO_MEMORY (everything is released). */
+int frame_table_build(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes,
+                      frames_progress *progress, void *context);
+void frame_table_done(struct frame_table *table);
+
+/* Where a Python file or a native module comes from, judged by its path. Never allocates. */
+enum frame_origin frame_origin_of_python(const char *file);
+enum frame_origin frame_origin_of_module(const char *path);
+
+#endif

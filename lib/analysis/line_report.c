@@ -1,0 +1,236 @@
+/* Credits stacks to lines (line_report.h). The inclusive sums come from one walk over the tree of stacks: the sum of a node's whole
+ * subtree goes to its line, unless a node nearer to the root has that line already. */
+#include "line_report.h"
+
+#include "array.h"
+
+int figures_are_zero(const struct figures *figures)
+{
+    uint64_t any = 0;
+    for (int i = 0; i < FIGURE_COUNT; i++)
+        any |= figures->values[i];
+    return !any;
+}
+
+static void figures_add(struct figures *sum, const struct figures *figures)
+{
+    for (int i = 0; i < FIGURE_COUNT; i++)
+        sum->values[i] += figures->values[i];
+}
+
+struct figures line_report_stack_figures(const struct replay *replay, int64_t stack_id)
+{
+    const struct replay_totals *totals = &replay->totals;
+    if (stack_id == STACK_ARENA_SLACK)
+        return (struct figures){{[FIGURE_PEAK_BYTES] = totals->peak_slack_bytes, [FIGURE_LIVE_BYTES] = totals->live_slack_bytes}};
+    if (stack_id == STACK_SMALL_COPIES)
+        return (struct figures){{[FIGURE_COPIED_BYTES] = totals->small_copied_bytes, [FIGURE_COPIES] = totals->small_copies}};
+    const struct stack_use *use = &replay->uses[stack_id];
+    return (struct figures){{
+        [FIGURE_PEAK_BYTES] = replay->peak[stack_id].bytes,
+        [FIGURE_PEAK_ALLOCATIONS] = replay->peak[stack_id].allocations,
+        [FIGURE_LIVE_BYTES] = use->live_bytes,
+        [FIGURE_LIVE_ALLOCATIONS] = use->live_allocations,
+        [FIGURE_ALLOCATED_BYTES] = use->allocated_bytes,
+        [FIGURE_ALLOCATIONS] = use->allocations,
+        [FIGURE_TEMPORARY_ALLOCATIONS] = use->temporary_allocations,
+        [FIGURE_COPIED_BYTES] = use->copied_bytes,
+        [FIGURE_COPIES] = use->copies,
+    }};
+}
+
+/* ---- the tree of stacks ---- */
+
+/* `python` and `native` hold, by stack id, the innermost frame with a line of each kind; 0: none. */
+static void fill_stack(struct line_report *report, const struct frame_table *frames, uint32_t stack_id, uint32_t caller_id,
+                       uint32_t *python, uint32_t *native)
+{
+    struct stack_entry *entry = &report->stacks[stack_id];
+    uint32_t frame_id = frames->node_frames[stack_id];
+    if (frame_id == FRAME_HIDDEN) {
+        *entry = report->stacks[caller_id];
+        python[stack_id] = python[caller_id];
+        native[stack_id] = native[caller_id];
+        return;
+    }
+    const struct frame *frame = &frames->frames[frame_id];
+    python[stack_id] = frame->kind == TRACE_FRAME_PYTHON ? frame_id : python[caller_id];
+    native[stack_id] = frame->kind == TRACE_FRAME_NATIVE && frame->file ? frame_id : native[caller_id];
+    *entry = (struct stack_entry){
+        .shown_id = stack_id,
+        .caller_id = report->stacks[caller_id].shown_id,
+        .frame_id = frame_id,
+        .line_frame_id = python[stack_id] ? python[stack_id] : native[stack_id] ? native[stack_id] : frame_id,
+        .depth = report->stacks[caller_id].depth + 1,
+    };
+}
+
+static int build_stacks(struct line_report *report, const struct definition_table *definitions, const struct frame_table *frames)
+{
+    uint32_t count = definitions->node_count;
+    uint32_t *python = calloc(count, sizeof *python), *native = calloc(count, sizeof *native);
+    report->stacks = calloc(count, sizeof *report->stacks);
+    report->stack_count = count;
+    int enough = python && native && report->stacks;
+    if (enough) {
+        report->stacks[0].line_frame_id = frames->unknown_frame;
+        for (uint32_t id = 1; id < count; id++)
+            fill_stack(report, frames, id, definitions->nodes[id].caller_id, python, native);
+    }
+    free(python);
+    free(native);
+    return enough ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* ---- lines ---- */
+
+static uint64_t hash_line(const struct line_entry *line)
+{
+    uint64_t hash = hash_combine(hash_number((uintptr_t)line->file), (uintptr_t)line->function);
+    return hash_combine(hash, (uint64_t)(uint32_t)line->line << 8 | line->kind);
+}
+
+static int same_line(const struct line_entry *a, const struct line_entry *b)
+{
+    return a->file == b->file && a->function == b->function && a->line == b->line && a->kind == b->kind;
+}
+
+/* Each frame's line: frames that differ in their module only are the same line. */
+static int build_lines(struct line_report *report, const struct frame_table *frames)
+{
+    size_t capacity = 64;
+    while (capacity < (size_t)frames->frame_count * 2)
+        capacity *= 2;
+    uint32_t *places = malloc(capacity * sizeof *places);
+    report->frame_lines = calloc(frames->frame_count, sizeof *report->frame_lines);
+    report->lines = calloc(frames->frame_count, sizeof *report->lines);
+    if (!places || !report->frame_lines || !report->lines) {
+        free(places);
+        return STATUS_NO_MEMORY;
+    }
+    memset(places, 0xff, capacity * sizeof *places);
+    for (uint32_t id = 1; id < frames->frame_count; id++) {
+        const struct frame *frame = &frames->frames[id];
+        struct line_entry line = {.file = frame->file ? frame->file : frame->module, .function = frame->function, .line = frame->line,
+                                  .kind = frame->kind, .origin = frame->origin};
+        size_t place = hash_line(&line) & (capacity - 1);
+        while (places[place] != UINT32_MAX && !same_line(&report->lines[places[place]], &line))
+            place = (place + 1) & (capacity - 1);
+        if (places[place] == UINT32_MAX) {
+            places[place] = report->line_count;
+            report->lines[report->line_count++] = line;
+        }
+        report->frame_lines[id] = places[place];
+    }
+    free(places);
+    return STATUS_OK;
+}
+
+static void add_self(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
+{
+    static const enum pseudo_stack pseudo_stacks[] = {STACK_ARENA_SLACK, STACK_SMALL_COPIES};
+    const uint32_t pseudo_frames[] = {frames->slack_frame, frames->small_copies_frame};
+    for (uint32_t id = 0; id < report->stack_count; id++) {
+        struct figures figures = line_report_stack_figures(replay, id);
+        figures_add(&report->lines[report->frame_lines[report->stacks[id].line_frame_id]].self, &figures);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct line_entry *line = &report->lines[report->frame_lines[pseudo_frames[i]]];
+        struct figures figures = line_report_stack_figures(replay, pseudo_stacks[i]);
+        figures_add(&line->self, &figures);
+        figures_add(&line->inclusive, &figures);
+    }
+}
+
+/* ---- inclusive sums ---- */
+
+struct walk {
+    struct figures *sums;                    /* of each shown stack with everything it calls */
+    uint32_t *first_callee, *next_sibling;   /* 0: none */
+    uint32_t *on_path;                       /* by line: how many nodes of the current path have it */
+};
+
+static void sum_subtrees(struct walk *walk, const struct line_report *report, const struct replay *replay)
+{
+    for (uint32_t id = 0; id < report->stack_count; id++) {
+        struct figures figures = line_report_stack_figures(replay, id);
+        figures_add(&walk->sums[report->stacks[id].shown_id], &figures);
+    }
+    /* Callers have lower numbers than what they call. */
+    for (uint32_t id = report->stack_count - 1; id > 0; id--) {
+        const struct stack_entry *entry = &report->stacks[id];
+        if (entry->shown_id != id)
+            continue;
+        if (entry->caller_id)
+            figures_add(&walk->sums[entry->caller_id], &walk->sums[id]);
+        walk->next_sibling[id] = walk->first_callee[entry->caller_id];
+        walk->first_callee[entry->caller_id] = id;
+    }
+}
+
+static void enter_stack(struct walk *walk, struct line_report *report, uint32_t id)
+{
+    uint32_t line = report->frame_lines[report->stacks[id].frame_id];
+    if (!walk->on_path[line]++)
+        figures_add(&report->lines[line].inclusive, &walk->sums[id]);
+}
+
+static void walk_tree(struct walk *walk, struct line_report *report)
+{
+    uint32_t id = walk->first_callee[0];
+    while (id) {
+        enter_stack(walk, report, id);
+        uint32_t next = walk->first_callee[id];
+        while (!next && id) {
+            walk->on_path[report->frame_lines[report->stacks[id].frame_id]]--;
+            next = walk->next_sibling[id];
+            id = next ? id : report->stacks[id].caller_id;
+        }
+        id = next;
+    }
+}
+
+static int add_inclusive(struct line_report *report, const struct replay *replay)
+{
+    struct walk walk = {
+        .sums = calloc(report->stack_count, sizeof *walk.sums),
+        .first_callee = calloc(report->stack_count, sizeof *walk.first_callee),
+        .next_sibling = calloc(report->stack_count, sizeof *walk.next_sibling),
+        .on_path = calloc(report->line_count, sizeof *walk.on_path),
+    };
+    int enough = walk.sums && walk.first_callee && walk.next_sibling && walk.on_path;
+    if (enough) {
+        sum_subtrees(&walk, report, replay);
+        /* What has no stack is on the line of the empty one. */
+        figures_add(&report->lines[report->frame_lines[report->stacks[0].line_frame_id]].inclusive, &walk.sums[0]);
+        walk_tree(&walk, report);
+    }
+    free(walk.sums);
+    free(walk.first_callee);
+    free(walk.next_sibling);
+    free(walk.on_path);
+    return enough ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+int line_report_build(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
+{
+    *report = (struct line_report){0};
+    int status = build_stacks(report, &replay->definitions, frames);
+    if (!status)
+        status = build_lines(report, frames);
+    if (!status) {
+        add_self(report, replay, frames);
+        status = add_inclusive(report, replay);
+    }
+    if (status)
+        line_report_done(report);
+    return status;
+}
+
+void line_report_done(struct line_report *report)
+{
+    free(report->stacks);
+    free(report->lines);
+    free(report->frame_lines);
+    *report = (struct line_report){0};
+}

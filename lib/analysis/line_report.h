@@ -1,0 +1,63 @@
+/* From the use of stacks to the use of source lines.
+ *
+ * Consumes a replay and its frames; produces for each stack the frame whose line it is credited to, and for each line the sum of the
+ * stacks credited to it (self) and of all stacks that it is anywhere on (inclusive; recursion counts once).
+ * One thread; allocates; linear in the number of stacks. */
+#ifndef HEAPLINE_ANALYSIS_LINE_REPORT_H
+#define HEAPLINE_ANALYSIS_LINE_REPORT_H
+
+#include "frames.h"
+#include "replay.h"
+
+enum figure {
+    FIGURE_PEAK_BYTES,
+    FIGURE_PEAK_ALLOCATIONS,
+    FIGURE_LIVE_BYTES,
+    FIGURE_LIVE_ALLOCATIONS,
+    FIGURE_ALLOCATED_BYTES,
+    FIGURE_ALLOCATIONS,
+    FIGURE_TEMPORARY_ALLOCATIONS,
+    FIGURE_COPIED_BYTES,
+    FIGURE_COPIES,
+    FIGURE_COUNT
+};
+
+struct figures {
+    uint64_t values[FIGURE_COUNT];
+};
+
+/* Stacks that no event names. */
+enum pseudo_stack { STACK_ARENA_SLACK = -1, STACK_SMALL_COPIES = -2 };
+
+struct stack_entry {
+    uint32_t shown_id;      /* itself; of a hidden frame: the stack that is shown instead, the nearest one below it that isn't hidden */
+    uint32_t caller_id;     /* of the stack that is shown, hidden ones left out */
+    uint32_t frame_id;      /* 0: none (the empty stack) */
+    uint32_t line_frame_id;
+    uint32_t depth;
+};
+
+struct line_entry {
+    const char *file, *function; /* file: the module where there is no line; NULL where there is none of both */
+    int32_t line;                /* 0: none */
+    uint8_t kind, origin;
+    struct figures self, inclusive;
+};
+
+struct line_report {
+    struct stack_entry *stacks; /* by stack id */
+    uint32_t stack_count;
+    struct line_entry *lines;
+    uint32_t line_count;
+    uint32_t *frame_lines;      /* by frame id */
+};
+
+/* Returns 0 or STATUS_NO_MEMORY (everything is released). */
+int line_report_build(struct line_report *report, const struct replay *replay, const struct frame_table *frames);
+void line_report_done(struct line_report *report);
+
+/* What one stack used; a pseudo stack is allowed. */
+struct figures line_report_stack_figures(const struct replay *replay, int64_t stack_id);
+int figures_are_zero(const struct figures *figures);
+
+#endif

@@ -1,0 +1,262 @@
+/* The replay's frame: opens the trace, walks its blocks, and gathers the results (replay.h).
+ *
+ * The trace's headers say beforehand at which event the high-water mark was reached, so that one pass can take its snapshot. The
+ * pass finds the mark itself as well; where the two differ (a damaged tail, wrong headers) a second pass takes the right one. */
+#include "replay.h"
+
+#include <stdio.h>
+
+#include "array.h"
+#include "replay_state.h"
+
+static void state_done(struct replay_state *state)
+{
+    free(state->notes);
+    free(state->threads);
+    free(state->window_levels);
+}
+
+/* Room for everything that the events of a block may refer to: ids are checked once a block, not once an event. */
+static int reserve_for_definitions(struct replay_state *state)
+{
+    struct replay *replay = state->replay;
+    size_t threads_before = state->thread_capacity;
+    if (!ARRAY_RESERVE(replay->uses, state->use_capacity, replay->definitions.node_count) ||
+        !ARRAY_RESERVE(state->threads, state->thread_capacity, replay->definitions.thread_count))
+        return STATUS_NO_MEMORY;
+    for (size_t i = threads_before; i < state->thread_capacity; i++)
+        state->threads[i].last_slot = SLOT_NONE;
+    return STATUS_OK;
+}
+
+int replay_take_snapshot(struct replay_state *state)
+{
+    struct replay *replay = state->replay;
+    if (!ARRAY_RESERVE(replay->peak, state->peak_capacity, replay->definitions.node_count))
+        return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < replay->definitions.node_count; i++)
+        replay->peak[i] = (struct stack_level){replay->uses[i].live_bytes, replay->uses[i].live_allocations};
+    state->snapshot_bytes = trace_level_total(&state->level);
+    state->snapshot_slack_bytes = replay_slack_bytes(&state->level);
+    state->snapshot_allocations = state->live_allocations;
+    return STATUS_OK;
+}
+
+static int read_definitions(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail)
+{
+    struct trace_definition definition;
+    int status;
+    while (!(status = trace_reader_next_definition(reader, &definition, detail))) {
+        status = definition_table_add(&state->replay->definitions, &definition);
+        if (status == STATUS_CORRUPT)
+            *detail = (struct status_detail){status, trace_reader_position(reader), "a definition's number is out of order"};
+        if (status)
+            return status;
+    }
+    return status == STATUS_END ? reserve_for_definitions(state) : status;
+}
+
+static int read_events(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail)
+{
+    struct trace_event event;
+    int status;
+    while (!(status = trace_reader_next_event(reader, &event, detail))) {
+        status = replay_event(state, &event);
+        if (unlikely(status)) {
+            snprintf(detail->message, sizeof detail->message, "%s",
+                     status == STATUS_SYSTEM ? "cannot write a temporary file" : "not enough memory to replay the trace");
+            break;
+        }
+    }
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+/* All blocks. A block that turns out to be damaged ends the pass, and is no error: what was before it is reported. */
+static int read_blocks(struct replay_state *state, struct trace_reader *reader, replay_progress *progress, void *context,
+                       struct status_detail *detail)
+{
+    struct replay *replay = state->replay;
+    uint64_t file_bytes = replay->overview.file_bytes;
+    int status;
+    while (!(status = trace_reader_next_block(reader, detail))) {
+        status = read_definitions(state, reader, detail);
+        if (!status)
+            status = read_events(state, reader, detail);
+        if (status)
+            break;
+        if (progress && file_bytes)
+            progress(context, (double)trace_reader_position(reader) / (double)file_bytes);
+    }
+    if (status == STATUS_CORRUPT || status == STATUS_TRUNCATED || status == STATUS_TOO_LARGE) {
+        replay->damage = *detail;
+        replay->damage.status = status;
+        return STATUS_OK;
+    }
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+static void count_births(struct replay_state *state)
+{
+    struct replay *replay = state->replay;
+    for (uint32_t i = 0; i < replay->definitions.node_count; i++)
+        replay->births[i] = (struct stack_births){UINT64_MAX, 0};
+    for (uint32_t i = 0; i < state->slots->used_count; i++) {
+        const struct live_slot *slot = &state->slots->slots[i];
+        if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA || i >= state->note_capacity)
+            continue;
+        struct stack_births *births = &replay->births[slot->stack_id];
+        uint64_t birth_ns = state->notes[i].birth * state->birth_unit_ns;
+        if (birth_ns < births->oldest_ns)
+            births->oldest_ns = birth_ns;
+        if (birth_ns > births->newest_ns)
+            births->newest_ns = birth_ns;
+    }
+}
+
+static void gather_totals(struct replay_state *state)
+{
+    struct replay *replay = state->replay;
+    struct replay_totals *totals = &replay->totals;
+    for (uint32_t i = 0; i < replay->definitions.node_count; i++) {
+        const struct stack_use *use = &replay->uses[i];
+        totals->allocated_bytes += use->allocated_bytes;
+        totals->allocations += use->allocations;
+        totals->temporary_allocations += use->temporary_allocations;
+        totals->copied_bytes += use->copied_bytes;
+        totals->copies += use->copies;
+    }
+    totals->copied_bytes += totals->small_copied_bytes;
+    totals->copies += totals->small_copies;
+    totals->event_count = state->event_count;
+    totals->live_bytes = trace_level_total(&state->level);
+    totals->live_allocations = state->live_allocations;
+    totals->live_slack_bytes = replay_slack_bytes(&state->level);
+    totals->peak_bytes = trace_level_total(&state->highest);
+    totals->peak_slack_bytes = replay_slack_bytes(&state->highest);
+    totals->peak_event = state->highest_event;
+    totals->peak_time_ns = state->highest_time_ns;
+    totals->peak_allocations = state->snapshot_allocations;
+    if (replay->overview.has_end && replay->overview.end.totals.peak_rss_bytes > totals->peak_rss_bytes)
+        totals->peak_rss_bytes = replay->overview.end.totals.peak_rss_bytes;
+}
+
+/* The recorder counted too: where it says something else, something is wrong, and the reader must know. */
+static void compare_with_recorder(struct replay *replay)
+{
+    const struct replay_totals *found = &replay->totals;
+    const struct trace_totals *told = &replay->overview.end.totals;
+    if (replay->damage.status || !replay->overview.has_end)
+        return;
+    if (found->event_count == told->event_count && found->allocated_bytes == told->allocated_bytes &&
+        found->allocations == told->allocations && found->copied_bytes == told->copied_bytes && found->copies == told->copies &&
+        found->peak_bytes == told->peak_bytes && found->live_bytes == told->live_bytes)
+        return;
+    replay->damage = (struct status_detail){STATUS_CORRUPT, replay->overview.good_bytes,
+                                            "the totals in the end block differ from what the events add up to"};
+}
+
+static int finish_pass(struct replay_state *state)
+{
+    struct replay *replay = state->replay;
+    size_t peak_capacity = state->peak_capacity, birth_capacity = 0;
+    if (!ARRAY_RESERVE(replay->births, birth_capacity, replay->definitions.node_count) ||
+        !ARRAY_RESERVE(replay->peak, peak_capacity, replay->definitions.node_count))
+        return STATUS_NO_MEMORY;
+    int status = replay_time_end(state);
+    if (status)
+        return status;
+    count_births(state);
+    gather_totals(state);
+    compare_with_recorder(replay);
+    return STATUS_OK;
+}
+
+static void describe_trace(struct replay *replay, const struct trace_reader *reader)
+{
+    struct status_detail damage = {0};
+    int status = trace_reader_damage(reader, &damage);
+    replay->overview = *trace_reader_overview(reader);
+    replay->duration_ns = replay->overview.end_time_ns;
+    if (replay->overview.has_end && replay->overview.end.time_ns > replay->duration_ns)
+        replay->duration_ns = replay->overview.end.time_ns;
+    if (status) {
+        replay->damage = damage;
+        replay->damage.status = status;
+    }
+}
+
+static struct replay *replay_new(void)
+{
+    struct replay *replay = calloc(1, sizeof *replay);
+    if (!replay)
+        return NULL;
+    window_log_init(&replay->window_log);
+    if (!definition_table_init(&replay->definitions))
+        return replay;
+    free(replay);
+    return NULL;
+}
+
+/* One pass. `snapshot_event`: NO_EVENT takes what the trace's headers say. Sets *ret_wrong_event when the snapshot was not
+ * taken at the high-water mark. */
+static int replay_pass(struct trace_reader *reader, uint64_t snapshot_event, replay_progress *progress, void *context,
+                       struct replay **ret_replay, int *ret_wrong_event, struct status_detail *detail)
+{
+    struct replay_state state = {.slots = trace_reader_slots(reader)};
+    if (!(state.replay = replay_new()))
+        return STATUS_NO_MEMORY;
+    describe_trace(state.replay, reader);
+    uint64_t wanted = snapshot_event == NO_EVENT ? state.replay->overview.peak_event : snapshot_event;
+    state.snapshot_event = wanted ? wanted : NO_EVENT;
+    replay_time_begin(&state);
+    int status = reserve_for_definitions(&state);
+    if (!status)
+        status = read_blocks(&state, reader, progress, context, detail);
+    if (!status)
+        status = finish_pass(&state);
+    *ret_wrong_event = wanted != state.highest_event || state.snapshot_bytes != trace_level_total(&state.highest);
+    if (status)
+        replay_free(state.replay);
+    else
+        *ret_replay = state.replay;
+    state_done(&state);
+    return status;
+}
+
+int replay_run(const char *trace_path, replay_progress *progress, void *context, struct replay **ret_replay,
+               struct status_detail *detail)
+{
+    struct status_detail ignored;
+    uint64_t snapshot_event = NO_EVENT;
+    if (!detail)
+        detail = &ignored;
+    for (;;) {
+        struct trace_reader *reader;
+        struct replay *replay = NULL;
+        int wrong_event = 0, status = trace_reader_open(trace_path, &reader, detail);
+        if (status)
+            return status;
+        status = replay_pass(reader, snapshot_event, progress, context, &replay, &wrong_event, detail);
+        trace_reader_close(reader);
+        if (status)
+            return status;
+        if (!wrong_event || snapshot_event != NO_EVENT) {
+            *ret_replay = replay;
+            return STATUS_OK;
+        }
+        snapshot_event = replay->totals.peak_event;
+        replay_free(replay);
+    }
+}
+
+void replay_free(struct replay *replay)
+{
+    if (!replay)
+        return;
+    definition_table_done(&replay->definitions);
+    window_log_done(&replay->window_log);
+    free(replay->uses);
+    free(replay->peak);
+    free(replay->births);
+    free(replay);
+}

@@ -1,0 +1,84 @@
+/* The replay: one pass over a trace's events, from which every figure of the report comes.
+ *
+ * Consumes a trace through trace_reader.h; produces totals, the use of each stack, the snapshot at the high-water mark, the
+ * timeline and the live bytes at the end of each window of time. Memory in proportion to live blocks and distinct stacks,
+ * not to events. One thread; allocates. */
+#ifndef HEAPLINE_ANALYSIS_REPLAY_H
+#define HEAPLINE_ANALYSIS_REPLAY_H
+
+#include "definition_table.h"
+#include "status.h"
+#include "trace_reader.h"
+#include "window_log.h"
+
+/* Raised whenever the same trace would give other figures than before: cached databases of older replays are then rebuilt. */
+#define REPLAY_VERSION 1
+
+#define REPLAY_WINDOWS 32
+#define REPLAY_TIMELINE_ROWS 2000
+
+/* One cache line: an event touches those of one stack. */
+struct stack_use {
+    uint64_t live_bytes, live_allocations;
+    uint64_t allocated_bytes, allocations;
+    uint64_t temporary_allocations;
+    uint64_t copied_bytes, copies;
+    uint64_t unused;
+};
+
+struct stack_level {
+    uint64_t bytes, allocations;
+};
+
+struct stack_births {
+    uint64_t oldest_ns, newest_ns; /* of live blocks; oldest > newest: none is live */
+};
+
+struct timeline_row {
+    uint64_t time_ns, heap_bytes, heap_peak_bytes, rss_bytes;
+};
+
+struct window_row {
+    uint64_t end_time_ns, heap_bytes;
+};
+
+struct replay_totals {
+    uint64_t event_count;
+    uint64_t allocated_bytes, allocations;
+    uint64_t temporary_allocations;
+    uint64_t copied_bytes, copies;             /* small ones included */
+    uint64_t small_copied_bytes, small_copies; /* below the threshold: no stack is known */
+    uint64_t live_bytes, live_allocations;     /* at the end; bytes: heap bytes, arena slack included */
+    uint64_t live_slack_bytes;                 /* of arenas, covered by no live object */
+    uint64_t peak_bytes, peak_allocations, peak_slack_bytes;
+    uint64_t peak_event, peak_time_ns, peak_rss_bytes;
+    uint64_t lost_events, unknown_frees;
+};
+
+struct replay {
+    struct trace_overview overview;
+    struct status_detail damage; /* status 0: the trace was read to its end */
+    uint64_t duration_ns;
+    struct definition_table definitions;
+    struct replay_totals totals;
+    struct stack_use *uses;         /* by stack id, definitions.node_count of each */
+    struct stack_level *peak;
+    struct stack_births *births;
+    struct timeline_row timeline[REPLAY_TIMELINE_ROWS];
+    uint32_t timeline_count;
+    struct window_row windows[REPLAY_WINDOWS];
+    uint32_t window_count;
+    struct window_log window_log;   /* changes of live bytes by stack, window by window */
+};
+
+/* Called after each block with the share of the file done, 0 to 1. */
+typedef void replay_progress(void *context, double done);
+
+/* Replay a whole trace. Returns 0, what trace_reader_open returns, STATUS_NO_MEMORY, or STATUS_SYSTEM (temporary file).
+ * A trace that is cut or damaged gives its good part: 0, with replay->damage set. `progress` may be NULL.
+ * After success: replay_free. */
+int replay_run(const char *trace_path, replay_progress *progress, void *context, struct replay **ret_replay,
+               struct status_detail *detail);
+void replay_free(struct replay *replay);
+
+#endif

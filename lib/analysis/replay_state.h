@@ -1,0 +1,77 @@
+/* What the replay keeps while it runs; shared by replay.c (blocks, beginning, end), replay_event.c (each event) and
+ * replay_time.c (what happens as time passes). One thread. */
+#ifndef HEAPLINE_ANALYSIS_REPLAY_STATE_H
+#define HEAPLINE_ANALYSIS_REPLAY_STATE_H
+
+#include "compiler.h"
+#include "replay.h"
+
+/* Beside each live slot of the reader. */
+struct slot_note {
+    uint32_t birth;       /* when it was allocated, in units of replay_state.birth_unit_ns */
+    uint32_t thread_last; /* SLOT_IS_LAST: nothing was allocated by its thread since; below: the thread */
+};
+
+#define SLOT_IS_LAST 0x80000000u
+#define NO_EVENT UINT64_MAX
+
+/* The latest deallocation of a thread, in case it is taken back. */
+struct last_free {
+    uint64_t size_bytes;
+    struct slot_note note;
+    uint32_t stack_id;
+    uint32_t owner_allocations; /* how many allocations the block's own thread had made by then */
+    int valid;
+};
+
+struct thread_note {
+    uint32_t last_slot;   /* the latest allocation if it is live still, else SLOT_NONE */
+    uint32_t allocations; /* made so far, modulo 2^32 */
+    struct last_free last_free;
+};
+
+struct replay_state {
+    struct replay *replay;
+    const struct live_slots *slots;
+    struct slot_note *notes;
+    size_t note_capacity;
+    struct thread_note *threads;
+    size_t thread_capacity;
+    struct stack_level *window_levels; /* what the window log says of each stack so far */
+    size_t use_capacity, peak_capacity, window_level_capacity;
+    struct trace_level level;
+    uint32_t thread_id;
+    uint32_t birth;          /* of allocations now */
+    uint64_t birth_unit_ns;
+    uint64_t time_ns;
+    uint64_t rss_bytes;
+    uint64_t live_allocations;
+    uint64_t event_count;
+    uint64_t snapshot_event; /* take the snapshot after so many events; NO_EVENT: never */
+    uint64_t snapshot_bytes; /* heap bytes then */
+    uint64_t snapshot_slack_bytes, snapshot_allocations;
+    /* the highest level seen, whatever the trace's headers say of it */
+    struct trace_level highest;
+    uint64_t highest_event, highest_time_ns;
+    /* the timeline's row and the window that are being filled */
+    uint64_t row_peak_bytes, row_end_ns, row_width_ns;
+    uint64_t window_end_ns;
+};
+
+/* Apply one event that the reader has decoded. Returns 0 or STATUS_NO_MEMORY, STATUS_SYSTEM. */
+int replay_event(struct replay_state *state, const struct trace_event *event);
+
+/* Keep the live bytes of each stack as of now: the high-water mark. Returns 0 or STATUS_NO_MEMORY. */
+int replay_take_snapshot(struct replay_state *state);
+
+/* Time moves on: closes rows of the timeline and windows. Returns 0, STATUS_NO_MEMORY or STATUS_SYSTEM. */
+void replay_time_begin(struct replay_state *state);
+int replay_time_pass(struct replay_state *state, uint64_t time_ns);
+int replay_time_end(struct replay_state *state);
+
+HOT_INLINE uint64_t replay_slack_bytes(const struct trace_level *level)
+{
+    return level->arena_bytes > level->object_bytes ? level->arena_bytes - level->object_bytes : 0;
+}
+
+#endif

@@ -1,0 +1,92 @@
+-- What is added to a report database once its tables are filled: indexes, and the views that answer the usual questions, best first.
+-- Documented, with examples, in docs/report_database.md.
+
+CREATE INDEX stack_by_caller ON stack (caller_id);
+CREATE INDEX stack_by_line_frame ON stack (line_frame_id);
+CREATE INDEX frame_by_place ON frame (file, line);
+CREATE INDEX line_use_by_place ON line_use (file, line);
+CREATE INDEX line_use_inclusive_by_place ON line_use_inclusive (file, line);
+CREATE INDEX live_span_by_stack ON live_span (stack_id, first_window_id);
+
+-- Live bytes of each stack at the end of each window; only stacks that are live at the end, and only where something is live.
+CREATE VIEW window_use (stack_id, window_id, live_bytes, live_allocations) AS
+SELECT span.stack_id, window.window_id, span.live_bytes, span.live_allocations
+FROM live_span AS span JOIN window ON window.window_id BETWEEN span.first_window_id AND span.last_window_id;
+
+-- Source lines by the bytes they ever allocated.
+CREATE VIEW lines AS SELECT * FROM line_use ORDER BY allocated_bytes DESC, file, line;
+
+-- Source lines by what they held at the high-water mark.
+CREATE VIEW peak_lines AS
+SELECT file, line, function, kind, origin, peak_bytes, peak_allocations,
+       round(100.0 * peak_bytes / (SELECT max(peak_bytes, 1) FROM summary), 2) AS peak_percent
+FROM line_use WHERE peak_bytes > 0 OR peak_allocations > 0 ORDER BY peak_bytes DESC, file, line;
+
+-- Source lines by the bytes they copied.
+CREATE VIEW copy_lines AS
+SELECT file, line, function, kind, origin, copied_bytes, copies,
+       round(100.0 * copied_bytes / (SELECT max(copied_bytes, 1) FROM summary), 2) AS copied_percent
+FROM line_use WHERE copies > 0 ORDER BY copied_bytes DESC, file, line;
+
+-- Source lines by allocations that were freed before the same thread's next one.
+CREATE VIEW temporary_lines AS
+SELECT file, line, function, kind, origin, temporary_allocations, allocations,
+       round(100.0 * temporary_allocations / allocations, 2) AS temporary_percent
+FROM line_use WHERE temporary_allocations > 0 ORDER BY temporary_allocations DESC, file, line;
+
+-- Functions: the sum of their lines.
+CREATE VIEW functions AS
+SELECT function, file, kind, origin,
+       sum(peak_bytes) AS peak_bytes, sum(peak_allocations) AS peak_allocations,
+       sum(live_bytes) AS live_bytes, sum(live_allocations) AS live_allocations,
+       sum(allocated_bytes) AS allocated_bytes, sum(allocations) AS allocations,
+       sum(temporary_allocations) AS temporary_allocations,
+       sum(copied_bytes) AS copied_bytes, sum(copies) AS copies
+FROM line_use GROUP BY kind, file, function ORDER BY allocated_bytes DESC;
+
+-- Source files, or modules where no line is known: the sum of their lines.
+CREATE VIEW files AS
+SELECT file, kind, origin,
+       sum(peak_bytes) AS peak_bytes, sum(peak_allocations) AS peak_allocations,
+       sum(live_bytes) AS live_bytes, sum(live_allocations) AS live_allocations,
+       sum(allocated_bytes) AS allocated_bytes, sum(allocations) AS allocations,
+       sum(temporary_allocations) AS temporary_allocations,
+       sum(copied_bytes) AS copied_bytes, sum(copies) AS copies
+FROM line_use GROUP BY kind, file ORDER BY allocated_bytes DESC;
+
+-- Executables and libraries by what was allocated from them: the innermost native frame decides. With Python stacks and without
+-- native ones that is only what no Python line asked for.
+CREATE VIEW modules AS
+SELECT frame.module AS module, frame.origin AS origin,
+       sum(stack_use.peak_bytes) AS peak_bytes, sum(stack_use.live_bytes) AS live_bytes,
+       sum(stack_use.allocated_bytes) AS allocated_bytes, sum(stack_use.allocations) AS allocations,
+       sum(stack_use.copied_bytes) AS copied_bytes
+FROM stack_use JOIN stack USING (stack_id) JOIN frame USING (frame_id)
+WHERE frame.module IS NOT NULL GROUP BY frame.module ORDER BY allocated_bytes DESC;
+
+-- Each stack's frames as rows: level 0 is the innermost. Ask for one stack (WHERE stack_id = …).
+CREATE VIEW stack_text (stack_id, depth, text) AS
+SELECT s.stack_id, s.depth, coalesce((
+    WITH RECURSIVE up (stack_id, caller_id, frame_id) AS (
+        SELECT s.stack_id, s.caller_id, s.frame_id
+        UNION ALL
+        SELECT c.stack_id, c.caller_id, c.frame_id FROM up JOIN stack AS c ON c.stack_id = up.caller_id WHERE up.caller_id > 0)
+    SELECT group_concat(CASE WHEN f.file IS NOT NULL THEN f.function || ' (' || f.file || ':' || coalesce(f.line, '?') || ')'
+                             WHEN f.module IS NOT NULL THEN f.function || ' (' || f.module || ')'
+                             ELSE f.function END, char(10))
+    FROM up JOIN frame AS f ON f.frame_id = up.frame_id), 'unknown') AS text
+FROM stack AS s;
+
+-- Stacks that still hold memory at the end: how much, since when, and how it grew over the run's windows.
+-- growth_bytes_per_second: from the end of the first quarter to the end, so that what a program loads at its start doesn't count.
+CREATE VIEW leak_stacks AS
+SELECT u.stack_id, f.file, f.line, f.function, f.kind, f.origin, u.live_bytes, u.live_allocations, u.oldest_live_ns, u.newest_live_ns,
+       u.live_bytes - coalesce(q.live_bytes, 0) AS growth_bytes,
+       CASE WHEN s.duration_ns > 0 THEN round((u.live_bytes - coalesce(q.live_bytes, 0)) / (s.duration_ns * 0.75e-9), 1) ELSE 0.0 END
+           AS growth_bytes_per_second,
+       (SELECT count(*) FROM live_span WHERE live_span.stack_id = u.stack_id) AS changes
+FROM stack_use AS u JOIN stack USING (stack_id) JOIN frame AS f ON f.frame_id = stack.line_frame_id CROSS JOIN summary AS s
+LEFT JOIN live_span AS q ON q.stack_id = u.stack_id AND (SELECT max(window_id) FROM window) / 4 BETWEEN q.first_window_id AND q.last_window_id
+WHERE u.live_bytes > 0 AND u.stack_id >= 0 ORDER BY u.live_bytes DESC;
+
+ANALYZE;

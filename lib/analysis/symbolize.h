@@ -1,0 +1,36 @@
+/* From an address in an executable or shared library to function, source file and line.
+ *
+ * Lines come from DWARF, in the file itself or where distributions and debuggers keep it (/usr/lib/debug by build id,
+ * .gnu_debuglink; DEBUGINFOD_URLS is honoured as gdb does); functions from the symbol tables, MiniDebugInfo included.
+ * A file that is not the one that ran (another build id) answers nothing: wrong lines are worse than none.
+ * One module at a time, so that its debug information can be dropped before the next. One thread; allocates. */
+#ifndef HEAPLINE_ANALYSIS_SYMBOLIZE_H
+#define HEAPLINE_ANALYSIS_SYMBOLIZE_H
+
+#include <stdint.h>
+
+struct symbolizer;
+
+enum symbolizer_state {
+    SYMBOLIZER_UNUSED,  /* never opened */
+    SYMBOLIZER_ABSENT,  /* no such file, or no ELF file */
+    SYMBOLIZER_CHANGED, /* its build id differs from the recorded one */
+    SYMBOLIZER_SYMBOLS, /* functions only */
+    SYMBOLIZER_LINES,
+};
+
+/* Both are valid until the next look-up; NULL: not known. `line` is 0 where `file` is NULL. */
+struct symbol {
+    const char *function; /* demangled */
+    const char *file;     /* absolute where the debug information says so */
+    int32_t line;
+};
+
+/* `build_id`: hex digits as recorded, "" for none (then any file does). Never fails but without memory: NULL. */
+struct symbolizer *symbolizer_open(const char *path, const char *build_id);
+enum symbolizer_state symbolizer_state(const struct symbolizer *symbolizer);
+/* `address`: as in the file (run-time minus load bias), of an instruction: for a return address pass one less. */
+struct symbol symbolizer_find(struct symbolizer *symbolizer, uint64_t address);
+void symbolizer_close(struct symbolizer *symbolizer);
+
+#endif
