@@ -1,0 +1,338 @@
+/* See collector.h. */
+#include "collector.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "clock.h"
+#include "futex.h"
+#include "process_properties.h"
+
+#define MS 1000000ull
+/* Between drains: while there is something to drain, and at most. */
+#define BUSY_PAUSE_NS (1 * MS)
+#define IDLE_PAUSE_NS (20 * MS)
+#define RSS_BUSY_NS (10 * MS)
+#define RSS_IDLE_NS (100 * MS)
+#define RSS_UNCHANGED_NS (1000 * MS)
+#define HOUSEKEEPING_NS (1000 * MS)
+#define EXEC_PENDING_NS (5 * MS)
+#define EXEC_CHECK_NS (1000 * MS)
+#define QUIET_PARALLEL_DRAINS 10
+
+/* ---- start ---- */
+
+static void identify(struct collector *collector)
+{
+    const struct session_header *session = collector->session;
+    collector->identity = (struct trace_identity){
+        .session_id = session->session_id,
+        .start_monotonic_ns = session->start_monotonic_ns,
+        .start_realtime_ns = session->start_realtime_ns,
+        .sampling_interval_bytes = session->sampling_interval_bytes,
+        .copy_threshold_bytes = session->copy_threshold_bytes,
+        .pid = session->pid,
+        .parent_pid = session->parent_pid,
+        .flags = (session->flags & SESSION_NATIVE ? TRACE_NATIVE : 0) | (session->flags & SESSION_FORKED ? TRACE_FORKED : 0),
+    };
+}
+
+static int open_trace(struct collector *collector)
+{
+    const struct session_header *session = collector->session;
+    if (session->output_path[0])
+        snprintf(collector->base_path, sizeof collector->base_path, "%.*s", SESSION_PATH_BYTES, session->output_path);
+    else
+        process_default_path(&collector->target, collector->base_path, sizeof collector->base_path);
+    int status = output_file_create(&collector->output, collector->base_path, session->flags & SESSION_FORCE, &collector->identity);
+    return status ? status : trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
+}
+
+void collector_announce(struct collector *collector)
+{
+    struct session_header *session = collector->session;
+    atomic_store(&session->collector_pid, (uint32_t)getpid());
+    uint32_t starting = COLLECTOR_STARTING;
+    atomic_compare_exchange_strong(&session->collector_state, &starting, COLLECTOR_RUNNING);
+    futex_wake(&session->collector_state, 1 << 30);
+}
+
+int collector_start(struct collector *collector, struct session_header *session)
+{
+    *collector = (struct collector){.session = session, .output.file = -1, .pause_ns = BUSY_PAUSE_NS};
+    target_process_open(&collector->target, (int)session->pid);
+    identify(collector);
+    int status = open_trace(collector);
+    if (status == 0)
+        status = live_blocks_init(&collector->blocks, collector->writer);
+    definition_intake_init(&collector->definitions, collector->writer);
+    if (status == 0)
+        status = event_stream_init(&collector->stream, session, &collector->blocks, &collector->definitions);
+    if (status != 0)
+        return status;
+    process_properties_put(collector->writer, session, &collector->target);
+    fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
+    collector_announce(collector);
+    return 0;
+}
+
+void collector_give_up(struct session_header *session)
+{
+    atomic_store(&session->collector_state, COLLECTOR_GONE);
+    futex_wake(&session->collector_state, 1 << 30);
+    atomic_fetch_add(&session->definition_futex, 1);
+    futex_wake(&session->definition_futex, 1 << 30);
+    struct session_thread *threads = session_threads(session);
+    uint32_t used = atomic_load(&session->thread_slots_used);
+    for (uint32_t i = 0; i < used && i < SESSION_MAX_THREADS; i++) {
+        atomic_fetch_add(&threads[i].space_futex, 1);
+        futex_wake(&threads[i].space_futex, 1);
+    }
+}
+
+/* ---- one drain ---- */
+
+/* Close the current epoch, so that the next event of any thread claims a new one and reads the clock for it. A parallel epoch stays open
+ * while threads record side by side. Returns the order word that holds afterwards. */
+static uint64_t close_epoch(struct collector *collector)
+{
+    _Atomic uint64_t *order_word = &collector->session->order;
+    uint64_t order = atomic_load(order_word);
+    for (;;) {
+        uint32_t owner = ORDER_OWNER(order);
+        if (owner == 0 || owner == ORDER_PAUSED || (owner == ORDER_PARALLEL && collector->quiet_parallel_drains < QUIET_PARALLEL_DRAINS))
+            return order;
+        uint64_t closed = ORDER_WORD(ORDER_EPOCH(order) + 1, 0);
+        if (atomic_compare_exchange_strong(order_word, &order, closed)) {
+            collector->quiet_parallel_drains = 0;
+            return closed;
+        }
+    }
+}
+
+static void count_quiet_drains(struct collector *collector, uint64_t order, uint32_t active_threads)
+{
+    if (ORDER_OWNER(order) == ORDER_PARALLEL && active_threads <= 1)
+        collector->quiet_parallel_drains++;
+    else
+        collector->quiet_parallel_drains = 0;
+}
+
+int collector_drain(struct collector *collector, int all)
+{
+    struct event_stream *stream = &collector->stream;
+    struct session_header *session = collector->session;
+    uint64_t ticks, monotonic_ns;
+    uint64_t order = close_epoch(collector);
+    tick_clock_read(&ticks, &monotonic_ns);
+    tick_clock_update(&stream->clock, ticks, monotonic_ns);
+    collector->blocks.swap_ticks = tick_clock_ticks(&stream->clock, SWAP_NS);
+
+    uint32_t active_threads = event_stream_read_cursors(stream);
+    if (atomic_load(&session->fork_freeze) != 0 && !all)
+        return 0;
+    uint64_t definition_head = atomic_load_explicit(&session->definition_head, memory_order_acquire);
+    definition_intake_take(&collector->definitions, session, definition_head);
+
+    struct order_key limit = {ORDER_EPOCH(order), ~0ull};
+    if (ORDER_OWNER(order) == ORDER_PARALLEL)
+        limit.stamp = ticks - collector->blocks.swap_ticks;
+    uint64_t events_before = stream->taken_events;
+    event_stream_take(stream, all ? ORDER_KEY_LAST : limit);
+    event_stream_publish(stream);
+
+    count_quiet_drains(collector, order, active_threads);
+    collector->now_ns = monotonic_ns;
+    if (stream->taken_events != events_before)
+        collector->pause_ns = BUSY_PAUSE_NS;
+    else if (collector->pause_ns < IDLE_PAUSE_NS)
+        collector->pause_ns = 2 * collector->pause_ns < IDLE_PAUSE_NS ? 2 * collector->pause_ns : IDLE_PAUSE_NS;
+    return 1;
+}
+
+/* ---- what goes with the events ---- */
+
+/* The time up to which all events have been taken: none that comes is older. */
+static void tell_time(struct collector *collector)
+{
+    uint64_t now_ns = collector->now_ns - collector->session->start_monotonic_ns;
+    if (ORDER_OWNER(atomic_load_explicit(&collector->session->order, memory_order_relaxed)) == ORDER_PARALLEL)
+        now_ns = now_ns > SWAP_NS ? now_ns - SWAP_NS : 0;
+    trace_writer_time(collector->writer, now_ns);
+}
+
+static void sample_rss(struct collector *collector)
+{
+    uint64_t now_ns = collector->now_ns;
+    if (now_ns < collector->next_rss_ns)
+        return;
+    collector->next_rss_ns = now_ns + (collector->pause_ns == BUSY_PAUSE_NS ? RSS_BUSY_NS : RSS_IDLE_NS);
+    uint64_t rss_bytes = target_process_rss_bytes(&collector->target);
+    if (rss_bytes == 0 || (rss_bytes == collector->rss_bytes && now_ns < collector->rss_written_ns + RSS_UNCHANGED_NS))
+        return;
+    collector->rss_bytes = rss_bytes;
+    collector->rss_written_ns = now_ns;
+    tell_time(collector);
+    trace_writer_rss(collector->writer, rss_bytes);
+}
+
+static void put_counters(struct collector *collector)
+{
+    struct session_header *session = collector->session;
+    const struct session_thread *threads = session_threads(session);
+    uint64_t lost = atomic_load_explicit(&session->lost_events, memory_order_relaxed), copies = 0, copied_bytes = 0;
+    for (uint32_t i = 0; i < collector->stream.thread_count; i++) {
+        lost += atomic_load_explicit(&threads[i].lost_events, memory_order_relaxed);
+        copies += atomic_load_explicit(&threads[i].small_copies, memory_order_relaxed);
+        copied_bytes += atomic_load_explicit(&threads[i].small_copied_bytes, memory_order_relaxed);
+    }
+    trace_writer_lost(collector->writer, lost);
+    trace_writer_small_copies(collector->writer, copies, copied_bytes);
+}
+
+static void put_python_version(struct collector *collector)
+{
+    char text[16];
+    uint32_t version = collector->session->python_version;
+    if (version == collector->python_version)
+        return;
+    collector->python_version = version;
+    snprintf(text, sizeof text, "%u.%u%s", version >> 8, version & 0xff,
+             collector->session->python_flags & PYTHON_FREE_THREADED ? "t" : "");
+    process_property_put(collector->writer, "python", text);
+}
+
+static void read_thread_names(struct collector *collector)
+{
+    const struct session_thread *threads = session_threads(collector->session);
+    for (uint32_t i = 0; i < collector->stream.thread_count; i++) {
+        char file[48], name[64];
+        uint32_t generation = atomic_load(&threads[i].generation);
+        snprintf(file, sizeof file, "task/%u/comm", atomic_load(&threads[i].thread_id));
+        long bytes = target_process_read(&collector->target, file, name, sizeof name);
+        if (bytes > 0 && generation == atomic_load(&threads[i].generation))
+            definition_intake_rename(&collector->definitions, i, generation, name, (uint32_t)strcspn(name, "\n"));
+    }
+}
+
+/* Once a second: what a reader of the file so far should know, and memory that isn't needed any more. */
+static void keep_house(struct collector *collector)
+{
+    if (collector->now_ns < collector->next_housekeeping_ns)
+        return;
+    collector->next_housekeeping_ns = collector->now_ns + HOUSEKEEPING_NS;
+    put_counters(collector);
+    put_python_version(collector);
+    read_thread_names(collector);
+    address_table_trim(&collector->blocks.addresses);
+    if (trace_writer_pending_bytes(collector->writer) > 0)
+        trace_writer_flush(collector->writer);
+}
+
+/* ---- the end ---- */
+
+static int is_execed(struct collector *collector)
+{
+    int pending = atomic_load(&collector->session->exit_kind) == EXIT_EXEC;
+    if (!pending && collector->now_ns < collector->next_exec_check_ns)
+        return 0;
+    collector->next_exec_check_ns = collector->now_ns + EXEC_CHECK_NS;
+    return target_process_has_execed(&collector->target);
+}
+
+static int trace_is_full(const struct collector *collector)
+{
+    uint64_t max_bytes = collector->session->max_trace_bytes;
+    return max_bytes && trace_writer_file_bytes(collector->writer) >= max_bytes;
+}
+
+/* Nothing is to be recorded any more. */
+static void pause_recording(struct session_header *session)
+{
+    uint64_t order = atomic_load(&session->order);
+    while (ORDER_OWNER(order) != ORDER_PAUSED &&
+           !atomic_compare_exchange_weak(&session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, ORDER_PAUSED)))
+        ;
+    atomic_store(&session->recording, 0);
+}
+
+static void describe_exit(struct collector *collector, struct trace_end *end)
+{
+    struct session_header *session = collector->session;
+    int status;
+    if (target_process_status(&collector->target, &status)) {
+        end->reason = WIFSIGNALED(status) ? TRACE_END_SIGNAL : TRACE_END_EXIT;
+        end->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    } else if (atomic_load(&session->exit_kind) == EXIT_CALLED) {
+        end->reason = TRACE_END_EXIT;
+        end->status = atomic_load(&session->exit_status);
+    }
+}
+
+static void finish(struct collector *collector, enum trace_end_reason reason)
+{
+    struct session_header *session = collector->session;
+    struct trace_end end = {.reason = reason};
+    uint64_t lost_definitions = atomic_load(&session->lost_definitions) + collector->definitions.refused;
+    uint64_t unsafe_stacks = atomic_load(&session->unsafe_stacks);
+    collector_drain(collector, 1);
+    put_counters(collector);
+    put_python_version(collector);
+    if (lost_definitions)
+        process_property_put_number(collector->writer, "lost_definitions", lost_definitions);
+    if (unsafe_stacks)
+        process_property_put_number(collector->writer, "unsafe_stacks", unsafe_stacks);
+    if (reason == TRACE_END_UNKNOWN)
+        describe_exit(collector, &end);
+    tell_time(collector);
+    end.time_ns = collector->now_ns - session->start_monotonic_ns;
+    trace_writer_close(collector->writer, &end);
+    output_file_close(&collector->output);
+}
+
+static void stop_when_full(struct collector *collector)
+{
+    pause_recording(collector->session);
+    process_property_put(collector->writer, "stopped", "the trace reached its size limit");
+    finish(collector, TRACE_END_STOPPED);
+    collector_give_up(collector->session);
+}
+
+/* ---- the loop ---- */
+
+static void sleep_until_woken(struct collector *collector, uint32_t seen_wake)
+{
+    /* Once it has said goodbye the target raises nothing: watch itself. */
+    if (atomic_load(&collector->session->exit_kind) != EXIT_NONE)
+        target_process_wait(&collector->target, (int)(collector->pause_ns / MS));
+    else
+        futex_wait(&collector->session->collector_wake, seen_wake, collector->pause_ns);
+}
+
+void collector_run(struct collector *collector)
+{
+    for (;;) {
+        uint32_t seen_wake = atomic_load(&collector->session->collector_wake);
+        int gone = target_process_wait(&collector->target, 0);
+        if (!collector_drain(collector, 0))
+            collector_serve_forks(collector);
+        sample_rss(collector);
+        keep_house(collector);
+        if (gone) {
+            finish(collector, TRACE_END_UNKNOWN);
+            return;
+        }
+        if (is_execed(collector)) {
+            finish(collector, TRACE_END_EXEC);
+            return;
+        }
+        if (trace_is_full(collector)) {
+            stop_when_full(collector);
+            return;
+        }
+        sleep_until_woken(collector, seen_wake);
+    }
+}

@@ -1,0 +1,56 @@
+/* The collector: drains the shared memory of one recorded process (the target) into a trace until the target is gone.
+ *
+ * Consumes a session (session.h), produces a trace file; starts a clone of itself for every forked child. Runs in a process of its own,
+ * one thread. Allocates; without memory it gives up and tells the target so. */
+#ifndef HEAPLINE_COLLECTOR_COLLECTOR_H
+#define HEAPLINE_COLLECTOR_COLLECTOR_H
+
+#include "definition_intake.h"
+#include "event_stream.h"
+#include "fork_server.h"
+#include "live_blocks.h"
+#include "output_file.h"
+#include "session.h"
+#include "target_process.h"
+#include "trace_writer.h"
+
+struct collector {
+    struct session_header *session;
+    struct target_process target;
+    struct output_file output;
+    struct trace_identity identity;
+    char base_path[OUTPUT_PATH_BYTES]; /* the run's PATH */
+    struct trace_writer *writer;
+    struct live_blocks blocks;
+    struct definition_intake definitions;
+    struct event_stream stream;
+    struct fork_server forks;
+
+    uint32_t quiet_parallel_drains; /* in a row, with at most one thread recording in a parallel epoch */
+    uint64_t pause_ns;              /* how long to sleep before the next drain */
+    uint64_t now_ns;                /* CLOCK_MONOTONIC at the current drain */
+    uint64_t next_rss_ns, rss_written_ns, rss_bytes;
+    uint64_t next_housekeeping_ns, next_exec_check_ns;
+    uint32_t python_version;        /* as written */
+};
+
+/* Take over a session: open the target, create the trace, say that the collector runs. Returns 0 or an error of status.h. */
+int collector_start(struct collector *collector, struct session_header *session);
+
+/* Until the target is gone or runs another program; writes the end. */
+void collector_run(struct collector *collector);
+
+/* Tell the target that nobody drains its rings any more, and wake all its threads that wait. */
+void collector_give_up(struct session_header *session);
+
+/* ---- between collector.c and collector_fork.c ---- */
+
+/* Take all events that may be taken now; with `all`, whatever is there. Returns 0: a fork is under way, nothing was taken. */
+int collector_drain(struct collector *collector, int all);
+/* Let the target go on: the trace exists. */
+void collector_announce(struct collector *collector);
+
+/* Serve forks that are under way, if any. */
+void collector_serve_forks(struct collector *collector);
+
+#endif

@@ -1,0 +1,396 @@
+/* See event_stream.h. Threads wait in a heap, by the key of their next event; the first one is served as long as its keys stay below
+ * the next thread's. With one busy thread that is a plain walk through its ring. */
+#include "event_stream.h"
+
+#include <stdlib.h>
+
+#include "definition_intake.h"
+#include "event_words.h"
+#include "futex.h"
+#include "status.h"
+
+/* The writer hears of the time when it has moved on by this much. */
+#define TIME_STEP_NS 100000
+/* Between two drains a thread can turn back to its ring's start once for every ring it went through; a few growths at most. Words that
+ * make us turn more often are not a ring's. */
+#define MAX_TURNS 64
+
+struct thread_heap_entry {
+    struct order_key key;
+    uint32_t thread;
+};
+
+static int key_above(struct order_key a, struct order_key b)
+{
+    return a.epoch > b.epoch || (a.epoch == b.epoch && a.stamp > b.stamp);
+}
+
+int event_stream_init(struct event_stream *stream, struct session_header *session, struct live_blocks *blocks,
+                      struct definition_intake *definitions)
+{
+    *stream = (struct event_stream){.session = session, .words = session_words(session), .blocks = blocks, .definitions = definitions};
+    tick_clock_init(&stream->clock, session->start_ticks, session->start_monotonic_ns);
+    stream->threads = calloc(SESSION_MAX_THREADS, sizeof *stream->threads);
+    stream->heap = calloc(SESSION_MAX_THREADS, sizeof *stream->heap);
+    return stream->threads && stream->heap ? 0 : STATUS_NO_MEMORY;
+}
+
+void event_stream_done(struct event_stream *stream)
+{
+    free(stream->threads);
+    free(stream->heap);
+}
+
+void event_stream_move(struct event_stream *stream, struct session_header *session)
+{
+    for (uint32_t i = 0; i < stream->thread_count; i++)
+        stream->threads[i] = (struct recorded_thread){0};
+    stream->thread_count = 0;
+    stream->current_trace_thread_id = 0;
+    stream->next_time_ticks = 0;
+    stream->session = session;
+    stream->words = session_words(session);
+    tick_clock_init(&stream->clock, session->start_ticks, session->start_monotonic_ns);
+}
+
+/* ---- cursors ---- */
+
+static int ring_is_valid(uint64_t start, uint64_t words)
+{
+    return start * 8 >= SESSION_RINGS_OFFSET && words <= SESSION_RING_SPACE_BYTES / 8 && start <= SESSION_TOTAL_BYTES / 8 - words;
+}
+
+/* The slot's first words: it began in its first ring, as generation 1. */
+static void begin_slot(struct recorded_thread *thread, const struct session_thread *shared)
+{
+    thread->ring_start = thread->position = thread->end = shared->first_ring;
+    thread->ring_end = shared->first_ring + shared->first_ring_words;
+    thread->generation = 1;
+    thread->broken = !ring_is_valid(shared->first_ring, shared->first_ring_words);
+}
+
+static void see_new_slots(struct event_stream *stream)
+{
+    uint32_t used = atomic_load_explicit(&stream->session->thread_slots_used, memory_order_acquire);
+    while (stream->thread_count < used && stream->thread_count < SESSION_MAX_THREADS) {
+        begin_slot(&stream->threads[stream->thread_count], &session_threads(stream->session)[stream->thread_count]);
+        stream->thread_count++;
+    }
+}
+
+uint32_t event_stream_read_cursors(struct event_stream *stream)
+{
+    struct session_thread *shared = session_threads(stream->session);
+    uint32_t active = 0;
+    see_new_slots(stream);
+    for (uint32_t i = 0; i < stream->thread_count; i++) {
+        stream->threads[i].end = atomic_load_explicit(&shared[i].cursor, memory_order_acquire);
+        active += stream->threads[i].end != stream->threads[i].position;
+    }
+    return active;
+}
+
+void event_stream_set_cursors(struct event_stream *stream, const uint64_t *cursors, uint32_t count)
+{
+    see_new_slots(stream);
+    for (uint32_t i = 0; i < stream->thread_count; i++)
+        stream->threads[i].end = i < count ? cursors[i] : stream->threads[i].position;
+}
+
+void event_stream_publish(struct event_stream *stream)
+{
+    struct session_thread *shared = session_threads(stream->session);
+    for (uint32_t i = 0; i < stream->thread_count; i++) {
+        struct recorded_thread *thread = &stream->threads[i];
+        if (thread->position == atomic_load_explicit(&shared[i].drained, memory_order_relaxed))
+            continue;
+        /* Sequentially consistent, like the thread's raising of `waiting` before it looks at `drained` once more. */
+        atomic_store(&shared[i].drained, thread->position);
+        if (atomic_load(&shared[i].waiting)) {
+            atomic_fetch_add(&shared[i].space_futex, 1);
+            futex_wake(&shared[i].space_futex, 1);
+        }
+    }
+}
+
+/* ---- one event ---- */
+
+COLD static void switch_thread(struct event_stream *stream, struct recorded_thread *thread)
+{
+    uint32_t slot = (uint32_t)(thread - stream->threads);
+    if (thread->trace_thread_id == 0) {
+        uint32_t kernel_id = atomic_load_explicit(&session_threads(stream->session)[slot].thread_id, memory_order_relaxed);
+        thread->trace_thread_id = definition_intake_thread(stream->definitions, slot, thread->generation, kernel_id);
+    }
+    stream->current_trace_thread_id = thread->trace_thread_id;
+    trace_writer_thread(stream->blocks->writer, thread->trace_thread_id);
+}
+
+COLD static void tell_time(struct event_stream *stream, uint64_t ticks)
+{
+    trace_writer_time(stream->blocks->writer, tick_clock_ns(&stream->clock, ticks));
+    if (stream->time_step_ticks == 0)
+        stream->time_step_ticks = tick_clock_ticks(&stream->clock, TIME_STEP_NS);
+    stream->next_time_ticks = ticks + stream->time_step_ticks;
+}
+
+static void end_reallocation(struct event_stream *stream, struct recorded_thread *thread, uint64_t address, uint64_t size_bytes,
+                             uint32_t stack_id)
+{
+    if (thread->reallocating == 1)
+        live_blocks_unknown_free(stream->blocks);
+    if (thread->reallocating == 2 && address != thread->reallocated_address && stream->session->flags & SESSION_COPIES) {
+        uint64_t old_bytes = thread->reallocated.size_bytes;
+        trace_writer_copy(stream->blocks->writer, old_bytes < size_bytes ? old_bytes : size_bytes, stack_id);
+    }
+    thread->reallocating = 0;
+}
+
+/* Events that change no block, or many. Returns the number of words, 0: not an event. */
+COLD static unsigned take_rare_event(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words)
+{
+    struct live_blocks *blocks = stream->blocks;
+    uint64_t payload = EVENT_PAYLOAD(words[0]);
+    switch (EVENT_OPCODE(words[0])) {
+    case EVENT_REALLOC_FAILED:
+        if (thread->reallocating == 2)
+            live_blocks_undo_free(blocks, payload, &thread->reallocated);
+        thread->reallocating = 0;
+        return 1;
+    case EVENT_COPY:
+        trace_writer_copy(blocks->writer, payload, definition_intake_stack(stream->definitions, (uint32_t)words[1]));
+        return 2;
+    case EVENT_MAP:
+        live_blocks_map(blocks, payload, words[2], definition_intake_stack(stream->definitions, (uint32_t)words[1]),
+                        (unsigned)(words[1] >> 32));
+        return 3;
+    case EVENT_UNMAP:
+        live_blocks_unmap(blocks, payload, words[1]);
+        return 2;
+    case EVENT_REMAP:
+        live_blocks_remap(blocks, payload, words[1], words[2], words[4], definition_intake_stack(stream->definitions, (uint32_t)words[3]),
+                          (unsigned)(words[3] >> 32));
+        return 5;
+    default:
+        return 0;
+    }
+}
+
+/* Allocation opcodes come in pairs, the second with the size in a word of its own. */
+static unsigned allocation_flags(enum event_opcode opcode)
+{
+    switch (opcode) {
+    case EVENT_ALLOCATE_OBJECT:
+    case EVENT_ALLOCATE_OBJECT_BIG:
+        return TRACE_OBJECT;
+    case EVENT_REALLOC_END:
+    case EVENT_REALLOC_END_BIG:
+        return TRACE_REALLOC;
+    case EVENT_REALLOC_END_OBJECT:
+    case EVENT_REALLOC_END_OBJECT_BIG:
+        return TRACE_OBJECT | TRACE_REALLOC;
+    default:
+        return 0;
+    }
+}
+
+/* ---- one thread ---- */
+
+enum take_result { TAKE_ALL, TAKE_LATER };
+
+/* Go through the thread's words up to its end, or up to the limit; then ret_key is the key of the event it stopped at. */
+static enum take_result take_thread(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit,
+                                    struct order_key *ret_key)
+{
+    struct live_blocks *blocks = stream->blocks;
+    struct event_origin origin = {.thread = (uint32_t)(thread - stream->threads)};
+    const uint64_t *all = stream->words;
+    uint64_t position = thread->position, end = thread->end, stamp_position = 0;
+    unsigned turns = 0;
+    enum take_result result = TAKE_ALL;
+
+    if (key_above(thread->key, limit) && position != end) {
+        *ret_key = thread->key;
+        return TAKE_LATER;
+    }
+    while (position != end) {
+        if (unlikely(position >= thread->ring_end)) {
+            if (position > thread->ring_end || ++turns > MAX_TURNS)
+                goto broken;
+            position = thread->ring_start;
+            continue;
+        }
+        const uint64_t *words = all + position;
+        enum event_opcode opcode = EVENT_OPCODE(words[0]);
+        uint64_t payload = EVENT_PAYLOAD(words[0]);
+        switch (opcode) {
+        case EVENT_PAD:
+            position = thread->ring_end;
+            continue;
+        case EVENT_JUMP:
+            if (!ring_is_valid(payload, words[1]) || ++turns > MAX_TURNS)
+                goto broken;
+            thread->ring_start = position = payload;
+            thread->ring_end = payload + words[1];
+            continue;
+        case EVENT_THREAD:
+            if (thread->generation != (uint32_t)payload)
+                thread->trace_thread_id = 0;
+            thread->generation = (uint32_t)payload;
+            thread->reallocating = 0;
+            position++;
+            continue;
+        case EVENT_RUN:
+            *ret_key = (struct order_key){payload, 0};
+            if (key_above(*ret_key, limit)) {
+                result = TAKE_LATER;
+                goto stop;
+            }
+            thread->key = *ret_key;
+            if (words[1] >= stream->next_time_ticks)
+                tell_time(stream, words[1]);
+            position += 2;
+            continue;
+        case EVENT_STAMP:
+            *ret_key = (struct order_key){thread->key.epoch, payload + (thread->put_off ? blocks->swap_ticks : 0)};
+            if (ret_key->stamp < thread->key.stamp)
+                ret_key->stamp = thread->key.stamp;
+            if (key_above(*ret_key, limit)) {
+                result = TAKE_LATER;
+                goto stop;
+            }
+            thread->key.stamp = ret_key->stamp;
+            if (payload >= stream->next_time_ticks)
+                tell_time(stream, payload);
+            origin.stamped = 1;
+            origin.ticks = payload;
+            stamp_position = position++;
+            continue;
+        default:
+            break;
+        }
+
+        if (unlikely(stream->current_trace_thread_id != thread->trace_thread_id || thread->trace_thread_id == 0))
+            switch_thread(stream, thread);
+        switch (opcode) {
+        case EVENT_ALLOCATE:
+        case EVENT_ALLOCATE_OBJECT:
+            live_blocks_allocate(blocks, payload, words[1] >> 32, definition_intake_stack(stream->definitions, (uint32_t)words[1]),
+                                 opcode == EVENT_ALLOCATE ? 0 : TRACE_OBJECT, &origin);
+            position += 2;
+            break;
+        case EVENT_FREE:
+            if (unlikely(!live_blocks_free(blocks, payload, 0, &origin, NULL))) {
+                if (origin.stamped && !thread->put_off)
+                    goto put_off;
+                live_blocks_unknown_free(blocks);
+            }
+            position++;
+            break;
+        case EVENT_REALLOC_BEGIN: {
+            int known = live_blocks_free(blocks, payload, TRACE_REALLOC, &origin, &thread->reallocated);
+            if (!known && origin.stamped && !thread->put_off)
+                goto put_off;
+            thread->reallocating = known ? 2 : 1;
+            thread->reallocated_address = payload;
+            position++;
+            break;
+        }
+        case EVENT_ALLOCATE_BIG:
+        case EVENT_ALLOCATE_OBJECT_BIG:
+        case EVENT_REALLOC_END:
+        case EVENT_REALLOC_END_BIG:
+        case EVENT_REALLOC_END_OBJECT:
+        case EVENT_REALLOC_END_OBJECT_BIG: {
+            int is_big = opcode != EVENT_REALLOC_END && opcode != EVENT_REALLOC_END_OBJECT;
+            uint64_t size_bytes = is_big ? words[2] : words[1] >> 32;
+            uint32_t stack_id = definition_intake_stack(stream->definitions, (uint32_t)words[1]);
+            live_blocks_allocate(blocks, payload, size_bytes, stack_id, allocation_flags(opcode), &origin);
+            if (allocation_flags(opcode) & TRACE_REALLOC)
+                end_reallocation(stream, thread, payload, size_bytes, stack_id);
+            position += 2 + is_big;
+            break;
+        }
+        default: {
+            unsigned taken = take_rare_event(stream, thread, words);
+            if (taken == 0)
+                goto broken;
+            position += taken;
+            break;
+        }
+        }
+        stream->taken_events++;
+        thread->put_off = 0;
+        origin.stamped = 0;
+        continue;
+
+    put_off:
+        /* Look at this event again when what other threads did within SWAP_NS of it has been taken. */
+        thread->put_off = 1;
+        position = stamp_position;
+        origin.stamped = 0;
+    }
+stop:
+    thread->position = position;
+    return result;
+
+broken:
+    thread->broken = 1;
+    thread->position = thread->end;
+    return TAKE_ALL;
+}
+
+/* ---- all threads ---- */
+
+static void heap_sift_down(struct thread_heap_entry *heap, uint32_t count, uint32_t at)
+{
+    struct thread_heap_entry moved = heap[at];
+    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && key_above(heap[child].key, heap[child + 1].key))
+            child++;
+        if (!key_above(moved.key, heap[child].key))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+/* The lowest key that the heap's first thread is to stop above: that of the next one. */
+static struct order_key second_key(const struct thread_heap_entry *heap, uint32_t count, struct order_key limit)
+{
+    for (uint32_t child = 1; child < 3 && child < count; child++)
+        if (key_above(limit, heap[child].key))
+            limit = heap[child].key;
+    return limit;
+}
+
+static int has_words(struct recorded_thread *thread)
+{
+    if (thread->broken)
+        thread->position = thread->end;
+    return thread->position != thread->end;
+}
+
+void event_stream_take(struct event_stream *stream, struct order_key limit)
+{
+    struct thread_heap_entry *heap = stream->heap;
+    uint32_t count = 0;
+    /* With key 0 each is asked first how far it may go. */
+    for (uint32_t i = 0; i < stream->thread_count; i++)
+        if (has_words(&stream->threads[i]))
+            heap[count++] = (struct thread_heap_entry){{0, 0}, i};
+    struct order_key none = {0, 0};
+    for (uint32_t unasked = count > 1 ? count : 0; unasked-- > 0;) {
+        struct thread_heap_entry *entry = &heap[unasked];
+        if (take_thread(stream, &stream->threads[entry->thread], none, &entry->key) == TAKE_ALL)
+            heap[unasked] = heap[--count];
+    }
+    for (uint32_t at = count / 2; at-- > 0;)
+        heap_sift_down(heap, count, at);
+    while (count > 0 && !key_above(heap[0].key, limit)) {
+        struct order_key stop = second_key(heap, count, limit);
+        if (take_thread(stream, &stream->threads[heap[0].thread], stop, &heap[0].key) == TAKE_ALL)
+            heap[0] = heap[--count];
+        heap_sift_down(heap, count, 0);
+    }
+}
