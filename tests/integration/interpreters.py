@@ -17,7 +17,7 @@ OLDEST = (3, 8)
 PROBE = """
 import sys, json, platform, sysconfig
 print(json.dumps([list(sys.version_info[:3]), platform.python_implementation(), sys.executable,
-                  bool(sysconfig.get_config_var("Py_ENABLE_SHARED")), bool(sysconfig.get_config_var("Py_GIL_DISABLED"))]))
+                  "/libpython" in open("/proc/self/maps").read(), bool(sysconfig.get_config_var("Py_GIL_DISABLED"))]))
 """
 
 

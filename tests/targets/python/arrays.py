@@ -1,4 +1,5 @@
-"""numpy arrays on marked lines. An array is its object, its dimensions and strides (from numpy's own cache, emptied before), its data."""
+"""numpy arrays on marked lines. An array is its object, its dimensions and strides (from numpy's own cache, emptied before), its data.
+Only functions that numpy implements in C: others allocate in numpy's own Python lines."""
 
 import sys
 
@@ -7,70 +8,64 @@ import numpy
 from marks_of import end, fact
 
 kept = []
-# numpy keeps a few small blocks of each size: hold arrays of one and two dimensions until it has none left.
-drained = [[numpy.empty((2,)) for _ in range(50)], [numpy.empty((2, 2)) for _ in range(50)], [numpy.empty((1, 2, 3)) for _ in range(50)]]
+drained = []
 ROWS = 500
 
 
-def parts(array):
-    """Bytes of an array that owns its data: getsizeof has the object and the data, not the dimensions."""
-    return sys.getsizeof(array) + 2 * 8 * max(array.ndim, 1)
+def drain():
+    """numpy keeps a few small blocks of each size: hold arrays until it has none left, but for the one that held the last call's
+    shape. Two numbers fit into it: the next array of one dimension that is made without parsing a shape has it."""
+    drained.append([[numpy.empty((2,)) for _ in range(50)], [numpy.empty((2, 2)) for _ in range(50)]])
 
 
 def creation():
     flat = numpy.empty(100_000)  # ALLOC empty live=empty live_count=3 peak=empty
-    fact("empty", parts(flat))
+    fact("empty", sys.getsizeof(flat))
     cleared = numpy.zeros((ROWS, 700))  # ALLOC zeros live=zeros live_count=3 peak=zeros
-    fact("zeros", parts(cleared))
-    ones = numpy.ones((ROWS, 70), dtype=numpy.int32)  # ALLOC ones live=ones live_count=3 peak=ones
-    fact("ones", parts(ones))
-    counted = numpy.arange(30_000)  # ALLOC arange live=arange live_count=3 peak=arange
-    fact("arange", parts(counted))
-    kept.append((flat, cleared, ones, counted))
-    return flat, cleared, ones, counted
+    fact("zeros", sys.getsizeof(cleared))
+    drain()
+    counted = numpy.arange(30_000)  # ALLOC arange live=arange-16 live_count=2 peak=arange-16
+    fact("arange", sys.getsizeof(counted))
+    kept.append((flat, cleared, counted))
+    return flat, cleared
 
 
 def arithmetic(flat, cleared):
-    total = flat + flat  # ALLOC sum live=sum live_count=3 peak=sum
-    fact("sum", parts(total))
+    total = flat + flat  # ALLOC sum live=sum-16 live_count=2 peak=sum-16
+    fact("sum", sys.getsizeof(total))
     scaled = cleared * 2.0  # ALLOC product live=product live_count=3 peak=product
-    fact("product", parts(scaled))
+    fact("product", sys.getsizeof(scaled))
     kept.append((total, scaled))
 
 
-def copies(flat, cleared):
-    twin = flat.copy()  # ALLOC copy live=copy live_count=3 copied=800000 copies=1
-    fact("copy", parts(twin))
-    joined = numpy.concatenate([flat, twin])  # ALLOC concatenate live=concatenated live_count=3 copied=1600000
-    fact("concatenated", parts(joined))
-    target = numpy.empty_like(flat)
-    target[:] = flat  # ALLOC assignment copied=800000 copies=1
-    kept.append((twin, joined, target))
+def copies(flat):
+    twin = flat.copy()  # ALLOC copy live=copy-16 live_count=2 peak=copy-16 copied=800000 copies=1
+    fact("copy", sys.getsizeof(twin))
+    target = numpy.empty(100_000)
+    target[:] = flat  # ALLOC assignment live=? copied=800000 copies=1
+    kept.append((twin, target))
 
 
 def churn():
+    # Dimensions and strides stay in numpy's cache.
     for _ in range(20):
-        numpy.empty(50_000)  # ALLOC churn live_count=0 peak=0
+        numpy.empty(50_000)  # ALLOC churn bytes=20*400096+16 count=41 live=16 live_count=1
 
 
 def peak():
-    top = numpy.ones(20_000_000)  # ALLOC peak live_count=0 peak=top
-    fact("top", parts(top))
+    top = numpy.zeros(20_000_000)  # ALLOC peak live_count=? live=? peak=top
+    fact("top", sys.getsizeof(top))
 
 
 def warm_up():
-    a = numpy.ones(3) + numpy.ones(3)
+    a = numpy.empty(3) + numpy.empty(3)
     b = numpy.zeros((2, 2)) * 2.0
-    c = numpy.concatenate([a, a.copy()])
-    numpy.empty_like(c)[:] = c
-    numpy.arange(3), numpy.ones((2, 2), dtype=numpy.int32)
-    return [a, b, c]
+    a.copy()[:] = a
+    return [a, b, numpy.arange(3)]
 
 
 drained.append([warm_up() for _ in range(20)])
-flat, cleared, ones, counted = creation()
-arithmetic(flat, cleared)
-copies(flat, cleared)
-churn()
-peak()
+for function, arguments in ((creation, 0), (arithmetic, 2), (copies, 1), (churn, 0), (peak, 0)):
+    drain()
+    function(*kept[0][:arguments] if arguments else ())
 end()

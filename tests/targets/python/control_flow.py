@@ -114,6 +114,7 @@ def decorated(number, *, flag):
 
 
 class Lazy:
+    __slots__ = ("block", "last", "compared")
     body = bytearray(4000)  # ALLOC class_body bytes=size count=2 live=size live_count=2
 
     def __init__(self):
