@@ -39,6 +39,23 @@ static struct session_header *map_session(int *ret_memfd)
     return (struct session_header *)address;
 }
 
+static uint32_t read_file(const char *path, char *to, size_t capacity)
+{
+    long got = -1;
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        got = syscall(SYS_read, file, to, capacity);
+        syscall(SYS_close, file);
+    }
+    return got > 0 ? (uint32_t)got : 0;
+}
+
+static void describe_program(struct session_header *session)
+{
+    session->arguments_bytes = read_file("/proc/self/cmdline", session->arguments, sizeof session->arguments - 1);
+    syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", session->executable, sizeof session->executable - 1);
+}
+
 static void describe_process(struct session_header *session)
 {
     session->magic = SESSION_MAGIC;
@@ -132,6 +149,7 @@ struct session_header *session_start(void)
     struct session_header *session = environment_read(&environment) ? map_session(&memfd) : NULL;
     if (session) {
         describe_wishes(session, &environment);
+        describe_program(session);
         describe_process(session);
         int started = start_collector(memfd, session, &environment);
         syscall(SYS_close, memfd);
@@ -159,6 +177,9 @@ struct session_header *session_start_forked(const struct session_header *parent,
     session->warnings = parent->warnings;
     memcpy(session->output_path, parent->output_path, sizeof session->output_path);
     memcpy(session->options, parent->options, sizeof session->options);
+    memcpy(session->executable, parent->executable, sizeof session->executable);
+    memcpy(session->arguments, parent->arguments, sizeof session->arguments);
+    session->arguments_bytes = parent->arguments_bytes;
     describe_process(session);
     return session;
 }

@@ -103,6 +103,9 @@ struct session_header {
     uint32_t warnings;           /* enum session_warning; written by the target */
     char output_path[SESSION_PATH_BYTES];  /* as the user gave it; empty: PROGRAM.PID.heapline */
     char options[SESSION_OPTIONS_BYTES];
+    char executable[SESSION_PATH_BYTES];   /* what /proc/PID/exe said at the start: a short-lived process is gone when the collector looks */
+    char arguments[SESSION_PATH_BYTES];    /* the same of /proc/PID/cmdline: NUL-terminated strings, cut after arguments_bytes */
+    uint32_t arguments_bytes;
     char fork_socket[108];       /* written by the collector before COLLECTOR_RUNNING: abstract address (without the leading NUL) */
 
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t order; /* both: read on every event, written when the recording thread changes */
