@@ -28,7 +28,7 @@ def test_everything_has_its_place(installed):
 
 
 def test_works_where_it_was_moved_to(installed, run, tmp_path):
-    moved = installed.rename(tmp_path / "a folder")
+    moved = installed.rename(tmp_path / "elsewhere")
     heapline = moved / "bin" / "heapline"
     assert run(heapline, "run", "--quiet", "-o", "t.heapline", "--", "/bin/echo", "hello") == "hello\n"
     document = json.loads(run(heapline, "report", "--json", "t.heapline"))
