@@ -25,7 +25,7 @@
 
 /* ---- start ---- */
 
-static void identify(struct collector *collector)
+void collector_identify(struct collector *collector)
 {
     const struct session_header *session = collector->session;
     collector->identity = (struct trace_identity){
@@ -60,11 +60,11 @@ void collector_announce(struct collector *collector)
     futex_wake(&session->collector_state, 1 << 30);
 }
 
-int collector_start(struct collector *collector, struct session_header *session)
+int collector_start(struct collector *collector, struct session_header *session, uint64_t session_inode)
 {
     *collector = (struct collector){.session = session, .output.file = -1, .pause_ns = BUSY_PAUSE_NS};
-    target_process_open(&collector->target, (int)session->pid);
-    identify(collector);
+    target_process_open(&collector->target, (int)session->pid, session_inode);
+    collector_identify(collector);
     int status = open_trace(collector);
     if (status == 0)
         status = live_blocks_init(&collector->blocks, collector->writer);
@@ -121,7 +121,8 @@ static void count_quiet_drains(struct collector *collector, uint64_t order, uint
         collector->quiet_parallel_drains = 0;
 }
 
-int collector_drain(struct collector *collector, int all)
+/* Take all events that may be taken now; with `all`, whatever is there. Returns 0: a fork is under way, nothing was taken. */
+static int drain(struct collector *collector, int all)
 {
     struct event_stream *stream = &collector->stream;
     struct session_header *session = collector->session;
@@ -224,6 +225,7 @@ static void keep_house(struct collector *collector)
     if (collector->now_ns < collector->next_housekeeping_ns)
         return;
     collector->next_housekeeping_ns = collector->now_ns + HOUSEKEEPING_NS;
+    collector_refuse_late_letters(collector);
     put_counters(collector);
     put_python_version(collector);
     read_thread_names(collector);
@@ -278,7 +280,7 @@ static void finish(struct collector *collector, enum trace_end_reason reason)
     struct trace_end end = {.reason = reason};
     uint64_t lost_definitions = atomic_load(&session->lost_definitions) + collector->definitions.refused;
     uint64_t unsafe_stacks = atomic_load(&session->unsafe_stacks);
-    collector_drain(collector, 1);
+    drain(collector, 1);
     put_counters(collector);
     put_python_version(collector);
     if (lost_definitions)
@@ -317,8 +319,8 @@ void collector_run(struct collector *collector)
     for (;;) {
         uint32_t seen_wake = atomic_load(&collector->session->collector_wake);
         int gone = target_process_wait(&collector->target, 0);
-        if (!collector_drain(collector, 0))
-            collector_serve_forks(collector);
+        if (!drain(collector, 0) && !collector_serve_forks(collector))
+            continue;
         sample_rss(collector);
         keep_house(collector);
         if (gone) {

@@ -34,8 +34,9 @@ struct collector {
     uint32_t python_version;        /* as written */
 };
 
-/* Take over a session: open the target, create the trace, say that the collector runs. Returns 0 or an error of status.h. */
-int collector_start(struct collector *collector, struct session_header *session);
+/* Take over a session, whose memfd has this inode number: open the target, create the trace, say that the collector runs.
+ * Returns 0 or an error of status.h. */
+int collector_start(struct collector *collector, struct session_header *session, uint64_t session_inode);
 
 /* Until the target is gone or runs another program; writes the end. */
 void collector_run(struct collector *collector);
@@ -45,12 +46,13 @@ void collector_give_up(struct session_header *session);
 
 /* ---- between collector.c and collector_fork.c ---- */
 
-/* Take all events that may be taken now; with `all`, whatever is there. Returns 0: a fork is under way, nothing was taken. */
-int collector_drain(struct collector *collector, int all);
-/* Let the target go on: the trace exists. */
+/* Say in `identity` who is recorded in this session. */
+void collector_identify(struct collector *collector);
+/* Let the target go on. */
 void collector_announce(struct collector *collector);
-
-/* Serve forks that are under way, if any. */
-void collector_serve_forks(struct collector *collector);
+/* Serve forks that are under way. Returns 1: none is any more; 0: call again. */
+int collector_serve_forks(struct collector *collector);
+/* Letters that come when nobody waits for them any more: their children go unrecorded. */
+void collector_refuse_late_letters(struct collector *collector);
 
 #endif

@@ -1,10 +1,198 @@
 /* Forks of the target: the part of collector.h that clones the collector for a child.
  *
- * The clone begins as a copy of the collector at the instant of the fork: what was live in the parent is live in the child. It waits with
- * the child's trace until there is something to write, because most children exec at once and want none. */
-#include "collector.h"
+ * While fork_freeze is raised no event is taken, until the child's letter tells where every thread stood at the fork. Drained exactly up to
+ * there, the collector forks as well: what its copy holds is what the child has inherited. The copy goes on as the child's collector. It
+ * waits with the child's trace until there is something to write, because most children exec at once and want none. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-void collector_serve_forks(struct collector *collector)
+#include "clock.h"
+#include "collector.h"
+#include "futex.h"
+#include "process_properties.h"
+
+#define MS 1000000ull
+#define LETTER_STEP_MS 5
+#define EXEC_STEP_MS 1
+/* How long a child may stay without a trace of its own, and how much longer when it has announced an exec. */
+#define UNDECIDED_NS (200 * MS)
+#define EXEC_PENDING_NS (2000 * MS)
+
+/* ---- the clone ---- */
+
+/* The parent's trace, writer and connections are not ours. The writer stays for now: its state is what the child's trace begins with. */
+static void leave_parent(struct collector *collector)
 {
-    (void)collector;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    /* Whatever the writer still has to write goes there when it is closed. */
+    if (null < 0 || dup2(null, collector->output.file) < 0)
+        _exit(1);
+    close(null);
+    fork_server_done(&collector->forks);
+    target_process_close(&collector->target);
+    session_unmap(collector->session);
+}
+
+static void enter_child(struct collector *collector, struct session_header *session, const struct fork_letter *letter)
+{
+    struct stat about;
+    collector->session = session;
+    target_process_open(&collector->target, letter->child_pid, fstat(letter->memfd, &about) == 0 ? about.st_ino : 0);
+    collector_identify(collector);
+    event_stream_move(&collector->stream, session);
+    fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
+    collector->now_ns = clock_ns(CLOCK_MONOTONIC);
+    collector->rss_bytes = 0;
+    collector->next_rss_ns = collector->next_housekeeping_ns = collector->next_exec_check_ns = 0;
+    collector->quiet_parallel_drains = 0;
+    collector_announce(collector);
+}
+
+/* Returns 1 as soon as the child's events have to be written, 0: it runs another program already, and nothing was written. */
+static int child_wants_trace(struct collector *collector)
+{
+    struct session_header *session = collector->session;
+    uint32_t first_wake = atomic_load(&session->collector_wake);
+    uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+    for (;;) {
+        uint32_t wake = atomic_load(&session->collector_wake);
+        int exec_pending = atomic_load(&session->exit_kind) == EXIT_EXEC;
+        uint64_t waited_ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
+        if (target_process_has_execed(&collector->target))
+            return 0;
+        if (target_process_wait(&collector->target, exec_pending ? EXEC_STEP_MS : 0) || waited_ns >= UNDECIDED_NS + EXEC_PENDING_NS)
+            return 1;
+        if (exec_pending)
+            continue;
+        if (waited_ns >= UNDECIDED_NS || wake != first_wake || atomic_load(&session->fork_freeze))
+            return 1;
+        futex_wait(&session->collector_wake, wake, 10 * MS);
+    }
+}
+
+static int open_child_trace(struct collector *collector)
+{
+    struct trace_writer *parent_writer = collector->writer;
+    int parent_file = collector->output.file;
+    uint32_t *slot_map;
+    int status = output_file_create(&collector->output, collector->base_path, collector->session->flags & SESSION_FORCE, &collector->identity);
+    if (status != 0)
+        return status;
+    status = trace_writer_fork(parent_writer, collector->output.file, &collector->identity, &collector->writer, &slot_map);
+    if (status != 0)
+        return status;
+    live_blocks_move(&collector->blocks, collector->writer, slot_map);
+    definition_intake_move(&collector->definitions, collector->writer);
+    free(slot_map);
+    trace_writer_close(parent_writer, NULL);
+    close(parent_file);
+    collector->python_version = 0;
+    process_properties_put(collector->writer, collector->session, &collector->target);
+    return 0;
+}
+
+static _Noreturn void run_clone(struct collector *collector, struct session_header *session, struct fork_letter *letter)
+{
+    leave_parent(collector);
+    enter_child(collector, session, letter);
+    fork_letter_free(letter);
+    if (child_wants_trace(collector)) {
+        if (open_child_trace(collector) == 0)
+            collector_run(collector);
+        else
+            collector_give_up(session);
+    }
+    _exit(0);
+}
+
+/* ---- the parent's side ---- */
+
+static void serve(struct collector *collector, struct fork_letter *letter)
+{
+    struct event_stream *stream = &collector->stream;
+    event_stream_set_cursors(stream, letter->cursors, letter->message.thread_count);
+    definition_intake_take(&collector->definitions, collector->session, letter->message.definition_head);
+    event_stream_take(stream, ORDER_KEY_LAST);
+    event_stream_publish(stream);
+
+    struct session_header *child = session_map(letter->memfd);
+    pid_t clone = child ? fork() : -1;
+    if (clone == 0)
+        run_clone(collector, child, letter);
+    if (child && clone < 0)
+        collector_give_up(child);
+    if (child)
+        session_unmap(child);
+}
+
+static void reject(struct fork_letter *letter)
+{
+    struct session_header *child = session_map(letter->memfd);
+    if (child) {
+        collector_give_up(child);
+        session_unmap(child);
+    }
+}
+
+/* Whoever hasn't written by now died before it could. */
+static void give_letters_up(struct collector *collector, uint32_t missing)
+{
+    struct fork_server *server = &collector->forks;
+    atomic_fetch_sub(&collector->session->fork_freeze, missing);
+    server->waiting_since_ns = 0;
+    if (server->letter_count == 0)
+        server->next_sequence = server->waiting_sequence + 1;
+}
+
+static int is_overdue(struct collector *collector)
+{
+    struct fork_server *server = &collector->forks;
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    if (server->waiting_since_ns == 0) {
+        server->waiting_since_ns = now_ns;
+        server->waiting_sequence = atomic_load(&collector->session->fork_sequence);
+    }
+    return now_ns - server->waiting_since_ns >= FORK_WAIT_NS;
+}
+
+void collector_refuse_late_letters(struct collector *collector)
+{
+    struct fork_server *server = &collector->forks;
+    fork_server_receive(server, 0);
+    while (server->letter_count && atomic_load(&collector->session->fork_freeze) == 0) {
+        struct fork_letter *letter = fork_server_take(server);
+        reject(letter);
+        fork_letter_free(letter);
+    }
+}
+
+int collector_serve_forks(struct collector *collector)
+{
+    struct fork_server *server = &collector->forks;
+    fork_server_receive(server, server->letter_count ? 0 : LETTER_STEP_MS);
+    uint32_t begun = atomic_load(&collector->session->fork_freeze);
+    if (begun == 0)
+        return 1;
+    /* An earlier fork's letter may still be on its way, unless all that are due have arrived. */
+    if (server->letter_count < begun && !(server->letter_count && server->letters[0]->message.sequence == server->next_sequence)) {
+        if (is_overdue(collector))
+            give_letters_up(collector, begun - server->letter_count);
+        else if (server->letter_count)
+            fork_server_receive(server, LETTER_STEP_MS);
+        return 0;
+    }
+    struct fork_letter *letter = fork_server_take(server);
+    server->waiting_since_ns = 0;
+    if ((int32_t)(letter->message.sequence - server->next_sequence) < 0) {
+        reject(letter);
+    } else {
+        server->next_sequence = letter->message.sequence + 1;
+        serve(collector, letter);
+        atomic_fetch_sub(&collector->session->fork_freeze, 1);
+    }
+    fork_letter_free(letter);
+    return atomic_load(&collector->session->fork_freeze) == 0;
 }

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "collector.h"
@@ -33,11 +33,12 @@ int main(void)
 {
     static struct collector collector;
     leave_the_target_s_world();
-    struct session_header *session = session_map(SESSION_FILE);
+    struct stat about;
+    struct session_header *session = fstat(SESSION_FILE, &about) == 0 ? session_map(SESSION_FILE) : NULL;
     if (!session)
         return 1;
     close(SESSION_FILE);
-    if (collector_start(&collector, session) != 0) {
+    if (collector_start(&collector, session, about.st_ino) != 0) {
         collector_give_up(session);
         return 1;
     }

@@ -20,7 +20,7 @@ void fork_server_init(struct fork_server *server, char *address, size_t capacity
 {
     uint64_t random[2] = {0};
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    *server = (struct fork_server){.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    *server = (struct fork_server){.next_sequence = 1, .socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     address[0] = 0;
     if (server->socket < 0 || getrandom(random, sizeof random, 0) != sizeof random)
         return;

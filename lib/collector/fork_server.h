@@ -22,7 +22,9 @@ struct fork_letter {
 
 struct fork_server {
     int socket;                 /* listening; -1: none */
+    uint32_t next_sequence;     /* the lowest that may still be served */
     uint64_t waiting_since_ns;  /* for letters that are due; 0: none is */
+    uint32_t waiting_sequence;  /* the highest fork that had begun then */
     uint32_t letter_count;
     struct fork_letter *letters[FORK_MAX_LETTERS]; /* by sequence */
 };

@@ -19,6 +19,9 @@
 /* Between creation and identity lie microseconds. */
 #define IDENTITY_WAIT_MS 1000
 #define MAX_TRIES 10000
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE 2
+#endif
 
 enum owner {
     OWNER_VANISHED,      /* the file isn't there any more */
@@ -85,33 +88,36 @@ static void wait_for_lock(const char *path)
         close(file);
 }
 
-static int rename_to_free_name(const char *from, const char *to)
+static int create_numbered(const struct creation *creation, char *path)
 {
-    if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS)
-        return -1;
-    /* A file system without it. Nobody but this process uses names with its number. */
-    if (access(to, F_OK) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return rename(from, to);
-}
-
-/* The old program's trace makes room: it becomes BASE.PID.N. */
-static int move_predecessor(const struct creation *creation, const char *path)
-{
-    char aside[OUTPUT_PATH_BYTES];
-    wait_for_lock(path);
     for (unsigned number = 1; number < MAX_TRIES; number++) {
-        snprintf(aside, sizeof aside, "%s.%u.%u", creation->base, creation->identity->pid, number);
-        if (rename_to_free_name(path, aside) == 0 || errno == ENOENT)
+        snprintf(path, OUTPUT_PATH_BYTES, "%s.%u.%u", creation->base, creation->identity->pid, number);
+        if (create_exclusively(creation->output, path) == 0)
             return 0;
         if (errno != EEXIST)
             return STATUS_SYSTEM;
     }
     return STATUS_SYSTEM;
+}
+
+/* The old program's trace makes room: it becomes BASE.PID.N. Returns 0: the new one is created; STATUS_INVALID: look again, the name
+ * is free or somebody else's by now. */
+static int move_predecessor(const struct creation *creation, const char *path)
+{
+    char aside[OUTPUT_PATH_BYTES];
+    wait_for_lock(path);
+    if (create_numbered(creation, aside) != 0)
+        return STATUS_SYSTEM;
+    /* Swapped at once, so that no other process finds the name free in between and takes itself for the run's first. */
+    if (syscall(SYS_renameat2, AT_FDCWD, aside, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+        snprintf(creation->output->path, sizeof creation->output->path, "%s", path);
+        return 0;
+    }
+    output_file_close(creation->output);
+    /* A file system without it: in two steps, the first of which replaces our own empty file. */
+    if ((errno != EINVAL && errno != ENOSYS) || rename(path, aside) != 0)
+        unlink(aside);
+    return STATUS_INVALID;
 }
 
 /* Only what nobody is writing, and only a plain file. */
@@ -130,17 +136,17 @@ static int remove_other(const char *path)
 static int create_or_take_over(const struct creation *creation, const char *path)
 {
     for (unsigned attempt = 0; attempt < MAX_TRIES; attempt++) {
-        if (create_exclusively(creation->output, path) == 0)
-            return 0;
-        if (errno != EEXIST)
-            return STATUS_SYSTEM;
+        int status = create_exclusively(creation->output, path);
+        if (status == 0 || errno != EEXIST)
+            return status;
         switch (find_owner(path, creation->identity)) {
         case OWNER_VANISHED:
             break;
         case OWNER_SAME_PROCESS:
-            if (move_predecessor(creation, path) != 0)
-                return STATUS_SYSTEM;
             creation->identity->flags |= TRACE_EXECED;
+            status = move_predecessor(creation, path);
+            if (status != STATUS_INVALID)
+                return status;
             break;
         case OWNER_SAME_RUN:
             return STATUS_INVALID;
@@ -151,19 +157,6 @@ static int create_or_take_over(const struct creation *creation, const char *path
         }
     }
     return STATUS_INVALID;
-}
-
-static int create_numbered(const struct creation *creation)
-{
-    char path[OUTPUT_PATH_BYTES];
-    for (unsigned number = 1; number < MAX_TRIES; number++) {
-        snprintf(path, sizeof path, "%s.%u.%u", creation->base, creation->identity->pid, number);
-        if (create_exclusively(creation->output, path) == 0)
-            return 0;
-        if (errno != EEXIST)
-            return STATUS_SYSTEM;
-    }
-    return STATUS_SYSTEM;
 }
 
 /* /dev/null and the like: written to as they are. */
@@ -188,12 +181,13 @@ int output_file_create(struct output_file *output, const char *path, int force, 
     }
     if (open_device(output, path))
         return 0;
-    int status = create_or_take_over(&creation, path);
+    /* A forked child is never the run's first process. */
+    int status = identity->flags & TRACE_FORKED ? STATUS_INVALID : create_or_take_over(&creation, path);
     if (status != STATUS_INVALID)
         return status;
     snprintf(path_of_process, sizeof path_of_process, "%s.%u", path, identity->pid);
     status = create_or_take_over(&creation, path_of_process);
-    return status == STATUS_INVALID ? create_numbered(&creation) : status;
+    return status == STATUS_INVALID ? create_numbered(&creation, path_of_process) : status;
 }
 
 void output_file_close(struct output_file *output)

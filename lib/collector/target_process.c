@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +28,24 @@ struct process_info {
 #define STATUS_ATTEMPTS 20
 #define STATUS_PAUSE_NS 1000000
 
-void target_process_open(struct target_process *target, int pid)
+static int maps_show_inode(const struct target_process *target, uint64_t inode)
+{
+    char *line = NULL;
+    size_t line_capacity = 0;
+    int copy = fcntl(target->maps_file, F_DUPFD_CLOEXEC, 0), found = 0;
+    FILE *maps = copy < 0 ? NULL : fdopen(copy, "r");
+    if (!maps)
+        return 1;
+    while (!found && getline(&line, &line_capacity, maps) > 0) {
+        uint64_t line_inode;
+        found = strstr(line, "/memfd:") && sscanf(line, "%*s %*s %*s %*s %" SCNu64, &line_inode) == 1 && line_inode == inode;
+    }
+    free(line);
+    fclose(maps);
+    return found;
+}
+
+void target_process_open(struct target_process *target, int pid, uint64_t session_inode)
 {
     char path[32];
     *target = (struct target_process){.pid = pid, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
@@ -36,6 +54,7 @@ void target_process_open(struct target_process *target, int pid)
     target->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     target->maps_file = openat(target->folder, "maps", O_RDONLY | O_CLOEXEC);
     target->statm_file = openat(target->folder, "statm", O_RDONLY | O_CLOEXEC);
+    target->was_another = target->maps_file >= 0 && !maps_show_inode(target, session_inode);
 }
 
 static void close_if_open(int file)
@@ -63,6 +82,8 @@ int target_process_wait(const struct target_process *target, int timeout_ms)
 int target_process_has_execed(const struct target_process *target)
 {
     char byte;
+    if (target->was_another)
+        return !target_process_wait(target, 0);
     /* The file belongs to the memory of one program image; once that is given up, it reads as empty. */
     return target->maps_file >= 0 && pread(target->maps_file, &byte, 1, 0) <= 0 && !target_process_wait(target, 0);
 }

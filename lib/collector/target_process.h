@@ -1,7 +1,7 @@
 /* The recorded process, seen from outside: is it gone, how did it end, is it another program by now, how much memory has it got.
  *
  * All of it through descriptors that are opened once, so that a process that takes over its number later is never mistaken for it.
- * One thread; never allocates. */
+ * One thread; allocates when it is opened. */
 #ifndef HEAPLINE_COLLECTOR_TARGET_PROCESS_H
 #define HEAPLINE_COLLECTOR_TARGET_PROCESS_H
 
@@ -14,10 +14,12 @@ struct target_process {
     int folder;      /* /proc/PID */
     int maps_file;   /* bound to the memory of the program image that was running when it was opened; -1: not permitted */
     int statm_file;
+    int was_another; /* the image that shares the session was gone already */
     uint64_t page_bytes;
 };
 
-void target_process_open(struct target_process *target, int pid);
+/* The program image meant is the one that has mapped the memfd of this inode number. */
+void target_process_open(struct target_process *target, int pid, uint64_t session_inode);
 void target_process_close(struct target_process *target);
 
 /* Wait until it is gone, for so many ms at most; 0: only look. Returns 1: gone. */
