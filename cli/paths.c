@@ -1,0 +1,70 @@
+/* Shortens and matches file names: see paths.h. */
+#include "paths.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *paths_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static const char *after_folder(const char *path, const char *folder)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    if (length < 2 || strncmp(path, folder, length) != 0 || path[length] != '/' || path[length + 1] == '\0')
+        return NULL;
+    return path + length + 1;
+}
+
+static const char *after_last(const char *path, const char *part)
+{
+    const char *found = NULL;
+    for (const char *at = strstr(path, part); at; at = strstr(at + 1, part))
+        found = at + strlen(part);
+    return found;
+}
+
+/* ".../lib/python3.11/json/decoder.py" gives "json/decoder.py"; lib64 and zipped libraries (python311.zip/) too. */
+static const char *after_stdlib(const char *path)
+{
+    const char *at = after_last(path, "/python3");
+    if (!at)
+        return NULL;
+    while (isdigit((unsigned char)*at) || *at == '.' || *at == 't')
+        at++;
+    if (!strncmp(at, "zip/", 4))
+        return at + 4;
+    return *at == '/' && at[1] ? at + 1 : NULL;
+}
+
+const char *paths_shorten(const char *path, const char *directory)
+{
+    static char current[PATH_MAX];
+    const char *rest;
+    if (path[0] != '/')
+        return path[0] == '.' && path[1] == '/' && path[2] ? path + 2 : path;
+    if ((rest = after_last(path, "/site-packages/")) || (rest = after_last(path, "/dist-packages/")))
+        return rest;
+    if (!current[0] && !getcwd(current, sizeof current))
+        strcpy(current, "/");
+    if ((rest = after_folder(path, current)) || (directory && (rest = after_folder(path, directory))))
+        return rest;
+    return (rest = after_stdlib(path)) ? rest : path;
+}
+
+int paths_match(const char *recorded, const char *wanted)
+{
+    size_t recorded_length = strlen(recorded), wanted_length = strlen(wanted);
+    if (!strcmp(recorded, wanted))
+        return 3;
+    if (recorded_length > wanted_length && recorded[recorded_length - wanted_length - 1] == '/' &&
+        !strcmp(recorded + recorded_length - wanted_length, wanted))
+        return 2;
+    return !strcmp(paths_base(recorded), paths_base(wanted));
+}

@@ -1,0 +1,15 @@
+/* File names as a reader recognises them: 'sklearn/feature_extraction/text.py', 'json/decoder.py', 'train.py', 'libc.so.6'. */
+#ifndef HEAPLINE_CLI_PATHS_H
+#define HEAPLINE_CLI_PATHS_H
+
+/* A piece of `path` (never a copy): what follows the current directory, `directory` (the recorded process's own; may be NULL),
+ * site-packages, or the standard library's folder. */
+const char *paths_shorten(const char *path, const char *directory);
+
+/* The last component. */
+const char *paths_base(const char *path);
+
+/* How well the file `recorded` answers to the name that a user typed: 3 the same, 2 it ends with it at a slash, 1 the same base name, 0 no. */
+int paths_match(const char *recorded, const char *wanted);
+
+#endif

@@ -1,0 +1,186 @@
+/* Options, opening and endings of the commands that read a trace: see reading.h. */
+#include "reading.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report_database.h"
+#include "text.h"
+#include "units.h"
+
+#define PROGRESS_COLUMNS 30
+
+const struct option_spec reading_options[] = {
+    {"json", 0, OPTION_SET, offsetof(struct reading, json), 1, NULL, "write one JSON document (bytes, nanoseconds, all rows) to stdout"},
+    {"color", 0, OPTION_COLOR, offsetof(struct reading, color), 0, "WHEN", "auto (default), always or never"},
+    {"rebuild", 0, OPTION_SET, offsetof(struct reading, rebuild), 1, NULL, "replay the trace again even if its report is cached"},
+    {"no-cache", 0, OPTION_SET, offsetof(struct reading, no_cache), 1, NULL, "leave no report database (TRACE.report) behind"},
+    {0},
+};
+
+const struct option_spec row_options[] = {
+    {"limit", 'n', OPTION_COUNT, offsetof(struct reading, limit), 0, "N", "show at most N rows; 0: all (the default with --json)"},
+    {"sort", 's', OPTION_TEXT, offsetof(struct reading, sort), 0, "COLUMN",
+     "order by a column, largest first: peak_bytes, live_bytes, allocated_bytes, copied_bytes, allocations … (or peak, live, "
+     "allocated, copied), file, function"},
+    {0},
+};
+
+const struct option_spec limit_options[] = {
+    {"limit", 'n', OPTION_COUNT, offsetof(struct reading, limit), 0, "N", "show at most N rows; 0: all (the default with --json)"},
+    {0},
+};
+
+const struct option_spec fold_options[] = {
+    {"all-frames", 'a', OPTION_SET, offsetof(struct reading, all_frames), 1, NULL,
+     "don't fold frames of the standard library and of imports"},
+    {0},
+};
+
+const struct option_spec fail_options[] = {
+    {"fail-on", 0, OPTION_TEXTS, offsetof(struct reading, fail_on), 0, "NAME=LIMIT",
+     "exit with status 1 if NAME is larger than LIMIT; may be given several times"},
+    {0},
+};
+
+int reading_parse(const struct command *command, struct reading *reading, int argc, char **argv, int max_operands)
+{
+    reading->command = command;
+    int operands = options_parse(command, reading, argc, argv, OPTIONS_ANYWHERE);
+    if (operands == 0)
+        fail_usage(command->name, "%s: which trace? Give the path that 'heapline run' named at its end", command->name);
+    if (operands > max_operands)
+        fail_usage(command->name, "%s: '%s' is one argument too many", command->name, argv[1 + max_operands]);
+    reading->trace = argv[1];
+    terminal_init(&reading->terminal, stdout, (enum color_choice)reading->color);
+    return operands;
+}
+
+static void show_progress(void *context, double done)
+{
+    struct terminal *terminal = context;
+    char bar[PROGRESS_COLUMNS * 4 + 1];
+    terminal_bar(terminal, bar, done, PROGRESS_COLUMNS);
+    fprintf(terminal->out, "\rreplaying  %s%s%s %3d %%", terminal_style(terminal, STYLE_BAR), bar,
+            terminal_style(terminal, STYLE_PLAIN), (int)(done * 100));
+    fflush(terminal->out);
+}
+
+sqlite3 *reading_open(struct reading *reading)
+{
+    struct terminal errors;
+    struct status_detail detail = {0};
+    sqlite3 *database = NULL;
+    terminal_init(&errors, stderr, (enum color_choice)reading->color);
+    struct report_open_options options = {
+        .progress = errors.is_terminal ? show_progress : NULL,
+        .progress_context = &errors,
+        .rebuild = reading->rebuild,
+        .no_cache = reading->no_cache,
+    };
+    errno = 0;
+    int status = report_database_open(reading->trace, &options, &database, &detail);
+    if (errors.is_terminal)
+        fputs("\r\033[K", stderr);
+    if (status)
+        fail_trace(reading->trace, status, &detail);
+    sqlite3_stmt *statement = query_prepare(database, "SELECT value FROM property WHERE key = 'directory'");
+    if (query_step(statement)) {
+        reading->directory = query_text_copy(statement, 0);
+        sqlite3_finalize(statement);
+    }
+    return database;
+}
+
+void reading_close(struct reading *reading, sqlite3 *database)
+{
+    free((char *)reading->directory);
+    reading->directory = NULL;
+    sqlite3_close(database);
+}
+
+int64_t reading_limit(const struct reading *reading, int64_t text_default)
+{
+    if (reading->limit != LIMIT_DEFAULT)
+        return reading->limit;
+    return reading->json ? 0 : text_default;
+}
+
+/* As a shell wants it: quoted where it must be. */
+static char *shell_word(const char *trace)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-=:,@%";
+    char *clean = text_clean(trace, 1), *word;
+    const char *quote = clean[strspn(clean, safe)] ? "'" : "";
+    if (asprintf(&word, "%s%s%s", quote, clean, quote) < 0)
+        abort();
+    free(clean);
+    return word;
+}
+
+void reading_next(const struct reading *reading, const char *const *next, int pair_count)
+{
+    const struct terminal *terminal = &reading->terminal;
+    char *word = shell_word(reading->trace);
+    int widest = 0;
+    for (int i = 0; i < pair_count; i++) {
+        int width = (int)strlen(next[2 * i]) - 2 + text_width(word);
+        widest = width > widest ? width : widest;
+    }
+    fputc('\n', terminal->out);
+    for (int i = 0; i < pair_count; i++) {
+        const char *command = next[2 * i], *mark = strstr(command, "%s");
+        int width = (int)strlen(command) - 2 + text_width(word);
+        fprintf(terminal->out, "%s%sheapline %.*s%s%s%s", i ? "      " : "Next: ", terminal_style(terminal, STYLE_CODE),
+                (int)(mark - command), command, word, mark + 2, terminal_style(terminal, STYLE_PLAIN));
+        terminal_print(terminal, STYLE_DIM, "%*s  %s\n", widest - width, "", next[2 * i + 1]);
+    }
+    free(word);
+}
+
+void reading_json_end(struct json *json)
+{
+    if (json_end(json))
+        fail(CLI_SYSTEM, "cannot write the output: %s", strerror(errno));
+}
+
+sqlite3_stmt *query_prepare(sqlite3 *database, const char *sql)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK)
+        fail(CLI_INPUT, "the report database does not answer: %s (--rebuild makes a new one)", sqlite3_errmsg(database));
+    return statement;
+}
+
+int query_step(sqlite3_stmt *statement)
+{
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return 1;
+    if (result != SQLITE_DONE)
+        fail(CLI_INPUT, "the report database is damaged: %s (--rebuild makes a new one)", sqlite3_errmsg(sqlite3_db_handle(statement)));
+    sqlite3_finalize(statement);
+    return 0;
+}
+
+int64_t query_integer(sqlite3 *database, const char *sql)
+{
+    sqlite3_stmt *statement = query_prepare(database, sql);
+    int64_t value = 0;
+    if (query_step(statement)) {
+        value = sqlite3_column_int64(statement, 0);
+        sqlite3_finalize(statement);
+    }
+    return value;
+}
+
+char *query_text_copy(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    char *copy = text ? strdup((const char *)text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}

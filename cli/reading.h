@@ -1,0 +1,78 @@
+/* What all commands that read a trace have in common: their options, opening the report database, thresholds, small queries. */
+#ifndef HEAPLINE_CLI_READING_H
+#define HEAPLINE_CLI_READING_H
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+#include "command.h"
+#include "json.h"
+#include "message.h"
+#include "terminal.h"
+
+/* The beginning of every such command's settings. */
+struct reading {
+    int json;
+    int color;          /* enum color_choice */
+    int rebuild, no_cache;
+    int64_t limit;      /* LIMIT_DEFAULT: not given; 0: all */
+    const char *sort;   /* NULL: the command's own */
+    int all_frames;
+    struct text_list fail_on;
+    /* filled by reading_begin */
+    const struct command *command;
+    const char *trace;  /* as it was given */
+    struct terminal terminal;
+    const char *directory; /* the recorded process's; NULL: unknown. Owned by the command until reading_end. */
+};
+
+#define LIMIT_DEFAULT (-1)
+#define READING_INIT {.limit = LIMIT_DEFAULT}
+
+extern const struct option_spec reading_options[]; /* --json --color --rebuild --no-cache */
+extern const struct option_spec row_options[];     /* --limit --sort */
+extern const struct option_spec limit_options[];   /* --limit */
+extern const struct option_spec fold_options[];    /* --all-frames */
+extern const struct option_spec fail_options[];    /* --fail-on */
+
+#define READING_STATUSES \
+    "0  done\n2  wrong usage\n3  the trace cannot be read\n4  the system refused something (no memory, output closed)"
+#define READING_STATUSES_FAIL \
+    "0  done\n1  a threshold of --fail-on is exceeded\n2  wrong usage\n3  the trace cannot be read\n" \
+    "4  the system refused something (no memory, output closed)"
+
+/* Parse the command line. `settings` begins with its struct reading. Returns the number of operands, the trace among them: argv[1].
+ * Without a trace, or with more than `max_operands`, exits with status 2. */
+int reading_parse(const struct command *command, struct reading *reading, int argc, char **argv, int max_operands);
+/* Replay or find the cached report, with a bar on stderr if that is a terminal. Exits with status 3 or 4 where it can't be had. */
+sqlite3 *reading_open(struct reading *reading);
+void reading_close(struct reading *reading, sqlite3 *database);
+
+/* Rows to show in text, rows to write as JSON: the limit that was given, else the command's, else all. 0: all. */
+int64_t reading_limit(const struct reading *reading, int64_t text_default);
+/* The last line of a report: the next useful commands. `next` holds pairs of command with arguments (%s is the trace) and what it tells. */
+void reading_next(const struct reading *reading, const char *const *next, int pair_count);
+/* Close the document; fails with status 4 when stdout could not be written. */
+void reading_json_end(struct json *json);
+
+/* ---- queries: mistakes here are our own or a damaged file's, and end the program with status 3 ---- */
+sqlite3_stmt *query_prepare(sqlite3 *database, const char *sql);
+/* 1: a row, 0: none left; the statement is finalized then. */
+int query_step(sqlite3_stmt *statement);
+int64_t query_integer(sqlite3 *database, const char *sql);
+/* malloc'ed copy of the column; NULL for NULL. */
+char *query_text_copy(sqlite3_stmt *statement, int column);
+
+/* ---- --fail-on NAME=LIMIT ---- */
+struct threshold_value {
+    const char *name;
+    int is_bytes;      /* else a plain number */
+    int64_t value;     /* as it is in this trace */
+};
+/* Check the conditions given against what there is; with `json`, write them as "thresholds"; in text, to stderr.
+ * Returns CLI_DONE or CLI_EXCEEDED. */
+int reading_thresholds(const struct reading *reading, const struct threshold_value *values, int value_count, struct json *json);
+/* Before the replay: are they well formed, are the names known? Else status 2. */
+void reading_thresholds_validate(const struct reading *reading, const struct threshold_value *values, int value_count);
+
+#endif

@@ -1,0 +1,315 @@
+/* heapline report: the one-screen answer. `run` prints it when the program ends. */
+#include "report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "leak_rows.h"
+#include "line_rows.h"
+#include "paths.h"
+#include "report_database.h"
+#include "summary.h"
+#include "table.h"
+#include "text.h"
+#include "trace_event.h"
+#include "units.h"
+
+#define SECTION_ROWS 5
+#define FIGURE_WIDTH 10
+
+static const struct threshold_value threshold_names[] = {
+    {"peak", 1, 0}, {"rss", 1, 0}, {"allocated", 1, 0}, {"live", 1, 0}, {"copied", 1, 0}, {"lost", 0, 0},
+};
+#define THRESHOLD_COUNT 6
+
+static void fill_thresholds(const struct summary *summary, struct threshold_value *values)
+{
+    const int64_t figures[THRESHOLD_COUNT] = {summary->peak_bytes, summary->peak_rss_bytes, summary->allocated_bytes,
+                                              summary->live_bytes_at_end, summary->copied_bytes, summary->lost_events};
+    memcpy(values, threshold_names, sizeof threshold_names);
+    for (int i = 0; i < THRESHOLD_COUNT; i++)
+        values[i].value = figures[i];
+}
+
+/* ---- processes ---- */
+
+struct process_list {
+    struct report_process *processes;
+    uint32_t count;
+};
+
+static void load_processes(const struct reading *reading, struct process_list *list)
+{
+    struct status_detail detail = {0};
+    *list = (struct process_list){0};
+    /* The trace itself could be read: whatever is wrong with its neighbours is no reason to refuse its report. */
+    if (report_processes_find(reading->trace, &list->processes, &list->count, &detail))
+        *list = (struct process_list){0};
+}
+
+static const char *end_word(int reason)
+{
+    static const char *const words[] = {[TRACE_END_UNKNOWN] = "unknown", [TRACE_END_EXIT] = "exit", [TRACE_END_SIGNAL] = "signal",
+                                        [TRACE_END_EXEC] = "exec", [TRACE_END_STOPPED] = "stopped"};
+    return reason >= 0 && reason <= TRACE_END_STOPPED ? words[reason] : "unknown";
+}
+
+/* Exit status, minus the signal's number, or null where neither is known. */
+static void write_exit(struct json *json, const char *kind, int64_t status)
+{
+    if (!kind || (strcmp(kind, "exit") && strcmp(kind, "signal")))
+        json_null(json, "exit");
+    else
+        json_integer(json, "exit", strcmp(kind, "signal") ? status : -status);
+}
+
+static void write_processes(struct json *json, const struct process_list *list)
+{
+    json_array(json, "processes");
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct report_process *process = &list->processes[i];
+        json_object(json, NULL);
+        json_integer(json, "pid", process->pid);
+        json_integer(json, "parent_pid", process->parent_pid);
+        json_text(json, "command", process->command);
+        json_integer(json, "peak_bytes", (int64_t)process->peak_bytes);
+        write_exit(json, end_word(process->exit_kind), process->exit_status);
+        json_text(json, "exit_kind", end_word(process->exit_kind));
+        json_boolean(json, "complete", process->complete);
+        json_text(json, "trace", process->trace_path);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void print_processes(const struct reading *reading, const struct process_list *list, int64_t limit)
+{
+    static const struct table_column columns[] = {
+        {.title = "pid", .align = TABLE_RIGHT},
+        {.title = "parent", .align = TABLE_RIGHT, .expendable = 2},
+        {.title = "peak", .align = TABLE_RIGHT, .style = STYLE_BOLD},
+        {.title = "ended", .flexible = 8, .expendable = 1},
+        {.title = "command", .flexible = 20},
+        {.title = "trace", .style = STYLE_PLACE, .flexible = 16, .clip_start = 1},
+    };
+    if (list->count < 2)
+        return;
+    terminal_heading(&reading->terminal, "Processes", "each has a trace of its own");
+    struct table *table = table_new(&reading->terminal, columns, 6);
+    for (uint32_t i = 0; i < list->count && (!limit || i < limit); i++) {
+        const struct report_process *process = &list->processes[i];
+        char ending[64];
+        summary_ending(end_word(process->exit_kind), process->exit_status, ending, sizeof ending);
+        table_cell(table, "%u", process->pid);
+        table_cell(table, "%u", process->parent_pid);
+        table_cell(table, "%s", units_bytes((int64_t)process->peak_bytes).text);
+        table_cell(table, "%s", ending);
+        table_cell(table, "%s", process->command ? process->command : "");
+        table_cell(table, "%s", paths_shorten(process->trace_path, NULL));
+    }
+    table_print(table);
+    table_free(table);
+    if (limit && list->count > limit)
+        terminal_print(&reading->terminal, STYLE_DIM, "and %u more\n", list->count - (uint32_t)limit);
+}
+
+/* ---- text ---- */
+
+static void print_figure(const struct terminal *terminal, const char *name, int64_t bytes, const char *remark)
+{
+    fprintf(terminal->out, "  %-10s", name);
+    terminal_print(terminal, STYLE_BOLD, "%*s", FIGURE_WIDTH, units_bytes(bytes).text);
+    terminal_print(terminal, STYLE_DIM, "  %s\n", remark);
+}
+
+static void print_figures(const struct reading *reading, const struct summary *summary)
+{
+    const struct terminal *terminal = &reading->terminal;
+    char remark[160];
+    snprintf(remark, sizeof remark, "at %s", units_time(summary->peak_time_ns).text);
+    fputc('\n', terminal->out);
+    print_figure(terminal, "peak", summary->peak_bytes, remark);
+    if (summary->peak_rss_bytes)
+        print_figure(terminal, "RSS peak", summary->peak_rss_bytes, "resident, with code, caches and what the allocator keeps");
+    snprintf(remark, sizeof remark, "in %s, %s of them temporary", units_noun(summary->allocations, "allocation").text,
+             units_share((double)summary->temporary_allocations, (double)summary->allocations).text);
+    print_figure(terminal, "allocated", summary->allocated_bytes, remark);
+    snprintf(remark, sizeof remark, "in %s", units_noun(summary->copies, "copy").text);
+    print_figure(terminal, "copied", summary->copied_bytes, remark);
+    snprintf(remark, sizeof remark, "in %s", units_noun(summary->live_allocations_at_end, "block").text);
+    print_figure(terminal, "at the end", summary->live_bytes_at_end, remark);
+}
+
+static void print_sparkline(const struct reading *reading, sqlite3 *database, const struct summary *summary)
+{
+    const struct terminal *terminal = &reading->terminal;
+    struct unit_text end = units_time(summary->duration_ns);
+    int columns = terminal->width - 15 - (int)strlen(end.text);
+    columns = columns > 100 ? 100 : columns;
+    char *line = malloc((size_t)columns * 4 + 1);
+    if (!line)
+        abort();
+    summary_sparkline(reading, database, summary, line, columns);
+    fprintf(terminal->out, "\n  heap      0 ");
+    terminal_print(terminal, STYLE_BAR, "%s", line);
+    fprintf(terminal->out, " %s\n", end.text);
+    free(line);
+}
+
+struct section {
+    const char *title;
+    enum measure about;
+    enum measure shown[4];
+};
+
+static const struct section sections[] = {
+    {"Held at the peak", PEAK_BYTES, {PEAK_BYTES, PEAK_ALLOCATIONS, MEASURE_NONE}},
+    {"Allocated most", ALLOCATED_BYTES, {ALLOCATED_BYTES, ALLOCATIONS, TEMPORARY_ALLOCATIONS, MEASURE_NONE}},
+    {"Copied most", COPIED_BYTES, {COPIED_BYTES, COPIES, MEASURE_NONE}},
+};
+#define SECTION_COUNT 3
+
+static const char *section_order(enum measure about)
+{
+    static char order[64];
+    snprintf(order, sizeof order, "%s DESC, file, line, function", measures[about].name);
+    return order;
+}
+
+static void load_section(const struct reading *reading, sqlite3 *database, enum measure about, int64_t limit, struct line_rows *rows)
+{
+    line_rows_load(database,
+                   &(struct line_query){.order = section_order(about), .about = about, .limit = limit,
+                                        .fold_imports = !reading->json && !reading->all_frames},
+                   rows);
+}
+
+static void print_section(const struct reading *reading, sqlite3 *database, const struct section *section)
+{
+    struct line_rows rows;
+    load_section(reading, database, section->about, reading_limit(reading, SECTION_ROWS), &rows);
+    if (rows.count) {
+        terminal_heading(&reading->terminal, section->title, NULL);
+        line_rows_table(reading, &rows, section->shown, LINE_TABLE_SHARE);
+    }
+    line_rows_free(&rows);
+}
+
+static const char *const next_commands[] = {
+    "peak %s", "what was live at the peak, with stacks",
+    "lines %s", "every line's figures; --source FILE annotates a file",
+};
+
+static void print_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes)
+{
+    summary_print_title(reading, summary);
+    summary_print_warnings(reading, summary);
+    print_figures(reading, summary);
+    print_sparkline(reading, database, summary);
+    for (int i = 0; i < SECTION_COUNT; i++)
+        print_section(reading, database, &sections[i]);
+    leak_rows_print_brief(reading, database, reading_limit(reading, 3));
+    print_processes(reading, processes, reading_limit(reading, 10));
+    reading_next(reading, next_commands, 2);
+}
+
+/* ---- JSON ---- */
+
+static void write_summary(struct json *json, const struct summary *summary)
+{
+    json_text(json, "program", summary->command);
+    json_integer(json, "pid", summary->pid);
+    json_integer(json, "start_realtime_ns", summary->start_realtime_ns);
+    json_integer(json, "duration_ns", summary->duration_ns);
+    json_integer(json, "peak_bytes", summary->peak_bytes);
+    json_integer(json, "peak_time_ns", summary->peak_time_ns);
+    json_integer(json, "peak_rss_bytes", summary->peak_rss_bytes);
+    json_integer(json, "allocated_bytes", summary->allocated_bytes);
+    json_integer(json, "allocations", summary->allocations);
+    json_integer(json, "temporary_allocations", summary->temporary_allocations);
+    json_integer(json, "live_bytes_at_end", summary->live_bytes_at_end);
+    json_integer(json, "live_allocations_at_end", summary->live_allocations_at_end);
+    json_integer(json, "copied_bytes", summary->copied_bytes);
+    json_integer(json, "copies", summary->copies);
+    json_integer(json, "events", summary->event_count);
+    json_integer(json, "lost_events", summary->lost_events);
+    json_integer(json, "unknown_frees", summary->unknown_frees);
+    json_boolean(json, "complete", summary->complete != 0);
+    json_text(json, "damage", summary->damage);
+    json_integer(json, "sampling_interval_bytes", summary->sampling_interval_bytes);
+    write_exit(json, summary->exit_kind, summary->exit_status);
+}
+
+static int write_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes,
+                        const struct threshold_value *thresholds)
+{
+    struct json json;
+    struct line_rows rows;
+    json_begin(&json, stdout, "report");
+    write_summary(&json, summary);
+    write_processes(&json, processes);
+    load_section(reading, database, PEAK_BYTES, reading_limit(reading, 0), &rows);
+    line_rows_json(&rows, &json, "lines");
+    line_rows_free(&rows);
+    int status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, &json);
+    reading_json_end(&json);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static int report(struct reading *reading)
+{
+    struct summary summary;
+    struct process_list processes;
+    struct threshold_value thresholds[THRESHOLD_COUNT];
+    int status;
+    sqlite3 *database = reading_open(reading);
+    summary_load(database, &summary);
+    load_processes(reading, &processes);
+    fill_thresholds(&summary, thresholds);
+    if (reading->json) {
+        status = write_report(reading, database, &summary, &processes, thresholds);
+    } else {
+        print_report(reading, database, &summary, &processes);
+        status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, NULL);
+    }
+    report_processes_free(processes.processes, processes.count);
+    summary_free(&summary);
+    reading_close(reading, database);
+    return status;
+}
+
+int report_print(const char *trace, FILE *out)
+{
+    struct reading reading = READING_INIT;
+    reading.command = &report_command;
+    reading.trace = trace;
+    terminal_init(&reading.terminal, out, COLOR_AUTO);
+    return report(&reading);
+}
+
+static int run_report(int argc, char **argv)
+{
+    struct reading reading = READING_INIT;
+    reading_parse(&report_command, &reading, argc, argv, 1);
+    reading_thresholds_validate(&reading, threshold_names, THRESHOLD_COUNT);
+    return report(&reading);
+}
+
+const struct command report_command = {
+    .name = "report",
+    .question = "how much memory, when, and which lines: one screen",
+    .usage = "[OPTIONS] TRACE",
+    .description = "The answer on one screen: how long the program ran, how much memory it held at most and when, which lines held it, which "
+                   "lines allocate and copy most, what was still there at the end, and the processes of the run.\n"
+                   "Heap bytes are what the program asked for; RSS is what the system gave it.",
+    .examples = "heapline report app.heapline\n"
+                "heapline report --fail-on peak=500M app.heapline      # in CI\n"
+                "heapline report --json app.heapline | jq .peak_bytes\n"
+                "\n"
+                "--fail-on knows peak, rss, allocated, live (at the end), copied, lost (events).",
+    .statuses = READING_STATUSES_FAIL,
+    .options = {limit_options, fail_options, fold_options, reading_options},
+    .run = run_report,
+};

@@ -1,0 +1,154 @@
+/* heapline run: a program under the recorder. Its input, output, exit status and signals are its own; the report comes at its end. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "library.h"
+#include "message.h"
+#include "report.h"
+#include "run_child.h"
+#include "run_output.h"
+#include "run_target.h"
+#include "units.h"
+
+struct run_settings {
+    const char *output, *python, *module, *code;
+    int native, copies, follow, force, quiet;
+    uint64_t copy_threshold_bytes; /* NO_THRESHOLD: the recorder's own */
+};
+#define NO_THRESHOLD UINT64_MAX
+
+static const struct option_spec run_options[] = {
+    {"output", 'o', OPTION_TEXT, offsetof(struct run_settings, output), 0, "PATH",
+     "write the trace to PATH (default: PROGRAM.PID.heapline in the current directory)"},
+    {"force", 'f', OPTION_SET, offsetof(struct run_settings, force), 1, NULL, "overwrite PATH, and the traces of its run"},
+    {NULL, 'm', OPTION_LAST, offsetof(struct run_settings, module), 0, "MODULE", "run a Python module, as python3 -m does"},
+    {NULL, 'c', OPTION_LAST, offsetof(struct run_settings, code), 0, "CODE", "run Python code"},
+    {"python", 0, OPTION_TEXT, offsetof(struct run_settings, python), 0, "EXE", "the interpreter for scripts, -m and -c (default: python3)"},
+    {"native", 0, OPTION_SET, offsetof(struct run_settings, native), 1, NULL, "record native frames too (C, C++, Rust …)"},
+    {"copies", 0, OPTION_SET, offsetof(struct run_settings, copies), 1, NULL, "record copied bytes (the default)"},
+    {"no-copies", 0, OPTION_SET, offsetof(struct run_settings, copies), 0, NULL, "don't"},
+    {"copy-threshold", 0, OPTION_BYTES, offsetof(struct run_settings, copy_threshold_bytes), 0, "BYTES",
+     "only count copies smaller than this, without their stacks"},
+    {"follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 1, NULL, "record child processes too (the default)"},
+    {"no-follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 0, NULL, "don't"},
+    {"quiet", 'q', OPTION_SET, offsetof(struct run_settings, quiet), 1, NULL, "no report at the end"},
+    {0},
+};
+
+/* HEAPLINE_OPTIONS, as the recorder reads it. */
+static void make_options(const struct run_settings *settings, char *out, size_t size)
+{
+    char threshold[48] = "";
+    if (settings->copy_threshold_bytes != NO_THRESHOLD)
+        snprintf(threshold, sizeof threshold, ",copy-threshold=%llu", (unsigned long long)settings->copy_threshold_bytes);
+    snprintf(out, size, "%s,%s%s%s%s", settings->copies ? "copies" : "no-copies", settings->follow ? "follow" : "no-follow",
+             settings->native ? ",native" : "", settings->force ? ",force" : "", threshold);
+}
+
+static void check_settings(const struct run_settings *settings, int operand_count)
+{
+    if (!operand_count && !settings->module && !settings->code)
+        fail_usage("run", "run: which program? Give an executable, a script.py, -m MODULE or -c CODE");
+}
+
+/* ---- after the program ---- */
+
+/* In a process of its own: whatever happens to the report, the exit status stays the program's. */
+static void print_report(const char *output)
+{
+    fflush(NULL);
+    pid_t reporter = fork();
+    if (reporter == 0) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        fputc('\n', stderr);
+        int status = report_print(output, stderr);
+        fflush(stderr);
+        _exit(status);
+    }
+    while (reporter > 0 && waitpid(reporter, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+static void explain_missing_trace(const char *library)
+{
+    warn("no trace was written: the recorder (%s) was not loaded into the program, or could not start its collector. "
+         "A program that clears LD_PRELOAD, drops privileges before it starts, or is confined (seccomp) cannot be recorded", library);
+}
+
+static void finish_trace(const struct run_settings *settings, const char *output, const char *library)
+{
+    struct stat status;
+    int waited = run_output_wait(output);
+    if (waited == -1 || stat(output, &status)) {
+        explain_missing_trace(library);
+        return;
+    }
+    if (waited == -2)
+        warn("'%s' is still being written, but nothing has happened for a minute: what it holds so far can be read", output);
+    if (settings->quiet)
+        return;
+    print_report(output);
+    fprintf(stderr, "Trace: %s (%s)\n", output, units_bytes((int64_t)status.st_size).text);
+    int open_count = run_output_open_count(output);
+    if (open_count)
+        fprintf(stderr, "%d child process%s of the run %s still running; the trace%s %s when %s.\n", open_count, open_count == 1 ? "" : "es",
+                open_count == 1 ? "is" : "are", open_count == 1 ? "" : "s", open_count == 1 ? "ends" : "end",
+                open_count == 1 ? "it does" : "they do");
+}
+
+static int run_run(int argc, char **argv)
+{
+    struct run_settings settings = {.copies = 1, .follow = 1, .copy_threshold_bytes = NO_THRESHOLD};
+    struct run_target target;
+    char options[256];
+    int operand_count = options_parse(&run_command, &settings, argc, argv, OPTIONS_FIRST);
+    check_settings(&settings, operand_count);
+    argv[1 + operand_count] = NULL;
+    run_target_find(&(struct run_request){settings.python, settings.module, settings.code, argv + 1}, &target);
+    char *library = library_find();
+    char *output = run_output_prepare(settings.output, settings.force);
+    make_options(&settings, options, sizeof options);
+    pid_t child = run_child_start(target.path, target.arguments,
+                                  &(struct run_environment){.library = library, .output = output, .name = target.name, .options = options});
+    run_child_await(child);
+    if (!output)
+        output = run_output_default(target.name, child);
+    finish_trace(&settings, output, library);
+    int wait_status = run_child_reap(child);
+    free(output);
+    free(library);
+    run_target_done(&target);
+    run_child_end_like(wait_status);
+}
+
+const struct command run_command = {
+    .name = "run",
+    .question = "run a program under the recorder",
+    .usage = "[OPTIONS] [--] PROGRAM [ARG…]\n"
+             "heapline run [OPTIONS] script.py [ARG…]\n"
+             "heapline run [OPTIONS] -m MODULE [ARG…]\n"
+             "heapline run [OPTIONS] -c CODE [ARG…]",
+    .description = "Runs a program and records every allocation it makes: of C and C++ code, and of Python objects with the line that made them. "
+                   "The program's input, output, exit status and signals are its own; the report goes to stderr when it ends.\n"
+                   "Child processes are recorded too, each in PATH.PID; commands find them from PATH.",
+    .examples = "heapline run train.py --epochs 3\n"
+                "heapline run -o app.heapline --force ./app input.txt\n"
+                "heapline run -m pytest tests/\n"
+                "heapline run --no-copies --quiet -o /tmp/job.heapline -- python3.12 job.py\n"
+                "LD_PRELOAD=.../libheapline.so HEAPLINE_OUTPUT=app.heapline ./app    # without this command",
+    .statuses = "as the program's own (killed by a signal: the same signal). Where it was not started:\n"
+                "2  wrong usage, no such program, or PATH exists\n"
+                "4  the system refused: PROGRAM or PATH is not accessible, or PROGRAM cannot be recorded",
+    .options = {run_options},
+    .run = run_run,
+};

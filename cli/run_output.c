@@ -1,0 +1,186 @@
+/* The trace's path before and after the run: see run_output.h. */
+#include "run_output.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "paths.h"
+#include "trace_reader.h"
+
+#define POLL_NS 5000000
+#define POLLS_BEFORE_MESSAGE 400  /* 2 s */
+#define POLLS_BEFORE_GIVING_UP 12000 /* 60 s without a byte written */
+
+static char *absolute(const char *path)
+{
+    char directory[PATH_MAX], *result;
+    if (path[0] == '/')
+        return strdup(path);
+    if (!getcwd(directory, sizeof directory))
+        fail(CLI_SYSTEM, "run: the current directory cannot be named: %s", strerror(errno));
+    if (asprintf(&result, "%s/%s", strcmp(directory, "/") ? directory : "", path) < 0)
+        abort();
+    return result;
+}
+
+static char *directory_of(const char *path)
+{
+    size_t length = (size_t)(paths_base(path) - path);
+    return strndup(path, length > 1 ? length - 1 : 1);
+}
+
+static void check_directory(const char *path)
+{
+    char *directory = directory_of(path);
+    struct stat status;
+    if (stat(directory, &status))
+        fail(CLI_SYSTEM, "run: cannot write '%s': there is no directory '%s'", path, directory);
+    if (!S_ISDIR(status.st_mode))
+        fail(CLI_SYSTEM, "run: cannot write '%s': '%s' is not a directory", path, directory);
+    if (access(directory, W_OK | X_OK))
+        fail(CLI_SYSTEM, "run: cannot write '%s': %s; choose another place with -o", path, strerror(errno));
+    free(directory);
+}
+
+/* What follows the run's base name in a name of its files: "", ".PID", ".PID.N", each with ".report" or not. */
+static int is_sibling_suffix(const char *suffix)
+{
+    for (int numbers = 0; numbers < 2 && *suffix == '.' && isdigit((unsigned char)suffix[1]); numbers++)
+        suffix += 1 + strspn(suffix + 1, "0123456789");
+    return *suffix == '\0' || !strcmp(suffix, ".report");
+}
+
+static int is_trace(const char *path)
+{
+    struct stat status;
+    struct trace_reader *reader;
+    if (stat(path, &status) == 0 && status.st_size == 0)
+        return 1;
+    int result = trace_reader_open(path, &reader, NULL);
+    if (result == STATUS_OK)
+        trace_reader_close(reader);
+    return result != STATUS_NOT_A_TRACE && result != STATUS_SYSTEM;
+}
+
+typedef void sibling_action(const char *path, void *context);
+
+/* Every file that belongs to the run at `path`, itself left out. */
+static void for_each_sibling(const char *path, sibling_action *action, void *context)
+{
+    char *directory = directory_of(path);
+    const char *base = paths_base(path);
+    size_t base_length = strlen(base);
+    DIR *listing = opendir(directory);
+    struct dirent *entry;
+    while (listing && (entry = readdir(listing))) {
+        char *sibling;
+        if (strncmp(entry->d_name, base, base_length) || !entry->d_name[base_length] || !is_sibling_suffix(entry->d_name + base_length))
+            continue;
+        if (asprintf(&sibling, "%s/%s", directory, entry->d_name) < 0)
+            abort();
+        action(sibling, context);
+        free(sibling);
+    }
+    if (listing)
+        closedir(listing);
+    free(directory);
+}
+
+static int is_report(const char *path)
+{
+    size_t length = strlen(path);
+    return length > 7 && !strcmp(path + length - 7, ".report");
+}
+
+static void remove_sibling(const char *path, void *context)
+{
+    if (is_report(path) || is_trace(path))
+        unlink(path);
+}
+
+char *run_output_prepare(const char *path, int force)
+{
+    struct stat status;
+    size_t length = path ? strlen(path) : 0;
+    if (!path) {
+        char *example = absolute("PROGRAM.PID.heapline");
+        check_directory(example);
+        free(example);
+        return NULL;
+    }
+    if (length == 0 || path[length - 1] == '/')
+        fail(CLI_USAGE, "run: -o wants the name of a file, not '%s'", path);
+    char *output = absolute(path);
+    check_directory(output);
+    if (lstat(output, &status))
+        return output;
+    if (S_ISDIR(status.st_mode))
+        fail(CLI_USAGE, "run: '%s' is a directory: name a file in it", path);
+    if (!S_ISREG(status.st_mode))
+        fail(CLI_USAGE, "run: '%s' is not a regular file", path);
+    if (!force)
+        fail(CLI_USAGE, "run: '%s' exists: choose another name with -o, or overwrite it with --force", path);
+    for_each_sibling(output, remove_sibling, NULL);
+    if (unlink(output))
+        fail(CLI_SYSTEM, "run: cannot remove '%s': %s", path, strerror(errno));
+    return output;
+}
+
+char *run_output_default(const char *name, pid_t pid)
+{
+    char file[NAME_MAX + 1];
+    snprintf(file, sizeof file, "%.200s.%d.heapline", name, (int)pid);
+    return absolute(file);
+}
+
+/* 1: somebody holds the lock; 0: nobody; -1: there is no such file. */
+static int is_locked(const char *path)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return -1;
+    int locked = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(file);
+    return locked;
+}
+
+int run_output_wait(const char *path)
+{
+    off_t size = -1;
+    int still = 0, locked;
+    for (int polls = 0; (locked = is_locked(path)) == 1; polls++) {
+        struct stat status;
+        still = stat(path, &status) == 0 && status.st_size != size ? 0 : still + 1;
+        size = status.st_size;
+        if (still > POLLS_BEFORE_GIVING_UP)
+            return -2;
+        if (polls == POLLS_BEFORE_MESSAGE)
+            warn("the program has ended; waiting for the rest of its events to be written to '%s'", path);
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    }
+    return locked;
+}
+
+static void count_open(const char *path, void *context)
+{
+    if (!is_report(path) && is_locked(path) == 1)
+        ++*(int *)context;
+}
+
+int run_output_open_count(const char *path)
+{
+    int count = 0;
+    for_each_sibling(path, count_open, &count);
+    return count;
+}

@@ -1,0 +1,20 @@
+/* Where the trace goes: checks before the program starts, waiting and asking afterwards. */
+#ifndef HEAPLINE_CLI_RUN_OUTPUT_H
+#define HEAPLINE_CLI_RUN_OUTPUT_H
+
+#include <sys/types.h>
+
+/* The absolute path of -o, checked: its directory is there and writable; what is there already is removed with `force` (with the traces
+ * of the same run's other processes and their cached reports), else refused. malloc'ed. NULL, for the default: only the current directory is checked; returns NULL. */
+char *run_output_prepare(const char *path, int force);
+/* The absolute path that 'NAME.PID.heapline' in the current directory has for this process id. malloc'ed. */
+char *run_output_default(const char *name, pid_t pid);
+
+/* Wait until the collector has let go of the trace; says so on stderr when it takes long, gives up when nothing happens for a minute.
+ * Returns 0, -1 where there is no trace, -2 where it is still being written. */
+int run_output_wait(const char *path);
+
+/* Traces of the run's other processes that are still being written. */
+int run_output_open_count(const char *path);
+
+#endif

@@ -1,0 +1,136 @@
+/* Totals and title lines: see summary.h. */
+#include "summary.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+#include "units.h"
+
+void summary_load(sqlite3 *database, struct summary *ret_summary)
+{
+    sqlite3_stmt *row = query_prepare(
+        database, "SELECT command, executable, exit_kind, damage, pid, parent_pid, exit_status, start_realtime_ns, duration_ns, complete, "
+                  "peak_bytes, peak_time_ns, peak_rss_bytes, event_count, allocated_bytes, allocations, live_bytes_at_end, "
+                  "live_allocations_at_end, temporary_allocations, copied_bytes, copies, lost_events, unknown_frees, "
+                  "sampling_interval_bytes, copy_threshold_bytes FROM summary");
+    if (!query_step(row))
+        fail(CLI_INPUT, "the report database is empty (--rebuild makes a new one)");
+    struct summary summary = {
+        .command = query_text_copy(row, 0),
+        .executable = query_text_copy(row, 1),
+        .exit_kind = query_text_copy(row, 2),
+        .damage = query_text_copy(row, 3),
+    };
+    int64_t *const fields[] = {
+        &summary.pid, &summary.parent_pid, &summary.exit_status, &summary.start_realtime_ns, &summary.duration_ns, &summary.complete,
+        &summary.peak_bytes, &summary.peak_time_ns, &summary.peak_rss_bytes, &summary.event_count, &summary.allocated_bytes,
+        &summary.allocations, &summary.live_bytes_at_end, &summary.live_allocations_at_end, &summary.temporary_allocations,
+        &summary.copied_bytes, &summary.copies, &summary.lost_events, &summary.unknown_frees, &summary.sampling_interval_bytes,
+        &summary.copy_threshold_bytes,
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        *fields[i] = sqlite3_column_int64(row, 4 + (int)i);
+    sqlite3_finalize(row);
+    *ret_summary = summary;
+}
+
+void summary_free(struct summary *summary)
+{
+    free(summary->command);
+    free(summary->executable);
+    free(summary->exit_kind);
+    free(summary->damage);
+}
+
+void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_t size)
+{
+    const char *name = NULL;
+    if (exit_kind && !strcmp(exit_kind, "signal"))
+        name = sigabbrev_np((int)exit_status);
+    if (!exit_kind || !strcmp(exit_kind, "unknown"))
+        snprintf(out, size, "killed or still running");
+    else if (!strcmp(exit_kind, "exit"))
+        snprintf(out, size, "exit %lld", (long long)exit_status);
+    else if (!strcmp(exit_kind, "signal") && name)
+        snprintf(out, size, "SIG%s", name);
+    else if (!strcmp(exit_kind, "signal"))
+        snprintf(out, size, "signal %lld", (long long)exit_status);
+    else if (!strcmp(exit_kind, "exec"))
+        snprintf(out, size, "went on by exec");
+    else
+        snprintf(out, size, "%s", exit_kind);
+}
+
+void summary_print_title(const struct reading *reading, const struct summary *summary)
+{
+    const struct terminal *terminal = &reading->terminal;
+    char ending[64];
+    char *command = text_clean(summary->command ? summary->command : summary->executable ? summary->executable : "(unknown program)",
+                               terminal->unicode);
+    text_clip(command, terminal->width, TEXT_CLIP_END, terminal_ellipsis(terminal));
+    terminal_print(terminal, STYLE_BOLD, "%s\n", command);
+    summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
+    const char *dot = terminal_dot(terminal);
+    terminal_print(terminal, STYLE_DIM, "pid %lld %s %s %s %s %s %s events\n", (long long)summary->pid, dot, ending, dot,
+                   units_time(summary->duration_ns).text, dot, units_count(summary->event_count).text);
+    free(command);
+}
+
+static void print_warning(const struct reading *reading, const char *text)
+{
+    terminal_print(&reading->terminal, STYLE_WARNING, "! %s\n", text);
+}
+
+void summary_print_warnings(const struct reading *reading, const struct summary *summary)
+{
+    char text[512];
+    if (summary->damage) {
+        char *clean = text_clean(summary->damage, reading->terminal.unicode);
+        snprintf(text, sizeof text, "the trace is cut or damaged (%s): this is what its good part says", clean);
+        print_warning(reading, text);
+        free(clean);
+    } else if (!summary->complete) {
+        print_warning(reading, "the trace has no proper end (the process was killed, or still runs): 'at the end' means its last event");
+    }
+    if (summary->lost_events) {
+        snprintf(text, sizeof text, "%s events were lost: figures are too low by what they would have said",
+                 units_count(summary->lost_events).text);
+        print_warning(reading, text);
+    }
+    if (summary->sampling_interval_bytes) {
+        snprintf(text, sizeof text, "sampled, one allocation in %s on average: figures are estimates",
+                 units_bytes(summary->sampling_interval_bytes).text);
+        print_warning(reading, text);
+    }
+}
+
+/* The highest level within each column's span of time; columns without a reading keep the level before. */
+void summary_sparkline(const struct reading *reading, sqlite3 *database, const struct summary *summary, char *out, int columns)
+{
+    int64_t *highest = calloc((size_t)columns, sizeof *highest), *last = calloc((size_t)columns, sizeof *last);
+    char *seen = calloc(1, (size_t)columns);
+    if (!highest || !last || !seen)
+        abort();
+    sqlite3_stmt *row = query_prepare(database, "SELECT time_ns, max(heap_bytes, heap_peak_bytes), heap_bytes FROM timeline ORDER BY time_ns");
+    double span = summary->duration_ns > 0 ? (double)summary->duration_ns : 1;
+    while (query_step(row)) {
+        int column = (int)((double)sqlite3_column_int64(row, 0) / span * columns);
+        column = column < 0 ? 0 : column >= columns ? columns - 1 : column;
+        if (sqlite3_column_int64(row, 1) > highest[column])
+            highest[column] = sqlite3_column_int64(row, 1);
+        last[column] = sqlite3_column_int64(row, 2);
+        seen[column] = 1;
+    }
+    int64_t level = 0;
+    for (int column = 0; column < columns; column++) {
+        int64_t shown = seen[column] ? highest[column] : level;
+        if (seen[column])
+            level = last[column];
+        out = stpcpy(out, terminal_spark(&reading->terminal, summary->peak_bytes > 0 ? (double)shown / (double)summary->peak_bytes : 0));
+    }
+    free(highest);
+    free(last);
+    free(seen);
+}

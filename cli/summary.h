@@ -1,0 +1,29 @@
+/* The process's totals, from the table `summary`, and the lines that reports begin with. */
+#ifndef HEAPLINE_CLI_SUMMARY_H
+#define HEAPLINE_CLI_SUMMARY_H
+
+#include "reading.h"
+
+struct summary {
+    char *command, *executable, *exit_kind, *damage;
+    int64_t pid, parent_pid, exit_status, start_realtime_ns, duration_ns, complete;
+    int64_t peak_bytes, peak_time_ns, peak_rss_bytes, event_count;
+    int64_t allocated_bytes, allocations, live_bytes_at_end, live_allocations_at_end, temporary_allocations;
+    int64_t copied_bytes, copies, lost_events, unknown_frees, sampling_interval_bytes, copy_threshold_bytes;
+};
+
+void summary_load(sqlite3 *database, struct summary *ret_summary);
+void summary_free(struct summary *summary);
+
+/* "python3 train.py", then process, ending, time, events. */
+void summary_print_title(const struct reading *reading, const struct summary *summary);
+/* What a reader must know before trusting the figures: killed, damaged, events lost, sampled. Nothing to say: prints nothing. */
+void summary_print_warnings(const struct reading *reading, const struct summary *summary);
+
+/* Heap bytes over time as one line of `columns`. `out`: 4 bytes a column and one more. */
+void summary_sparkline(const struct reading *reading, sqlite3 *database, const struct summary *summary, char *out, int columns);
+
+/* How a process ended: "exit 0", "SIGKILL", … */
+void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_t size);
+
+#endif

@@ -1,0 +1,75 @@
+/* --fail-on NAME=LIMIT: the conditions that make a reading command exit with status 1, for CI jobs (reading.h). */
+#include <string.h>
+
+#include "reading.h"
+#include "units.h"
+
+/* Splits "peak=500M": the value of that name, and the limit. Exits with status 2 where it means nothing. */
+static const struct threshold_value *parse(const struct reading *reading, const char *condition, const struct threshold_value *values,
+                                           int value_count, uint64_t *ret_limit)
+{
+    const char *command = reading->command->name, *equals = strchr(condition, '=');
+    if (!equals)
+        fail_usage(command, "%s: --fail-on wants NAME=LIMIT, such as %s=%s, not '%s'", command, values[0].name,
+                   values[0].is_bytes ? "500M" : "0", condition);
+    size_t length = (size_t)(equals - condition);
+    for (int i = 0; i < value_count; i++) {
+        if (strlen(values[i].name) != length || strncmp(values[i].name, condition, length) != 0)
+            continue;
+        int64_t count;
+        if (values[i].is_bytes && !units_parse_bytes(equals + 1, ret_limit))
+            return &values[i];
+        if (!values[i].is_bytes && !units_parse_count(equals + 1, &count)) {
+            *ret_limit = (uint64_t)count;
+            return &values[i];
+        }
+        fail_usage(command, "%s: --fail-on %s: '%s' is not a %s", command, condition, equals + 1, values[i].is_bytes ? "size" : "number");
+    }
+    char names[256] = "";
+    for (int i = 0; i < value_count; i++) {
+        strncat(names, i ? ", " : "", sizeof names - strlen(names) - 1);
+        strncat(names, values[i].name, sizeof names - strlen(names) - 1);
+    }
+    fail_usage(command, "%s: --fail-on knows %s, not '%.*s'", command, names, (int)length, condition);
+}
+
+void reading_thresholds_validate(const struct reading *reading, const struct threshold_value *values, int value_count)
+{
+    uint64_t limit;
+    for (int i = 0; i < reading->fail_on.count; i++)
+        parse(reading, reading->fail_on.texts[i], values, value_count, &limit);
+}
+
+static void write_one(struct json *json, const struct threshold_value *value, uint64_t limit, int exceeded)
+{
+    json_object(json, NULL);
+    json_text(json, "name", value->name);
+    json_integer(json, "limit", (int64_t)limit);
+    json_integer(json, "value", value->value);
+    json_boolean(json, "exceeded", exceeded);
+    json_object_end(json);
+}
+
+int reading_thresholds(const struct reading *reading, const struct threshold_value *values, int value_count, struct json *json)
+{
+    int status = CLI_DONE;
+    if (json && reading->fail_on.count)
+        json_array(json, "thresholds");
+    for (int i = 0; i < reading->fail_on.count; i++) {
+        uint64_t limit;
+        const struct threshold_value *value = parse(reading, reading->fail_on.texts[i], values, value_count, &limit);
+        int exceeded = value->value > 0 && (uint64_t)value->value > limit;
+        if (json)
+            write_one(json, value, limit, exceeded);
+        if (!exceeded)
+            continue;
+        status = CLI_EXCEEDED;
+        if (value->is_bytes)
+            warn("%s is %s, more than %s", value->name, units_bytes(value->value).text, units_bytes((int64_t)limit).text);
+        else
+            warn("%s is %lld, more than %llu", value->name, (long long)value->value, (unsigned long long)limit);
+    }
+    if (json && reading->fail_on.count)
+        json_array_end(json);
+    return status;
+}
