@@ -161,6 +161,21 @@ static char *tidy_path(const char *path)
     return tidy;
 }
 
+/* The unit's source file, absolute where its folder is known. libdw joins the folder by itself, but not for DWARF 5's relative ones. */
+static char *source_path(Dwarf_Die *unit, const char *file)
+{
+    Dwarf_Attribute attribute;
+    const char *folder = *file == '/' ? NULL : dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
+    char *joined = NULL;
+    if (!folder || *folder != '/')
+        return tidy_path(file);
+    if (asprintf(&joined, "%s/%s", folder, file) < 0)
+        return NULL;
+    char *tidy = tidy_path(joined);
+    free(joined);
+    return tidy;
+}
+
 static void find_line(struct symbolizer *symbolizer, uint64_t address, struct symbol *symbol)
 {
     int number = 0;
@@ -171,7 +186,7 @@ static void find_line(struct symbolizer *symbolizer, uint64_t address, struct sy
     /* Line 0 is what compilers give to code that belongs to no line. */
     if (!file || dwarf_lineno(line, &number) || number <= 0)
         return;
-    symbolizer->file = tidy_path(file);
+    symbolizer->file = source_path(&range->unit, file);
     symbol->file = symbolizer->file;
     symbol->line = symbolizer->file ? number : 0;
 }

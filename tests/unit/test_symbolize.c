@@ -1,0 +1,159 @@
+/* Functions and lines of this very program, and of copies of it that lost parts of what is needed. */
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "demangle.h"
+#include "report_check.h"
+#include "symbolize.h"
+
+int marked_function(int number);
+__attribute__((noinline)) int marked_function(int number)
+{
+    return number * 3 + 1;
+}
+#define MARKED_LINE (__LINE__ - 3) /* of the statement above */
+
+static const char *own_path(void)
+{
+    static char path[4096];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    CHECK(length > 0);
+    return path;
+}
+
+/* Run-time address minus load bias: a little past the function's beginning, in its first statement. */
+static uint64_t marked_address(void)
+{
+    struct link_map *map;
+    Dl_info info;
+    CHECK(dladdr1((void *)marked_function, &info, (void **)&map, RTLD_DL_LINKMAP));
+    return (uint64_t)(uintptr_t)marked_function - map->l_addr;
+}
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *format, ...)
+{
+    char command[16384];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
+    return system(command);
+}
+
+static void own_lines(void)
+{
+    struct symbolizer *symbolizer = symbolizer_open(own_path(), "");
+    CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_LINES);
+    int lowest = INT32_MAX, highest = 0;
+    for (uint64_t offset = 0; offset < 4; offset++) {
+        struct symbol symbol = symbolizer_find(symbolizer, marked_address() + offset);
+        CHECK_STRING(symbol.function, "marked_function");
+        CHECK_STRING(strrchr(symbol.file, '/'), "/test_symbolize.c");
+        CHECK(symbol.file[0] == '/' && !strstr(symbol.file, "/../") && !access(symbol.file, R_OK));
+        lowest = symbol.line < lowest ? symbol.line : lowest;
+        highest = symbol.line > highest ? symbol.line : highest;
+    }
+    CHECK(lowest >= MARKED_LINE - 2 && highest <= MARKED_LINE + 1);
+    struct symbol nothing = symbolizer_find(symbolizer, 1);
+    CHECK(!nothing.file && !nothing.line);
+    symbolizer_close(symbolizer);
+}
+
+static void build_ids(void)
+{
+    struct symbolizer *symbolizer = symbolizer_open(own_path(), "0123456789abcdef0123456789abcdef01234567");
+    CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_CHANGED);
+    CHECK(!symbolizer_find(symbolizer, marked_address()).function);
+    symbolizer_close(symbolizer);
+    symbolizer = symbolizer_open("/nowhere/at/all", "");
+    CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_ABSENT);
+    CHECK(!symbolizer_find(symbolizer, 4096).function);
+    symbolizer_close(symbolizer);
+    symbolizer = symbolizer_open("/dev/null", "");
+    CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_ABSENT);
+    symbolizer_close(symbolizer);
+}
+
+/* Debug information in a file beside the stripped program, by .gnu_debuglink; then without it; then without any symbols. */
+static void stripped(void)
+{
+    if (run("objcopy --version >/dev/null 2>&1"))
+        return;
+    const char *program = test_path("program"), *debug = test_path("program.debug");
+    CHECK_EQUAL(run("objcopy --only-keep-debug '%s' '%s' && objcopy --strip-debug --strip-unneeded --add-gnu-debuglink='%s' '%s' '%s'",
+                    own_path(), debug, debug, own_path(), program), 0);
+    struct symbolizer *symbolizer = symbolizer_open(program, "");
+    CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_LINES);
+    struct symbol symbol = symbolizer_find(symbolizer, marked_address());
+    CHECK_STRING(symbol.function, "marked_function");
+    CHECK_STRING(strrchr(symbol.file, '/'), "/test_symbolize.c");
+    symbolizer_close(symbolizer);
+    unlink(debug);
+    CHECK_EQUAL(run("objcopy --strip-debug '%s' '%s'", own_path(), program), 0);
+    symbolizer = symbolizer_open(program, "");
+    CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_SYMBOLS);
+    symbol = symbolizer_find(symbolizer, marked_address());
+    CHECK_STRING(symbol.function, "marked_function");
+    CHECK(!symbol.file);
+    symbolizer_close(symbolizer);
+}
+
+static void damaged_files(void)
+{
+    const char *path = test_path("damaged");
+    for (int cut = 0; cut < 8; cut++) {
+        CHECK_EQUAL(run("head -c %d '%s' > '%s'", 1 + 3000 * cut, own_path(), path), 0);
+        struct symbolizer *symbolizer = symbolizer_open(path, "");
+        symbolizer_find(symbolizer, marked_address());
+        symbolizer_close(symbolizer);
+    }
+}
+
+static void cxx_names(void)
+{
+    char *name = demangle("_ZNSt6vectorIiSaIiEE9push_backERKi");
+    if (name)
+        CHECK_STRING(name, "std::vector<int, std::allocator<int> >::push_back(int const&)");
+    free(name);
+    CHECK(!demangle("main"));
+    CHECK(!demangle("_Zno name"));
+}
+
+/* The whole way: a return address in a trace becomes a line of the report. */
+static void in_a_report(void)
+{
+    struct script script = {0};
+    uint32_t module = script_module(&script, own_path(), "", 0);
+    uint32_t helper = script_module(&script, "/nowhere/libhelper.so", "", 0);
+    uint32_t node = script_native_node(&script, 0, module, marked_address() + 1);
+    uint32_t below = script_native_node(&script, node, helper, 0x77);
+    script_allocate(&script, 10, node, 0);
+    script_allocate(&script, 200, below, 0); /* a helper without lines credits who called it */
+    sqlite3 *database = report_open(script_save(&script, "trace", TRACE_END_EXIT));
+    check_report_rules(database);
+    CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use WHERE function = 'marked_function' AND kind = 'native' AND "
+                                        "file LIKE '%%/test_symbolize.c' AND line BETWEEN %d AND %d", MARKED_LINE - 2, MARKED_LINE), 210);
+    CHECK_STRING(report_text(database, "SELECT symbols FROM module WHERE module_id = 1"), "lines");
+    CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use_inclusive WHERE function = 'libhelper.so+0x77'"), 200);
+    sqlite3_close(database);
+    script_done(&script);
+}
+
+int main(void)
+{
+    CHECK_EQUAL(marked_function(2), 7);
+    test_folder();
+    own_lines();
+    build_ids();
+    stripped();
+    damaged_files();
+    cxx_names();
+    in_a_report();
+    test_folder_remove();
+    return 0;
+}
