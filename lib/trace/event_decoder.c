@@ -185,8 +185,7 @@ static int decode_free(struct event_decoder *decoder, struct trace_event *event,
     if (slot >= decoder->slots.used_count || !live_slot_is_live(&decoder->slots.slots[slot]))
         return corrupt(decoder, "a deallocation of nothing");
     uint32_t sequence = decoder->slots.slots[slot].sequence;
-    model_learn_free(prediction, class, trust_stride, mode == OP_FREE_SLOT ? 0 : model->next_sequence - sequence,
-                     sequence - model->last_freed);
+    model_learn_free(prediction, class, trust_stride, model_distance(model, slot, sequence), sequence - model->last_freed);
     apply_free(decoder, event, class, slot);
     return 0;
 }

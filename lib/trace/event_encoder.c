@@ -86,27 +86,32 @@ void event_encoder_block_miss(struct event_encoder *encoder, struct model_predic
     model_learn_block(model, prediction, class, stack_id, size_bytes);
 }
 
+static enum op_free_mode free_op(const struct event_model *model, const struct model_prediction *prediction, unsigned class,
+                                 uint32_t distance, uint32_t stride)
+{
+    if (!distance)
+        return OP_FREE_SLOT;
+    if ((prediction->key == MODEL_KEY(class, 1) && (uint32_t)prediction->value == distance) ||
+        (prediction->key == MODEL_KEY(class, 0) && prediction->value >> 32 == stride))
+        return OP_FREE_ALTERNATE;
+    if (stride == model->last_stride)
+        return OP_FREE_STRIDE;
+    return distance <= MODEL_NEAR_DISTANCE ? OP_FREE_DISTANCE : OP_FREE_SLOT;
+}
+
 void event_encoder_free_miss(struct event_encoder *encoder, struct model_prediction *prediction, unsigned class, uint32_t slot,
                              uint32_t distance, uint32_t stride)
 {
     struct event_model *model = encoder->model;
-    unsigned mode;
+    enum op_free_mode mode = free_op(model, prediction, class, distance, stride);
     event_encoder_end_run(encoder);
-    if (!distance) {
-        mode = OP_FREE_SLOT;
+    if (mode == OP_FREE_DISTANCE) {
+        event_encoder_put(encoder, SECTION_DISTANCES, distance - 1);
+    } else if (mode == OP_FREE_SLOT) {
         event_encoder_put(encoder, SECTION_SLOTS, zigzag((int64_t)slot - model->last_slot));
         model->last_slot = slot;
-    } else if (prediction->key == MODEL_KEY(class, 1) && (uint32_t)prediction->value == distance) {
-        mode = OP_FREE_ALTERNATE;
-    } else if (prediction->key == MODEL_KEY(class, 0) && prediction->value >> 32 == stride) {
-        mode = OP_FREE_ALTERNATE;
-    } else if (stride == model->last_stride) {
-        mode = OP_FREE_STRIDE;
-    } else {
-        mode = OP_FREE_DISTANCE;
-        event_encoder_put(encoder, SECTION_DISTANCES, distance - 1);
     }
     int trust_stride = mode == OP_FREE_ALTERNATE ? !(prediction->key >> 8) : mode == OP_FREE_STRIDE;
-    event_encoder_put_op(encoder, OP_FREE | mode << OP_FREE_MODE_SHIFT | (class == CLASS_FREE_REALLOC));
+    event_encoder_put_op(encoder, OP_FREE | (unsigned)mode << OP_FREE_MODE_SHIFT | (class == CLASS_FREE_REALLOC));
     model_learn_free(prediction, class, trust_stride, distance, stride);
 }

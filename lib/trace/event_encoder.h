@@ -76,10 +76,8 @@ HOT_INLINE void event_encoder_free(struct event_encoder *encoder, uint32_t slot,
 {
     struct event_model *model = encoder->model;
     struct model_prediction *prediction = model_predict(model);
-    uint32_t sequence = freed->sequence;
-    uint32_t distance = model->next_sequence - sequence, stride = sequence - model->last_freed;
-    if (unlikely(distance - 1 >= MODEL_RING_LENGTH || model->ring[sequence % MODEL_RING_LENGTH] != slot))
-        distance = 0;
+    uint32_t sequence = freed->sequence, stride = sequence - model->last_freed;
+    uint32_t distance = model_distance(model, slot, sequence);
     if (likely(distance && ((prediction->key == MODEL_KEY(class, 0) && (uint32_t)prediction->value == distance) ||
                             (prediction->key == MODEL_KEY(class, 1) && prediction->value >> 32 == stride))))
         event_encoder_hit(encoder);

@@ -20,6 +20,7 @@
 #define MODEL_TABLE_BITS 14
 #define MODEL_STACKS 4096u
 #define MODEL_THREADS 64u
+#define MODEL_NEAR_DISTANCE 256u /* the encoder names blocks of up to this distance by it, others by their slot: measured */
 
 /* key: class, and above it the stack, or for a deallocation whether the stride is the figure to trust.
  * value: size, or stride above distance (0: too far). */
@@ -43,7 +44,7 @@ struct event_model {
     uint32_t last_stride;
     uint32_t last_stack;      /* of the last allocation or copy that had to be written */
     uint32_t highest_stack;   /* seen in an allocation or copy so far */
-    uint32_t last_slot;       /* written in SECTION_SLOTS */
+    uint32_t last_slot;       /* the last one that was written in SECTION_SLOTS */
     uint32_t thread;
     uint64_t contexts[MODEL_THREADS];           /* of the threads that are not the current one */
     uint32_t ring[MODEL_RING_LENGTH];           /* sequence -> slot of the last allocations */
@@ -91,14 +92,21 @@ HOT_INLINE void model_learn_block(struct event_model *model, struct model_predic
         model->highest_stack = stack_id;
 }
 
-/* After every deallocation. distance 0: too far for the ring. */
+/* How many allocations ago the live block in `slot` was allocated; 0: too many for the ring. */
+HOT_INLINE uint32_t model_distance(const struct event_model *model, uint32_t slot, uint32_t sequence)
+{
+    uint32_t distance = model->next_sequence - sequence;
+    return likely(distance - 1 < MODEL_RING_LENGTH && model->ring[sequence % MODEL_RING_LENGTH] == slot) ? distance : 0;
+}
+
+/* After every deallocation. */
 HOT_INLINE void model_freed(struct event_model *model, uint32_t sequence)
 {
     model->last_stride = sequence - model->last_freed;
     model->last_freed = sequence;
 }
 
-/* After a deallocation that had not been predicted. */
+/* After a deallocation that had not been predicted. distance 0: too far for the ring. */
 HOT_INLINE void model_learn_free(struct model_prediction *prediction, unsigned class, int trust_stride, uint32_t distance, uint32_t stride)
 {
     prediction->key = MODEL_KEY(class, trust_stride);
