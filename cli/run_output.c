@@ -20,6 +20,8 @@
 
 #define POLL_NS 5000000
 #define POLLS_BEFORE_MESSAGE 400  /* 2 s */
+/* A program that ends at once is gone before its collector has made the file: 10 s, for a machine that is busy. */
+#define POLLS_FOR_APPEARANCE 2000
 #define POLLS_BEFORE_GIVING_UP 12000 /* 60 s without a byte written */
 
 static char *absolute(const char *path)
@@ -144,13 +146,16 @@ char *run_output_default(const char *name, pid_t pid)
     return absolute(file);
 }
 
-/* 1: somebody holds the lock; 0: nobody; -1: there is no such file. */
+/* 1: somebody holds the lock; 0: nobody; -1: there is no such file, or one that its collector has only just made. */
 static int is_locked(const char *path)
 {
+    struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return -1;
     int locked = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (!locked && fstat(file, &status) == 0 && status.st_size == 0)
+        locked = -1;
     close(file);
     return locked;
 }
@@ -159,6 +164,8 @@ int run_output_wait(const char *path)
 {
     off_t size = -1;
     int still = 0, locked;
+    for (int polls = 0; (locked = is_locked(path)) == -1 && polls < POLLS_FOR_APPEARANCE; polls++)
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     for (int polls = 0; (locked = is_locked(path)) == 1; polls++) {
         struct stat status;
         still = stat(path, &status) == 0 && status.st_size != size ? 0 : still + 1;

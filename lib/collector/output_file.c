@@ -48,7 +48,8 @@ static int create_exclusively(struct output_file *output, const char *path)
     output->file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (output->file < 0)
         return STATUS_SYSTEM;
-    flock(output->file, LOCK_EX | LOCK_NB);
+    /* Waits only for somebody who asks, at this moment, whether it is locked. */
+    flock(output->file, LOCK_EX);
     snprintf(output->path, sizeof output->path, "%s", path);
     return 0;
 }
