@@ -15,7 +15,7 @@ __attribute__((noinline)) int marked_function(int number)
 {
     return number * 3 + 1;
 }
-#define MARKED_LINE (__LINE__ - 3) /* of the statement above */
+enum { MARKED_LINE = __LINE__ - 2 }; /* of the statement above */
 
 static const char *own_path(void)
 {
@@ -137,7 +137,7 @@ static void in_a_report(void)
     sqlite3 *database = report_open(script_save(&script, "trace", TRACE_END_EXIT));
     check_report_rules(database);
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use WHERE function = 'marked_function' AND kind = 'native' AND "
-                                        "file LIKE '%%/test_symbolize.c' AND line BETWEEN %d AND %d", MARKED_LINE - 2, MARKED_LINE), 210);
+                                        "file LIKE '%%/test_symbolize.c' AND line BETWEEN %d AND %d", MARKED_LINE - 2, MARKED_LINE + 1), 210);
     CHECK_STRING(report_text(database, "SELECT symbols FROM module WHERE module_id = 1"), "lines");
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use_inclusive WHERE function = 'libhelper.so+0x77'"), 200);
     sqlite3_close(database);
