@@ -1,0 +1,125 @@
+/* The small parts of lib/trace, each alone: checksum, variable-length numbers, live slots, headers. */
+#include "check.h"
+#include "checksum.h"
+#include "live_slots.h"
+#include "trace_block.h"
+#include "varint.h"
+
+/* Values of RFC 3720, appendix B.4, and the usual check value. */
+static void checksums(void)
+{
+    uint8_t bytes[300] = {0};
+    CHECK_EQUAL(checksum_crc32c("123456789", 9), 0xe3069283);
+    CHECK_EQUAL(checksum_crc32c(bytes, 32), 0x8a9136aa);
+    memset(bytes, 0xff, 32);
+    CHECK_EQUAL(checksum_crc32c(bytes, 32), 0x62a8ab43);
+    for (int i = 0; i < 32; i++)
+        bytes[i] = (uint8_t)i;
+    CHECK_EQUAL(checksum_crc32c(bytes, 32), 0x46dd794e);
+    CHECK_EQUAL(checksum_crc32c(bytes, 0), 0);
+    uint64_t random = 99;
+    for (size_t count = 0; count < sizeof(bytes); count++) {
+        bytes[count] = (uint8_t)check_random(&random);
+        CHECK_EQUAL(checksum_crc32c(bytes, count), checksum_crc32c_portable(bytes, count));
+    }
+}
+
+static void check_number(uint64_t value, size_t length)
+{
+    uint8_t bytes[16] = {0};
+    uint64_t again = ~value;
+    CHECK_EQUAL(varint_put(bytes, value) - bytes, length);
+    CHECK_EQUAL(varint_get(bytes, &again) - bytes, length);
+    CHECK_EQUAL(again, value);
+}
+
+static void numbers(void)
+{
+    check_number(0, 1);
+    check_number(127, 1);
+    check_number(128, 2);
+    check_number(16383, 2);
+    check_number(16384, 3);
+    check_number(UINT32_MAX, 5);
+    check_number((1ull << 56) - 1, 8);
+    check_number(1ull << 63, 10);
+    check_number(UINT64_MAX, 10);
+    /* never more than ten bytes, whatever stands there */
+    uint8_t endless[16];
+    uint64_t value;
+    memset(endless, 0xff, sizeof(endless));
+    CHECK_EQUAL(varint_get(endless, &value) - endless, VARINT_MAX_BYTES);
+    CHECK_EQUAL(zigzag(0), 0);
+    CHECK_EQUAL(zigzag(-1), 1);
+    CHECK_EQUAL(zigzag(1), 2);
+    CHECK_EQUAL(zigzag(INT64_MIN), UINT64_MAX);
+    CHECK_EQUAL(unzigzag(UINT64_MAX), INT64_MIN);
+    CHECK_EQUAL(unzigzag(zigzag(-123456789)), -123456789);
+}
+
+static void slots(void)
+{
+    struct live_slots slots;
+    live_slots_init(&slots);
+    CHECK_EQUAL(slots.live_count, 0);
+    for (uint32_t i = 0; i < 5000; i++)
+        CHECK_EQUAL(live_slots_take(&slots, i, i & 0x3f, i + 1, i + 2), i);
+    CHECK_EQUAL(slots.live_count, 5000);
+    for (uint32_t i = 0; i < 5000; i++) {
+        CHECK(live_slot_is_live(&slots.slots[i]));
+        CHECK_EQUAL(live_slot_size(&slots.slots[i]), i);
+        CHECK_EQUAL(live_slot_flags(&slots.slots[i]), i & 0x3f);
+        CHECK_EQUAL(slots.slots[i].stack_id, i + 1);
+        CHECK_EQUAL(slots.slots[i].sequence, i + 2);
+    }
+    /* the most recently freed slot first, then a new one */
+    live_slots_release(&slots, 10);
+    live_slots_release(&slots, 4000);
+    live_slots_release(&slots, 20);
+    CHECK(!live_slot_is_live(&slots.slots[10]));
+    CHECK_EQUAL(slots.live_count, 4997);
+    CHECK_EQUAL(live_slots_take(&slots, (1ull << 56) - 1, 0x3f, 0, 0), 20);
+    CHECK(live_slot_is_live(&slots.slots[20]));
+    CHECK_EQUAL(live_slot_size(&slots.slots[20]), (1ull << 56) - 1);
+    CHECK_EQUAL(live_slots_take(&slots, 0, 0, 0, 0), 4000);
+    CHECK_EQUAL(live_slots_take(&slots, 0, 0, 0, 0), 10);
+    CHECK_EQUAL(live_slots_take(&slots, 0, 0, 0, 0), 5000);
+    live_slots_done(&slots);
+    CHECK_EQUAL(slots.used_count, 0);
+}
+
+/* Offsets that docs/trace_format.md promises. */
+static void headers(void)
+{
+    uint8_t bytes[TRACE_BLOCK_HEADER_BYTES], bytes_again[TRACE_BLOCK_HEADER_BYTES];
+    struct trace_identity identity = {1, 2, 3, 4, 5, 6, 7, 8}, identity_again;
+    struct trace_block block_again, block = {
+        .type = TRACE_BLOCK_DATA, .sequence = 2, .raw_bytes = 300, .stored_bytes = 4, .payload_checksum = 5, .event_count = 60, .first_event = 7,
+        .start_time_ns = 8, .end_time_ns = 9, .peak_bytes = 10, .peak_object_bytes = 11, .peak_time_ns = 12, .peak_event = 13,
+        .end_level = {14, 15, 16}};
+    trace_file_header_pack(&identity, bytes);
+    CHECK_BYTES(bytes, "HEAPLINE\1\0\0\0\140\0\0\0\1\0\0\0\0\0\0\0", 24);
+    CHECK_EQUAL(get_u64(bytes + 48), 5);
+    CHECK_EQUAL(get_u32(bytes + 64), 8);
+    CHECK_EQUAL(trace_file_header_unpack(bytes, TRACE_FILE_HEADER_BYTES, &identity_again, NULL), 0);
+    CHECK_BYTES(&identity_again, &identity, sizeof(identity));
+    trace_block_pack(&block, bytes);
+    CHECK_BYTES(bytes, "HLBK\1\0\0\0\2\0\0\0", 12);
+    CHECK_EQUAL(get_u32(bytes + 28), 13);
+    CHECK_EQUAL(get_u64(bytes + 96), 16);
+    CHECK_EQUAL(trace_block_unpack(bytes, 0, &block_again, NULL), 0);
+    trace_block_pack(&block_again, bytes_again);
+    CHECK_BYTES(bytes_again, bytes, sizeof(bytes));
+    block.end_time_ns = 7;
+    trace_block_pack(&block, bytes);
+    CHECK_EQUAL(trace_block_unpack(bytes, 0, &block_again, NULL), STATUS_CORRUPT);
+}
+
+int main(void)
+{
+    checksums();
+    numbers();
+    slots();
+    headers();
+    return 0;
+}
