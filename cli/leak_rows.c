@@ -75,12 +75,16 @@ static void judge(struct leak_row *row, const struct windows *windows)
         row->confidence = (1 - row->p) * at_most_one(2 * late_share) * at_most_one(row->rising_windows / 4.0);
 }
 
+static double score(const struct leak_row *row)
+{
+    return row->stack_id < 0 ? 0 : (double)row->live_bytes * (row->confidence + 0.05);
+}
+
 static int compare_rows(const void *a, const void *b)
 {
     const struct leak_row *left = a, *right = b;
-    double left_score = left->confidence * (double)left->live_bytes, right_score = right->confidence * (double)right->live_bytes;
-    if (left_score != right_score)
-        return left_score < right_score ? 1 : -1;
+    if (score(left) != score(right))
+        return score(left) < score(right) ? 1 : -1;
     if (left->live_bytes != right->live_bytes)
         return left->live_bytes < right->live_bytes ? 1 : -1;
     return (left->stack_id > right->stack_id) - (left->stack_id < right->stack_id);
@@ -170,6 +174,19 @@ static char *credited_place(const struct reading *reading, sqlite3_stmt *places,
     return place ? place : line_place(reading, NULL, 0, "(no stack)");
 }
 
+static void add_brief_row(const struct reading *reading, struct table *table, sqlite3_stmt *places, const struct leak_row *row)
+{
+    char *function, *place = credited_place(reading, places, row->stack_id, &function);
+    table_cell(table, "%s", place);
+    table_cell(table, "%s", function ? function : "");
+    table_cell(table, "%s", units_bytes(row->live_bytes).text);
+    table_cell(table, "%s", units_count(row->live_allocations).text);
+    table_cell(table, "%s/s", units_bytes((int64_t)row->growth_bytes_per_second).text);
+    table_cell(table, "%.2f", row->confidence);
+    free(place);
+    free(function);
+}
+
 void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, int64_t limit)
 {
     static const struct table_column columns[] = {
@@ -182,29 +199,20 @@ void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, int
     };
     struct leak_rows rows;
     leak_rows_load(database, &rows);
-    int64_t confident = 0;
-    while (confident < rows.count && rows.rows[confident].confidence >= LEAK_CONFIDENT)
-        confident++;
-    if (confident) {
-        terminal_heading(&reading->terminal, "Leak candidates", "still growing when the run ended");
-        sqlite3_stmt *places = query_prepare(database, "SELECT coalesce(file, module), line, function FROM stack "
-                                                       "JOIN frame ON frame.frame_id = stack.line_frame_id WHERE stack_id = ?1");
-        struct table *table = table_new(&reading->terminal, columns, 6);
-        for (int64_t i = 0; i < confident && (!limit || i < limit); i++) {
-            const struct leak_row *row = &rows.rows[i];
-            char *function, *place = credited_place(reading, places, row->stack_id, &function);
-            table_cell(table, "%s", place);
-            table_cell(table, "%s", function ? function : "");
-            table_cell(table, "%s", units_bytes(row->live_bytes).text);
-            table_cell(table, "%s", units_count(row->live_allocations).text);
-            table_cell(table, "%s/s", units_bytes((int64_t)row->growth_bytes_per_second).text);
-            table_cell(table, "%.2f", row->confidence);
-            free(place);
-            free(function);
-        }
-        sqlite3_finalize(places);
-        table_print(table);
-        table_free(table);
+    int64_t shown = 0;
+    sqlite3_stmt *places = query_prepare(database, LEAK_PLACE_SQL);
+    struct table *table = table_new(&reading->terminal, columns, 6);
+    for (int64_t i = 0; i < rows.count && (!limit || shown < limit); i++) {
+        if (rows.rows[i].confidence < LEAK_CONFIDENT)
+            continue;
+        add_brief_row(reading, table, places, &rows.rows[i]);
+        shown++;
     }
+    if (shown) {
+        terminal_heading(&reading->terminal, "Leak candidates", "still growing when the run ended");
+        table_print(table);
+    }
+    sqlite3_finalize(places);
+    table_free(table);
     leak_rows_free(&rows);
 }

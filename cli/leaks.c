@@ -63,8 +63,7 @@ static int write_leaks(const struct reading *reading, sqlite3 *database, const s
     struct json json;
     struct stack_walker walker;
     int64_t limit = reading_limit(reading, 0);
-    sqlite3_stmt *place = query_prepare(database, "SELECT coalesce(file, module), line, function FROM stack "
-                                                  "JOIN frame ON frame.frame_id = stack.line_frame_id WHERE stack_id = ?1");
+    sqlite3_stmt *place = query_prepare(database, LEAK_PLACE_SQL);
     stack_walker_init(&walker, database);
     json_begin(&json, stdout, "leaks");
     json_integer(&json, "live_bytes_at_end", rows->live_bytes);
@@ -100,10 +99,11 @@ static void print_candidate(const struct reading *reading, const struct leak_row
     if (row->live_allocations)
         fprintf(terminal->out, "  in %s", units_noun(row->live_allocations, "block").text);
     if (row->confidence > 0)
-        fprintf(terminal->out, "  +%s/s  confidence %.2f  ", units_bytes((int64_t)row->growth_bytes_per_second).text, row->confidence);
-    else
+        fprintf(terminal->out, "  +%s/s  confidence %.2f", units_bytes((int64_t)row->growth_bytes_per_second).text, row->confidence);
+    if (row->stack_id >= 0) {
         fputs("  ", terminal->out);
-    print_growth(reading, series, row);
+        print_growth(reading, series, row);
+    }
     leak_evidence(row, evidence, sizeof evidence);
     fputc('\n', terminal->out);
     char *rest = strstr(evidence, "; ");

@@ -43,18 +43,23 @@ static const char *after_stdlib(const char *path)
     return *at == '/' && at[1] ? at + 1 : NULL;
 }
 
+static const char *after_dot(const char *path)
+{
+    return path[0] == '.' && path[1] == '/' && path[2] ? path + 2 : path;
+}
+
 const char *paths_shorten(const char *path, const char *directory)
 {
     static char current[PATH_MAX];
     const char *rest;
     if (path[0] != '/')
-        return path[0] == '.' && path[1] == '/' && path[2] ? path + 2 : path;
+        return after_dot(path);
     if ((rest = after_last(path, "/site-packages/")) || (rest = after_last(path, "/dist-packages/")))
         return rest;
     if (!current[0] && !getcwd(current, sizeof current))
         strcpy(current, "/");
     if ((rest = after_folder(path, current)) || (directory && (rest = after_folder(path, directory))))
-        return rest;
+        return after_dot(rest);
     return (rest = after_stdlib(path)) ? rest : path;
 }
 

@@ -5,26 +5,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "library.h"
 #include "message.h"
+#include "paths.h"
 #include "report.h"
 #include "run_child.h"
 #include "run_output.h"
 #include "run_target.h"
+#include "run_wait.h"
 #include "units.h"
 
 struct run_settings {
     const char *output, *python, *module, *code;
     int native, copies, follow, force, quiet;
-    uint64_t copy_threshold_bytes; /* NO_THRESHOLD: the recorder's own */
+    uint64_t copy_threshold_bytes, max_trace_bytes; /* NOT_GIVEN: the recorder's own */
 };
-#define NO_THRESHOLD UINT64_MAX
+#define NOT_GIVEN UINT64_MAX
+#define FULL_DISK_BYTES (64u << 10)
 
 static const struct option_spec run_options[] = {
     {"output", 'o', OPTION_TEXT, offsetof(struct run_settings, output), 0, "PATH",
@@ -40,6 +45,8 @@ static const struct option_spec run_options[] = {
      "only count copies smaller than this, without their stacks"},
     {"follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 1, NULL, "record child processes too (the default)"},
     {"no-follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 0, NULL, "don't"},
+    {"max-trace-size", 0, OPTION_BYTES, offsetof(struct run_settings, max_trace_bytes), 0, "BYTES",
+     "stop recording when the trace has grown so large; the program goes on"},
     {"quiet", 'q', OPTION_SET, offsetof(struct run_settings, quiet), 1, NULL, "no report at the end"},
     {0},
 };
@@ -47,11 +54,22 @@ static const struct option_spec run_options[] = {
 /* HEAPLINE_OPTIONS, as the recorder reads it. */
 static void make_options(const struct run_settings *settings, char *out, size_t size)
 {
-    char threshold[48] = "";
-    if (settings->copy_threshold_bytes != NO_THRESHOLD)
-        snprintf(threshold, sizeof threshold, ",copy-threshold=%llu", (unsigned long long)settings->copy_threshold_bytes);
-    snprintf(out, size, "%s,%s%s%s%s", settings->copies ? "copies" : "no-copies", settings->follow ? "follow" : "no-follow",
-             settings->native ? ",native" : "", settings->force ? ",force" : "", threshold);
+    int used = snprintf(out, size, "%s,%s%s%s", settings->copies ? "copies" : "no-copies", settings->follow ? "follow" : "no-follow",
+                        settings->native ? ",native" : "", settings->force ? ",force" : "");
+    if (settings->copy_threshold_bytes != NOT_GIVEN)
+        used += snprintf(out + used, size - (size_t)used, ",copy-threshold=%llu", (unsigned long long)settings->copy_threshold_bytes);
+    if (settings->max_trace_bytes != NOT_GIVEN)
+        snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
+}
+
+/* A number of its own for every run, the same in the traces of all its processes. */
+static void make_session(char *out, size_t size)
+{
+    uint64_t id = 0;
+    while (id == 0)
+        if (getrandom(&id, sizeof id, 0) != sizeof id)
+            id = (uint64_t)getpid() << 32 | (uint32_t)time(NULL);
+    snprintf(out, size, "%016llx", (unsigned long long)id);
 }
 
 static void check_settings(const struct run_settings *settings, int operand_count)
@@ -85,32 +103,51 @@ static void explain_missing_trace(const char *library)
          "A program that clears LD_PRELOAD, drops privileges before it starts, or is confined (seccomp) cannot be recorded", library);
 }
 
-static void finish_trace(const struct run_settings *settings, const char *output, const char *library)
+/* What the trace's end says of the recording itself. */
+static void explain_trace(const char *output, const struct run_trace *trace)
 {
-    struct stat status;
-    int waited = run_output_wait(output);
-    if (waited == -1 || stat(output, &status)) {
+    struct statvfs disk;
+    if (trace->state == RUN_TRACE_BUSY)
+        warn("'%s' is still being written, but nothing has happened for a minute: what it holds so far can be read", output);
+    else if (!trace->is_whole && statvfs(output, &disk) == 0 && disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES)
+        warn("no space was left on the disk of '%s': the trace ends where it was full", output);
+    else if (trace->is_whole && trace->event_count == 0)
+        warn("no allocation was recorded. Unless the program makes none, it does not call the malloc that is recorded: another allocator is "
+             "linked into it statically, or preloaded before this one");
+}
+
+static void print_open_children(const char *output)
+{
+    int count = run_output_open_count(output);
+    if (count == 1)
+        fprintf(stderr, "1 child process of the run is still running; its trace, %s.PID, grows until it ends.\n", output);
+    else if (count)
+        fprintf(stderr, "%d child processes of the run are still running; their traces, %s.PID, grow until they end.\n", count, output);
+}
+
+static void finish_trace(const struct run_settings *settings, const char *output, const char *session, const char *library)
+{
+    struct run_trace trace;
+    run_wait(output, session, &trace);
+    if (trace.state == RUN_TRACE_MISSING) {
         explain_missing_trace(library);
         return;
     }
-    if (waited == -2)
-        warn("'%s' is still being written, but nothing has happened for a minute: what it holds so far can be read", output);
-    if (settings->quiet)
-        return;
-    print_report(output);
-    fprintf(stderr, "Trace: %s (%s)\n", output, units_bytes((int64_t)status.st_size).text);
-    int open_count = run_output_open_count(output);
-    if (open_count)
-        fprintf(stderr, "%d child process%s of the run %s still running; the trace%s %s when %s.\n", open_count, open_count == 1 ? "" : "es",
-                open_count == 1 ? "is" : "are", open_count == 1 ? "" : "s", open_count == 1 ? "ends" : "end",
-                open_count == 1 ? "it does" : "they do");
+    if (!settings->quiet) {
+        /* As short as it was given: the report's last lines are to be typed again. */
+        const char *shown = settings->output ? settings->output : paths_base(output);
+        print_report(shown);
+        fprintf(stderr, "\nTrace: %s (%s)\n", shown, units_bytes(trace.file_bytes).text);
+        print_open_children(shown);
+    }
+    explain_trace(output, &trace);
 }
 
 static int run_run(int argc, char **argv)
 {
-    struct run_settings settings = {.copies = 1, .follow = 1, .copy_threshold_bytes = NO_THRESHOLD};
+    struct run_settings settings = {.copies = 1, .follow = 1, .copy_threshold_bytes = NOT_GIVEN, .max_trace_bytes = NOT_GIVEN};
     struct run_target target;
-    char options[256];
+    char options[256], session[17];
     int operand_count = options_parse(&run_command, &settings, argc, argv, OPTIONS_FIRST);
     check_settings(&settings, operand_count);
     argv[1 + operand_count] = NULL;
@@ -118,12 +155,13 @@ static int run_run(int argc, char **argv)
     char *library = library_find();
     char *output = run_output_prepare(settings.output, settings.force);
     make_options(&settings, options, sizeof options);
+    make_session(session, sizeof session);
     pid_t child = run_child_start(target.path, target.arguments,
-                                  &(struct run_environment){.library = library, .output = output, .name = target.name, .options = options});
+                                  &(struct run_environment){library, output, target.name, options, session});
     run_child_await(child);
     if (!output)
         output = run_output_default(target.name, child);
-    finish_trace(&settings, output, library);
+    finish_trace(&settings, output, session, library);
     int wait_status = run_child_reap(child);
     free(output);
     free(library);

@@ -4,14 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -56,22 +53,11 @@ static void set_preload(const char *library)
     free(value);
 }
 
-static void set_session(void)
-{
-    uint64_t id = 0;
-    char text[17];
-    while (id == 0)
-        if (getrandom(&id, sizeof id, 0) != sizeof id)
-            id = (uint64_t)getpid() << 32 | (uint32_t)time(NULL);
-    snprintf(text, sizeof text, "%016llx", (unsigned long long)id);
-    setenv("HEAPLINE_SESSION", text, 1);
-}
-
 static void set_environment(const struct run_environment *environment)
 {
     char *output = environment->output ? strdup(environment->output) : run_output_default(environment->name, getpid());
     set_preload(environment->library);
-    set_session();
+    setenv("HEAPLINE_SESSION", environment->session, 1);
     setenv("HEAPLINE_OUTPUT", output, 1);
     setenv("HEAPLINE_OPTIONS", environment->options, 1);
     free(output);

@@ -9,6 +9,7 @@ struct run_environment {
     const char *output;    /* absolute; NULL: run_output_default of `name` */
     const char *name;
     const char *options;   /* HEAPLINE_OPTIONS */
+    const char *session;   /* HEAPLINE_SESSION: 16 hexadecimal digits */
 };
 
 /* Fork and exec. From here on, this process ignores the terminal's signals and forwards what is sent to it alone.

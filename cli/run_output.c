@@ -4,18 +4,16 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "message.h"
 #include "paths.h"
+#include "run_wait.h"
 #include "trace_reader.h"
 
 #define POLL_NS 5000000
@@ -146,42 +144,9 @@ char *run_output_default(const char *name, pid_t pid)
     return absolute(file);
 }
 
-/* 1: somebody holds the lock; 0: nobody; -1: there is no such file, or one that its collector has only just made. */
-static int is_locked(const char *path)
-{
-    struct stat status;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return -1;
-    int locked = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    if (!locked && fstat(file, &status) == 0 && status.st_size == 0)
-        locked = -1;
-    close(file);
-    return locked;
-}
-
-int run_output_wait(const char *path)
-{
-    off_t size = -1;
-    int still = 0, locked;
-    for (int polls = 0; (locked = is_locked(path)) == -1 && polls < POLLS_FOR_APPEARANCE; polls++)
-        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-    for (int polls = 0; (locked = is_locked(path)) == 1; polls++) {
-        struct stat status;
-        still = stat(path, &status) == 0 && status.st_size != size ? 0 : still + 1;
-        size = status.st_size;
-        if (still > POLLS_BEFORE_GIVING_UP)
-            return -2;
-        if (polls == POLLS_BEFORE_MESSAGE)
-            warn("the program has ended; waiting for the rest of its events to be written to '%s'", path);
-        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-    }
-    return locked;
-}
-
 static void count_open(const char *path, void *context)
 {
-    if (!is_report(path) && is_locked(path) == 1)
+    if (!is_report(path) && run_wait_is_locked(path) == 1)
         ++*(int *)context;
 }
 

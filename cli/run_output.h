@@ -1,4 +1,4 @@
-/* Where the trace goes: checks before the program starts, waiting and asking afterwards. */
+/* Where the trace goes: checks before the program starts, and which of the run's other traces are still growing afterwards. */
 #ifndef HEAPLINE_CLI_RUN_OUTPUT_H
 #define HEAPLINE_CLI_RUN_OUTPUT_H
 
@@ -9,10 +9,6 @@
 char *run_output_prepare(const char *path, int force);
 /* The absolute path that 'NAME.PID.heapline' in the current directory has for this process id. malloc'ed. */
 char *run_output_default(const char *name, pid_t pid);
-
-/* Wait until the collector has let go of the trace; says so on stderr when it takes long, gives up when nothing happens for a minute.
- * Returns 0, -1 where there is no trace, -2 where it is still being written. */
-int run_output_wait(const char *path);
 
 /* Traces of the run's other processes that are still being written. */
 int run_output_open_count(const char *path);

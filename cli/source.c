@@ -210,7 +210,7 @@ struct layout {
 static void find_layout(const struct terminal *terminal, int64_t last_line, struct layout *layout)
 {
     layout->is_short = terminal->width < WIDTH_FOR_LONG_UNITS;
-    layout->figure_width = layout->is_short ? 6 : 10;
+    layout->figure_width = layout->is_short ? 7 : 10;
     layout->number_width = snprintf(NULL, 0, "%lld", (long long)last_line);
     layout->text_width = terminal->width - FIGURE_COUNT * layout->figure_width - layout->number_width - 4;
 }

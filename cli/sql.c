@@ -227,15 +227,15 @@ static int run_sql(int argc, char **argv)
     struct sql_settings settings = {.reading = READING_INIT};
     struct reading *reading = &settings.reading;
     int operands = reading_parse(&sql_command, reading, argc, argv, 2);
-    char *query = operands == 2 ? strdup(argv[2]) : NULL;
     if (settings.csv && reading->json)
         fail_usage("sql", "sql: --csv or --json, not both");
+    sqlite3 *database = reading_open(reading);
+    char *query = operands == 2 ? strdup(argv[2]) : NULL;
     if (!query && (!isatty(STDIN_FILENO) || reading->json || settings.csv)) {
         query = read_standard_input();
         if (!query)
             fail_usage("sql", "sql: no query was given, neither as an argument nor on the standard input");
     }
-    sqlite3 *database = reading_open(reading);
     if (query) {
         sqlite3_set_authorizer(database, authorize, NULL);
         run_statements(&settings, database, query);

@@ -7,7 +7,7 @@
 
 #define INDENT 12
 
-enum fold { FOLD_NONE, FOLD_IMPORT, FOLD_LIBRARY };
+enum fold { FOLD_NONE = 0, FOLD_IMPORT = 1, FOLD_LIBRARY = 2 };
 
 /* The innermost frame always shows: it is what allocated. */
 static enum fold fold_of(const struct reading *reading, const struct stack_frames *frames, int index)
@@ -20,11 +20,12 @@ static enum fold fold_of(const struct reading *reading, const struct stack_frame
     return !strcmp(origin, "stdlib") ? FOLD_LIBRARY : FOLD_NONE;
 }
 
-static void print_folded(const struct reading *reading, enum fold fold, int count)
+static void print_folded(const struct reading *reading, int folds, int count)
 {
-    const char *what = fold == FOLD_IMPORT ? "import" : "standard library";
-    terminal_print(&reading->terminal, STYLE_DIM, "%*s%s %d %s frame%s %s\n", INDENT, "", terminal_ellipsis(&reading->terminal), count, what,
-                   count == 1 ? "" : "s", terminal_ellipsis(&reading->terminal));
+    static const char *const words[] = {[FOLD_IMPORT] = "import", [FOLD_LIBRARY] = "standard library",
+                                        [FOLD_IMPORT | FOLD_LIBRARY] = "import and standard library"};
+    terminal_print(&reading->terminal, STYLE_DIM, "%*s%s %d %s frame%s %s\n", INDENT, "", terminal_ellipsis(&reading->terminal), count,
+                   words[folds], count == 1 ? "" : "s", terminal_ellipsis(&reading->terminal));
 }
 
 static char *frame_place(const struct reading *reading, const struct stack_frame *frame)
@@ -91,14 +92,13 @@ void stack_frames_print(const struct reading *reading, const struct stack_frames
                            frames->count - i);
             return;
         }
-        enum fold fold = fold_of(reading, frames, i);
-        int run = 1;
-        while (fold != FOLD_NONE && i + run < frames->count && fold_of(reading, frames, i + run) == fold)
-            run++;
-        if (fold == FOLD_NONE)
-            print_frame(reading, &frames->frames[i], width);
+        int run = 0, folds = 0;
+        for (enum fold fold; i + run < frames->count && (fold = fold_of(reading, frames, i + run)) != FOLD_NONE; run++)
+            folds |= fold;
+        if (run)
+            print_folded(reading, folds, run);
         else
-            print_folded(reading, fold, run);
-        i += run;
+            print_frame(reading, &frames->frames[i], width);
+        i += run ? run : 1;
     }
 }

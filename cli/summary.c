@@ -8,6 +8,27 @@
 #include "text.h"
 #include "units.h"
 
+/* NULL: the trace doesn't say. */
+static char *property(sqlite3 *database, const char *key)
+{
+    char *value = NULL;
+    sqlite3_stmt *row = query_prepare(database, "SELECT value FROM property WHERE key = ?1");
+    sqlite3_bind_text(row, 1, key, -1, SQLITE_STATIC);
+    if (query_step(row)) {
+        value = query_text_copy(row, 0);
+        sqlite3_finalize(row);
+    }
+    return value;
+}
+
+static int64_t property_number(sqlite3 *database, const char *key)
+{
+    char *value = property(database, key);
+    int64_t number = value ? strtoll(value, NULL, 10) : 0;
+    free(value);
+    return number;
+}
+
 void summary_load(sqlite3 *database, struct summary *ret_summary)
 {
     sqlite3_stmt *row = query_prepare(
@@ -33,6 +54,9 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         *fields[i] = sqlite3_column_int64(row, 4 + (int)i);
     sqlite3_finalize(row);
+    summary.stopped = property(database, "stopped");
+    summary.unsafe_stacks = property_number(database, "unsafe_stacks");
+    summary.lost_definitions = property_number(database, "lost_definitions");
     *ret_summary = summary;
 }
 
@@ -42,6 +66,7 @@ void summary_free(struct summary *summary)
     free(summary->executable);
     free(summary->exit_kind);
     free(summary->damage);
+    free(summary->stopped);
 }
 
 void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_t size)
@@ -63,12 +88,22 @@ void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_
         snprintf(out, size, "%s", exit_kind);
 }
 
+/* The command line with its program's base name only. */
+static const char *summary_command(const struct summary *summary)
+{
+    const char *command = summary->command ? summary->command : summary->executable ? summary->executable : "(unknown program)";
+    const char *base = command;
+    for (const char *at = command; *at && *at != ' '; at++)
+        if (*at == '/' && at[1] && at[1] != ' ')
+            base = at + 1;
+    return base;
+}
+
 void summary_print_title(const struct reading *reading, const struct summary *summary)
 {
     const struct terminal *terminal = &reading->terminal;
     char ending[64];
-    char *command = text_clean(summary->command ? summary->command : summary->executable ? summary->executable : "(unknown program)",
-                               terminal->unicode);
+    char *command = text_clean(summary_command(summary), terminal->unicode);
     text_clip(command, terminal->width, TEXT_CLIP_END, terminal_ellipsis(terminal));
     terminal_print(terminal, STYLE_BOLD, "%s\n", command);
     summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
@@ -94,9 +129,23 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
     } else if (!summary->complete) {
         print_warning(reading, "the trace has no proper end (the process was killed, or still runs): 'at the end' means its last event");
     }
+    if (summary->stopped) {
+        char *clean = text_clean(summary->stopped, reading->terminal.unicode);
+        snprintf(text, sizeof text, "recording was stopped before the end: %s", clean);
+        print_warning(reading, text);
+        free(clean);
+    }
+    if (summary->unsafe_stacks) {
+        snprintf(text, sizeof text, "%s could not be read and are cut or empty", units_noun(summary->unsafe_stacks, "stack").text);
+        print_warning(reading, text);
+    }
+    if (summary->lost_definitions) {
+        snprintf(text, sizeof text, "%s were lost: some stacks are unknown", units_noun(summary->lost_definitions, "definition").text);
+        print_warning(reading, text);
+    }
     if (summary->lost_events) {
-        snprintf(text, sizeof text, "%s events were lost: figures are too low by what they would have said",
-                 units_count(summary->lost_events).text);
+        snprintf(text, sizeof text, "%s lost: figures lack what they would have said",
+                 units_noun(summary->lost_events, "event").text);
         print_warning(reading, text);
     }
     if (summary->sampling_interval_bytes) {
