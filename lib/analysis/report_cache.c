@@ -102,7 +102,7 @@ static int is_whole(sqlite3 *database, const char *report_path)
 int report_cache_open(const char *report_path, const char *key, sqlite3 **ret_database)
 {
     sqlite3 *database = NULL;
-    if (sqlite3_open_v2(report_path, &database, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+    if (sqlite3_open_v2(report_path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
         query_is(database, "SELECT value FROM property WHERE key = '" STORE_KEY_PROPERTY "'", key) && is_whole(database, report_path)) {
         *ret_database = database;
         return STATUS_OK;

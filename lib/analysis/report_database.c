@@ -86,7 +86,7 @@ static int keep_report(const char *trace_path, int place, const struct report_pa
     if (report_cache_path(trace_path, place, report_path) || report_cache_create(trace_path, report_path, temporary_path))
         return STATUS_SYSTEM;
     int status = STATUS_DATABASE;
-    if (sqlite3_open_v2(temporary_path, &database, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK)
+    if (sqlite3_open_v2(temporary_path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
         status = write_report(database, parts, key, detail);
     if (sqlite3_close(database) != SQLITE_OK && !status)
         status = STATUS_DATABASE;
@@ -101,7 +101,7 @@ static int keep_report(const char *trace_path, int place, const struct report_pa
 static int temporary_report(const struct report_parts *parts, sqlite3 **ret_database, struct status_detail *detail)
 {
     sqlite3 *database = NULL;
-    int status = sqlite3_open_v2("", &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK
+    int status = sqlite3_open_v2("", &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK
                      ? write_report(database, parts, NULL, detail)
                      : fail(detail, STATUS_DATABASE, "cannot open a temporary database", sqlite3_errmsg(database));
     if (!status && sqlite3_exec(database, "PRAGMA query_only = ON", NULL, NULL, NULL) != SQLITE_OK)

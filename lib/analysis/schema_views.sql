@@ -64,7 +64,7 @@ SELECT frame.module AS module, frame.origin AS origin,
 FROM stack_use JOIN stack USING (stack_id) JOIN frame USING (frame_id)
 WHERE frame.module IS NOT NULL GROUP BY frame.module ORDER BY allocated_bytes DESC;
 
--- Each stack's frames as rows: level 0 is the innermost. Ask for one stack (WHERE stack_id = …).
+-- Each stack as text, a frame a line, innermost first. Ask for some stacks (WHERE stack_id = …): each is put together when it is read.
 CREATE VIEW stack_text (stack_id, depth, text) AS
 SELECT s.stack_id, s.depth, coalesce((
     WITH RECURSIVE up (stack_id, caller_id, frame_id) AS (
@@ -89,4 +89,6 @@ FROM stack_use AS u JOIN stack USING (stack_id) JOIN frame AS f ON f.frame_id = 
 LEFT JOIN live_span AS q ON q.stack_id = u.stack_id AND (SELECT max(window_id) FROM window) / 4 BETWEEN q.first_window_id AND q.last_window_id
 WHERE u.live_bytes > 0 AND u.stack_id >= 0 ORDER BY u.live_bytes DESC;
 
+-- So that the planner knows the tables' sizes; a sample is enough.
+PRAGMA analysis_limit = 1000;
 ANALYZE;

@@ -25,19 +25,21 @@ void window_log_done(struct window_log *log)
     window_log_init(log);
 }
 
+/* Like SQLite's own temporary files: /var/tmp before /tmp, which may be in memory. */
 static int open_temporary_file(void)
 {
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%s/heapline-windows-XXXXXX", folder && *folder ? folder : "/tmp");
-    if (length < 0 || (size_t)length >= sizeof path) {
-        errno = ENAMETOOLONG;
-        return -1;
+    const char *folders[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char path[4096];
+        if (!folders[i] || (size_t)snprintf(path, sizeof path, "%s/heapline-windows-XXXXXX", folders[i]) >= sizeof path)
+            continue;
+        int file = mkostemp(path, O_CLOEXEC);
+        if (file >= 0) {
+            unlink(path);
+            return file;
+        }
     }
-    int file = mkostemp(path, O_CLOEXEC);
-    if (file >= 0)
-        unlink(path);
-    return file;
+    return -1;
 }
 
 static int transfer(int file, int writing, void *bytes, size_t count, uint64_t offset)
