@@ -48,7 +48,7 @@ static void print_option(FILE *out, const struct option_spec *spec)
     if (spec->argument)
         used += snprintf(left + used, sizeof left - (size_t)used, " %s", spec->argument);
     fputs(left, out);
-    if (used >= OPTION_COLUMN - 1) {
+    if (used >= OPTION_COLUMN) {
         fputc('\n', out);
         used = 0;
     }

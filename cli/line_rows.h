@@ -56,9 +56,15 @@ void line_rows_json(const struct line_rows *rows, struct json *json, const char 
 enum line_table_flag {
     LINE_TABLE_TOTAL = 1,  /* a last row with the sums */
     LINE_TABLE_SHARE = 2,  /* share and bar of the first measure */
+    LINE_TABLE_CALLERS = 4, /* the table's own: there are callers to show */
 };
-/* Columns: place, function, then the measures. `shown` ends with MEASURE_NONE; the first is the one that matters. */
-void line_rows_table(const struct reading *reading, const struct line_rows *rows, const enum measure *shown, int flags);
+/* Columns: place, function, for lines of libraries the line of the user's own that mostly calls them, then the measures. `shown` ends with
+ * MEASURE_NONE; the first is the one that matters. */
+void line_rows_table(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, const enum measure *shown, int flags);
+
+/* For a line that isn't the user's own: the nearest line of his on the stack with the most of `measure`, shortened. malloc'ed; "" where
+ * there is none. */
+char *line_caller(const struct reading *reading, sqlite3 *database, const struct line_row *row, enum measure measure);
 
 /* Place of a frame or line: 'train.py:12', 'libc.so.6', or `function` where there is neither. malloc'ed. */
 char *line_place(const struct reading *reading, const char *file, int64_t line, const char *function);

@@ -28,14 +28,16 @@ char *line_place(const struct reading *reading, const char *file, int64_t line, 
 static int describe_columns(struct table_column *columns, const enum measure *shown, int flags)
 {
     int count = 0;
-    columns[count++] = (struct table_column){.title = "line", .style = STYLE_PLACE, .flexible = 26, .clip_start = 1};
-    columns[count++] = (struct table_column){.title = "function", .flexible = 12, .expendable = 3};
+    columns[count++] = (struct table_column){.title = "line", .style = STYLE_PLACE, .flexible = 20, .clip_start = 1};
+    columns[count++] = (struct table_column){.title = "function", .flexible = 10, .expendable = 4};
+    if (flags & LINE_TABLE_CALLERS)
+        columns[count++] = (struct table_column){.title = "called from", .flexible = 14, .clip_start = 1, .expendable = 3};
     for (int i = 0; shown[i] != MEASURE_NONE; i++)
         columns[count++] = (struct table_column){
             .title = measures[shown[i]].title,
             .align = TABLE_RIGHT,
             .style = i == 0 ? STYLE_BOLD : STYLE_PLAIN,
-            .expendable = i == 0 ? 0 : measures[shown[i]].is_bytes ? 1 : 4 + i,
+            .expendable = i == 0 ? 0 : measures[shown[i]].is_bytes ? 1 : 5 + i,
         };
     if (flags & LINE_TABLE_SHARE) {
         columns[count++] = (struct table_column){.title = "share", .align = TABLE_RIGHT};
@@ -68,35 +70,64 @@ static void add_row(struct table *table, const struct reading *reading, const st
     }
 }
 
-static void add_line(struct table *table, const struct reading *reading, const struct line_rows *rows, const struct line_row *row,
+static void add_line(struct table *table, const struct reading *reading, const struct line_rows *rows, int64_t index, char *const *callers,
                      const enum measure *shown, int flags)
 {
+    const struct line_row *row = &rows->rows[index];
     char *place = line_place(reading, row->file, row->line, row->function);
     table_cell(table, "%s", place);
     table_cell(table, "%s", row->file && row->function ? row->function : "");
+    if (flags & LINE_TABLE_CALLERS)
+        table_cell(table, "%s", callers[index]);
     add_row(table, reading, row, &rows->total, shown, flags);
     free(place);
 }
 
-void line_rows_table(const struct reading *reading, const struct line_rows *rows, const enum measure *shown, int flags)
+static void add_sum(struct table *table, const struct reading *reading, const char *name, const struct line_row *sum,
+                    const struct line_row *total, const enum measure *shown, int flags)
 {
-    struct table_column columns[MEASURE_COUNT + 4];
+    table_cell(table, "%s", name);
+    table_cell(table, "%s", "");
+    if (flags & LINE_TABLE_CALLERS)
+        table_cell(table, "%s", "");
+    add_row(table, reading, sum, total, shown, flags);
+}
+
+/* One a row; *ret_any: does any row have one? */
+static char **find_callers(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, enum measure measure, int *ret_any)
+{
+    char **callers = calloc((size_t)rows->count + 1, sizeof *callers);
+    if (!callers)
+        abort();
+    *ret_any = 0;
+    for (int64_t i = 0; i < rows->count; i++) {
+        callers[i] = line_caller(reading, database, &rows->rows[i], measure);
+        *ret_any |= *callers[i];
+    }
+    return callers;
+}
+
+void line_rows_table(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, const enum measure *shown, int flags)
+{
+    struct table_column columns[MEASURE_COUNT + 5];
+    int any;
+    char **callers = find_callers(reading, database, rows, shown[0], &any);
+    flags |= any ? LINE_TABLE_CALLERS : 0;
     struct table *table = table_new(&reading->terminal, columns, describe_columns(columns, shown, flags));
     for (int64_t i = 0; i < rows->count; i++)
-        add_line(table, reading, rows, &rows->rows[i], shown, flags);
+        add_line(table, reading, rows, i, callers, shown, flags);
     if (rows->more_count) {
-        table_cell(table, "%s", units_noun(rows->more_count, "further line").text);
-        table_cell(table, "%s", "");
-        add_row(table, reading, &rows->more, &rows->total, shown, flags);
+        add_sum(table, reading, units_noun(rows->more_count, "further line").text, &rows->more, &rows->total, shown, flags);
         table_row_style(table, STYLE_DIM);
     }
     if (flags & LINE_TABLE_TOTAL) {
         table_rule(table);
-        table_cell(table, "total");
-        table_cell(table, "%s", "");
-        add_row(table, reading, &rows->total, &rows->total, shown, flags);
+        add_sum(table, reading, "total", &rows->total, &rows->total, shown, flags);
         table_row_style(table, STYLE_BOLD);
     }
     table_print(table);
     table_free(table);
+    for (int64_t i = 0; i < rows->count; i++)
+        free(callers[i]);
+    free(callers);
 }

@@ -11,6 +11,7 @@
 #include "units.h"
 
 #define PROGRESS_COLUMNS 30
+#define NEXT_INDENT 17 /* "Next: heapline ", and the gap before what it tells */
 
 const struct option_spec reading_options[] = {
     {"json", 0, OPTION_SET, offsetof(struct reading, json), 1, NULL, "write one JSON document (bytes, nanoseconds, all rows) to stdout"},
@@ -135,7 +136,9 @@ void reading_next(const struct reading *reading, const char *const *next, int pa
         int width = (int)strlen(command) - 2 + text_width(word);
         fprintf(terminal->out, "%s%sheapline %.*s%s%s%s", i ? "      " : "Next: ", terminal_style(terminal, STYLE_CODE),
                 (int)(mark - command), command, word, mark + 2, terminal_style(terminal, STYLE_PLAIN));
-        terminal_print(terminal, STYLE_DIM, "%*s  %s\n", widest - width, "", next[2 * i + 1]);
+        if (NEXT_INDENT + widest + (int)strlen(next[2 * i + 1]) <= terminal->width)
+            terminal_print(terminal, STYLE_DIM, "%*s  %s", widest - width, "", next[2 * i + 1]);
+        fputc('\n', terminal->out);
     }
     free(word);
 }

@@ -190,14 +190,14 @@ static void print_section(const struct reading *reading, sqlite3 *database, cons
     load_section(reading, database, section->about, reading_limit(reading, SECTION_ROWS), &rows);
     if (rows.count) {
         terminal_heading(&reading->terminal, section->title, NULL);
-        line_rows_table(reading, &rows, section->shown, LINE_TABLE_SHARE);
+        line_rows_table(reading, database, &rows, section->shown, LINE_TABLE_SHARE);
     }
     line_rows_free(&rows);
 }
 
 static const char *const next_commands[] = {
-    "peak %s", "what was live at the peak, with stacks",
-    "lines %s", "every line's figures; --source FILE annotates a file",
+    "peak %s", "what held it, with stacks",
+    "lines %s", "every line; --source FILE annotates a file",
 };
 
 static void print_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes)

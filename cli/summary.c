@@ -126,8 +126,11 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         snprintf(text, sizeof text, "the trace is cut or damaged (%s): this is what its good part says", clean);
         print_warning(reading, text);
         free(clean);
-    } else if (!summary->complete) {
-        print_warning(reading, "the trace has no proper end (the process was killed, or still runs): 'at the end' means its last event");
+    } else if (!summary->complete && !summary->stopped) {
+        char ending[64];
+        summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
+        snprintf(text, sizeof text, "the program did not end by itself (%s): 'at the end' means its last event", ending);
+        print_warning(reading, text);
     }
     if (summary->stopped) {
         char *clean = text_clean(summary->stopped, reading->terminal.unicode);

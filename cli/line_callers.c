@@ -1,0 +1,49 @@
+/* "called from": which of the user's own lines is behind a library's line (line_rows.h). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "line_rows.h"
+#include "stack_rows.h"
+
+/* The stack credited to the line that has the most of the measure; 0: none. */
+static int64_t heaviest_stack(sqlite3 *database, const struct line_row *row, enum measure measure)
+{
+    char *sql;
+    int64_t stack_id = 0;
+    const char *name = measures[measure].name;
+    if (asprintf(&sql,
+                 "SELECT stack_id FROM stack JOIN stack_use USING (stack_id) WHERE line_frame_id IN "
+                 "(SELECT frame_id FROM frame WHERE file = ?1 AND line = ?2 AND function IS ?3) AND %s > 0 ORDER BY %s DESC, stack_id LIMIT 1",
+                 name, name) < 0)
+        abort();
+    sqlite3_stmt *statement = query_prepare(database, sql);
+    sqlite3_bind_text(statement, 1, row->file, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, row->line);
+    sqlite3_bind_text(statement, 3, row->function, -1, SQLITE_STATIC);
+    if (query_step(statement)) {
+        stack_id = sqlite3_column_int64(statement, 0);
+        sqlite3_finalize(statement);
+    }
+    free(sql);
+    return stack_id;
+}
+
+static int is_users(const char *origin)
+{
+    return origin && !strcmp(origin, "user");
+}
+
+char *line_caller(const struct reading *reading, sqlite3 *database, const struct line_row *row, enum measure measure)
+{
+    struct stack_walker walker;
+    char *caller = NULL;
+    if (!row->file || row->line <= 0 || is_users(row->origin))
+        return strdup("");
+    stack_walker_init(&walker, database);
+    const struct stack_frames *frames = stack_walk(&walker, heaviest_stack(database, row, measure));
+    for (int i = 0; i < frames->count && !caller; i++)
+        if (is_users(frames->frames[i].origin) && frames->frames[i].file)
+            caller = line_place(reading, frames->frames[i].file, frames->frames[i].line, NULL);
+    stack_walker_done(&walker);
+    return caller ? caller : strdup("");
+}
