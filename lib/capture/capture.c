@@ -2,6 +2,7 @@
 #include "capture.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 
 #include "copy_hooks.h"
@@ -21,6 +22,9 @@ int capture_start(void)
     if (!atomic_compare_exchange_strong(&capture_state, &expected, CAPTURE_STARTING))
         return recorder_session != NULL;
     recorder_session = session_start();
+    /* At once: other libraries' constructors, which run before ours, copy too. */
+    if (recorder_session && recorder_session->flags & SESSION_COPIES)
+        copy_hooks_init(recorder_session->copy_threshold_bytes);
     atomic_store(&capture_state, CAPTURE_DONE);
     return recorder_session != NULL;
 }
@@ -75,19 +79,24 @@ static void check_interception(void)
 
 __attribute__((constructor)) static void capture_construct(int argc, char **argv, char **environment)
 {
-    if (!real_available() || !capture_start())
+    int saved_errno = errno;
+    if (!real_available() || !capture_start()) {
+        errno = saved_errno;
         return;
+    }
     struct thread_state *thread = current_thread;
     uintptr_t was_busy = thread->busy;
     thread->busy = THREAD_INTERNAL;
     check_interception();
     thread_registry_init();
     process_hooks_init();
-    if (recorder_session->flags & SESSION_COPIES)
-        copy_hooks_init(recorder_session->copy_threshold_bytes);
     if (!(recorder_session->flags & SESSION_FOLLOW))
         leave_environment(environment);
     python_attach_find();
+    /* The name of the trace is this process's before a child of it, or the next image that it runs, can ask for one; and whoever waits for
+     * the process finds the file when it has ended, however soon that is. Some milliseconds, once. */
+    collector_await(recorder_session);
     /* Registration by a hook that runs meanwhile can't have happened: the flag kept them out. */
     thread->busy = was_busy;
+    errno = saved_errno;
 }

@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 #include "compiler.h"
+#include "futex.h"
 
 #define COLLECTOR_NAME "heapline-collector"
 #define COLLECTOR_MEMFD 3
+#define AWAIT_ROUND_NS 100000000ull
+#define AWAIT_ROUNDS 100
 
 /* Where the collector may be, relative to the folder that this library lies in: beside it (installed, wheel), in the build tree, in libexec. */
 static const char *const places[] = {"/" COLLECTOR_NAME, "/../collector/" COLLECTOR_NAME, "/../../libexec/heapline/" COLLECTOR_NAME};
@@ -93,4 +96,10 @@ int collector_spawn(int memfd, struct session_header *session, const char *const
     while (syscall(SYS_wait4, intermediate, &status, __WALL, NULL) < 0 && errno == EINTR)
         ;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void collector_await(struct session_header *session)
+{
+    for (int round = 0; round < AWAIT_ROUNDS && atomic_load(&session->collector_state) == COLLECTOR_STARTING; round++)
+        futex_wait(&session->collector_state, COLLECTOR_STARTING, AWAIT_ROUND_NS);
 }

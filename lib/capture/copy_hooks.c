@@ -245,7 +245,8 @@ EXPORT char *__strcat_chk(char *to, const char *from, size_t room)
 {
     if (real_available())
         check_room(real.strlen(to) + real.strlen(from) + 1, room);
-    return strcat(to, from);
+    copy_string(to + (real_available() ? real.strlen(to) : 0), from, RETURN_ADDRESS);
+    return to;
 }
 
 EXPORT char *__strncat_chk(char *to, const char *from, size_t bytes, size_t room)

@@ -116,21 +116,12 @@ static int send_letter(const struct fork_letter *letter, size_t letter_bytes, co
     return sent;
 }
 
-/* The parent's collector may not have come up yet when a process forks at once. */
-static void await_collector(struct session_header *session)
-{
-    for (int round = 0; round < 500 && atomic_load(&session->collector_state) == COLLECTOR_STARTING; round++) {
-        struct timespec pause = {0, 2000000};
-        syscall(SYS_nanosleep, &pause, NULL);
-    }
-}
-
 static int pass_on(struct session_header *parent, int memfd)
 {
     struct fork_letter *letter = pages_map(sizeof *letter);
     if (!letter)
         return 0;
-    await_collector(parent);
+    collector_await(parent);
     size_t bytes = write_letter(letter, parent);
     int sent = send_letter(letter, bytes, parent->fork_socket, memfd);
     pages_unmap(letter, sizeof *letter);

@@ -15,4 +15,7 @@ struct session_header *session_start_forked(const struct session_header *parent,
 /* Run `heapline-collector` in a process that no one but init will ever wait for. 1 when it was started. */
 int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path);
 
+/* Sleep until the collector of the session has opened its trace, or has given up; for at most some seconds. */
+void collector_await(struct session_header *session);
+
 #endif

@@ -191,7 +191,9 @@ static void put_counters(struct collector *collector)
         copied_bytes += atomic_load_explicit(&threads[i].small_copied_bytes, memory_order_relaxed);
     }
     trace_writer_lost(collector->writer, lost);
-    trace_writer_small_copies(collector->writer, copies, copied_bytes);
+    /* The hooks count small copies in any case. */
+    if (session->flags & SESSION_COPIES)
+        trace_writer_small_copies(collector->writer, copies, copied_bytes);
 }
 
 static void put_python_version(struct collector *collector)
