@@ -48,7 +48,7 @@ def command_path():
 
 def library_path():
     """Path of libheapline.so, for LD_PRELOAD; FileNotFoundError where there is none."""
-    path = _installed_file("libheapline.so") or _search("libheapline.so", ("lib/heapline", "lib/*/heapline", "build/lib/capture"))
+    path = _installed_file("libheapline.so") or _search("libheapline.so", ("lib*/heapline", "lib/*/heapline", "build/lib/capture"))
     if path is None:
         raise FileNotFoundError("libheapline.so is not installed with this package")
     return str(path)

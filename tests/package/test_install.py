@@ -18,7 +18,7 @@ def installed(run, build, tmp_path):
 
 def test_everything_has_its_place(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
-    shortened = {re.sub(r"^lib/[^/]+-linux-[^/]+/", "lib/", file) for file in files}
+    shortened = {re.sub(r"^(lib/[^/]+-linux-[^/]+|lib64)/", "lib/", file) for file in files}
     expected = {"bin/heapline", "lib/heapline/libheapline.so", "lib/heapline/heapline-collector", "share/man/man1/heapline.1",
                 "share/doc/heapline/LICENSE"}
     assert expected <= shortened, expected - shortened
