@@ -116,9 +116,8 @@ static void explain_trace(const char *output, const struct run_trace *trace)
              "linked into it statically, or preloaded before this one");
 }
 
-static void print_open_children(const char *output)
+static void print_open_children(const char *output, int count)
 {
-    int count = run_output_open_count(output);
     if (count == 1)
         fprintf(stderr, "1 child process of the run is still running; its trace, %s.PID, grows until it ends.\n", output);
     else if (count)
@@ -133,12 +132,13 @@ static void finish_trace(const struct run_settings *settings, const char *output
         explain_missing_trace(library);
         return;
     }
+    int open_count = settings->follow ? run_wait_others(output, session) : 0;
     if (!settings->quiet) {
         /* As short as it was given: the report's last lines are to be typed again. */
         const char *shown = settings->output ? settings->output : paths_base(output);
         print_report(shown);
         fprintf(stderr, "\nTrace: %s (%s)\n", shown, units_bytes(trace.file_bytes).text);
-        print_open_children(shown);
+        print_open_children(shown, open_count);
     }
     explain_trace(output, &trace);
 }

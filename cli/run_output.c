@@ -13,7 +13,6 @@
 
 #include "message.h"
 #include "paths.h"
-#include "run_wait.h"
 #include "trace_reader.h"
 
 #define POLL_NS 5000000
@@ -73,10 +72,7 @@ static int is_trace(const char *path)
     return result != STATUS_NOT_A_TRACE && result != STATUS_SYSTEM;
 }
 
-typedef void sibling_action(const char *path, void *context);
-
-/* Every file that belongs to the run at `path`, itself left out. */
-static void for_each_sibling(const char *path, sibling_action *action, void *context)
+void run_output_each_sibling(const char *path, run_output_action *action, void *context)
 {
     char *directory = directory_of(path);
     const char *base = paths_base(path);
@@ -97,7 +93,7 @@ static void for_each_sibling(const char *path, sibling_action *action, void *con
     free(directory);
 }
 
-static int is_report(const char *path)
+int run_output_is_report(const char *path)
 {
     size_t length = strlen(path);
     return length > 7 && !strcmp(path + length - 7, ".report");
@@ -105,7 +101,7 @@ static int is_report(const char *path)
 
 static void remove_sibling(const char *path, void *context)
 {
-    if (is_report(path) || is_trace(path))
+    if (run_output_is_report(path) || is_trace(path))
         unlink(path);
 }
 
@@ -131,7 +127,7 @@ char *run_output_prepare(const char *path, int force)
         fail(CLI_USAGE, "run: '%s' is not a regular file", path);
     if (!force)
         fail(CLI_USAGE, "run: '%s' exists: choose another name with -o, or overwrite it with --force", path);
-    for_each_sibling(output, remove_sibling, NULL);
+    run_output_each_sibling(output, remove_sibling, NULL);
     if (unlink(output))
         fail(CLI_SYSTEM, "run: cannot remove '%s': %s", path, strerror(errno));
     return output;
@@ -142,17 +138,4 @@ char *run_output_default(const char *name, pid_t pid)
     char file[NAME_MAX + 1];
     snprintf(file, sizeof file, "%.200s.%d.heapline", name, (int)pid);
     return absolute(file);
-}
-
-static void count_open(const char *path, void *context)
-{
-    if (!is_report(path) && run_wait_is_locked(path) == 1)
-        ++*(int *)context;
-}
-
-int run_output_open_count(const char *path)
-{
-    int count = 0;
-    for_each_sibling(path, count_open, &count);
-    return count;
 }

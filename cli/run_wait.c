@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "run_output.h"
 #include "trace_reader.h"
 
 #define POLL_MS 5
@@ -21,9 +22,11 @@
 #define STILL_FOR_MS 60000       /* without a byte written */
 #define STARTING_FOR_MS 5000     /* a collector that has not begun its file */
 #define ABSENT_FOR_MS 200        /* no collector seen */
+#define COLLECTOR_COMM "heapline-collec" /* as the kernel cuts it */
 #define ENVIRONMENT_BYTES (256 << 10)
 
-int run_wait_is_locked(const char *path)
+/* 1: somebody holds the lock; 0: nobody; -1: there is no such file. */
+static int is_locked(const char *path)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
@@ -31,6 +34,11 @@ int run_wait_is_locked(const char *path)
     int locked = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(file);
     return locked;
+}
+
+static void pause_once(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
 }
 
 /* ---- processes of the session ---- */
@@ -50,25 +58,42 @@ static ssize_t read_environment(const char *pid, char *buffer)
     return used;
 }
 
-/* Is a process alive whose environment has this entry? The collector has it from the program, even before it is a program of its own. */
-static int session_is_alive(const char *entry)
+static int is_collector(const char *pid)
+{
+    char path[64], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%.20s/comm", pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = file < 0 ? 0 : read(file, name, sizeof name - 1);
+    if (file >= 0)
+        close(file);
+    return got > 0 && !strncmp(name, COLLECTOR_COMM, strlen(COLLECTOR_COMM));
+}
+
+/* How many processes are alive whose environment has this entry? The collector has it from the program, even before it is a program of
+ * its own. */
+static int count_processes(const char *entry, int only_collectors)
 {
     DIR *processes = opendir("/proc");
     char *buffer = malloc(ENVIRONMENT_BYTES);
     struct dirent *process;
-    int found = 0;
+    int count = 0;
     if (!buffer)
         abort();
-    while (!found && processes && (process = readdir(processes))) {
-        if (!isdigit((unsigned char)process->d_name[0]))
+    while (processes && (process = readdir(processes))) {
+        if (!isdigit((unsigned char)process->d_name[0]) || (only_collectors && !is_collector(process->d_name)))
             continue;
         ssize_t bytes = read_environment(process->d_name, buffer);
-        found = bytes > 0 && memmem(buffer, (size_t)bytes, entry, strlen(entry) + 1) != NULL;
+        count += bytes > 0 && memmem(buffer, (size_t)bytes, entry, strlen(entry) + 1) != NULL;
     }
     if (processes)
         closedir(processes);
     free(buffer);
-    return found;
+    return count;
+}
+
+static void session_entry(const char *session, char *out, size_t size)
+{
+    snprintf(out, size, "HEAPLINE_SESSION=%s", session);
 }
 
 /* ---- the trace ---- */
@@ -102,14 +127,14 @@ void run_wait(const char *path, const char *session, struct run_trace *ret_trace
     char entry[64];
     off_t size = -1;
     int still_ms = 0, starting_ms = 0, absent_ms = 0, told = 0;
-    snprintf(entry, sizeof entry, "HEAPLINE_SESSION=%s", session);
+    session_entry(session, entry, sizeof entry);
     for (int waited_ms = 0;; waited_ms += POLL_MS) {
-        int locked = run_wait_is_locked(path);
+        int locked = is_locked(path);
         if (locked != 1 && inspect(path, &trace))
             break;
         /* Nothing there, or not the last image's: a collector that is alive may still write it. In the midst of an exec its environment
          * cannot be read: ask more than once. */
-        absent_ms = locked == 1 || session_is_alive(entry) ? 0 : absent_ms + POLL_MS;
+        absent_ms = locked == 1 || count_processes(entry, 0) ? 0 : absent_ms + POLL_MS;
         if (absent_ms >= ABSENT_FOR_MS || starting_ms >= STARTING_FOR_MS)
             break;
         starting_ms += locked == 1 ? 0 : POLL_MS;
@@ -119,13 +144,61 @@ void run_wait(const char *path, const char *session, struct run_trace *ret_trace
             break;
         if (waited_ms >= MESSAGE_AFTER_MS && !told++)
             warn("the program has ended; waiting for the rest of its events to be written to '%s'", path);
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
+        pause_once();
     }
     if (size_of(path) < 0)
         trace.state = RUN_TRACE_MISSING;
-    else if (run_wait_is_locked(path) == 1)
+    else if (is_locked(path) == 1)
         trace.state = RUN_TRACE_BUSY;
     else
         inspect(path, &trace);
     *ret_trace = trace;
+}
+
+/* ---- the run's other processes ---- */
+
+struct siblings {
+    size_t base_length;
+    int of_living, of_dead; /* traces that are being written, of processes that are alive or not */
+};
+
+static int is_alive(long pid)
+{
+    char path[64], text[512] = "";
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    ssize_t got = read(file, text, sizeof text - 1);
+    close(file);
+    const char *name_end = got > 0 ? strrchr(text, ')') : NULL;
+    return name_end && name_end[1] && name_end[2] != 'Z' && name_end[2] != 'X';
+}
+
+static void count_sibling(const char *path, void *context)
+{
+    struct siblings *siblings = context;
+    if (run_output_is_report(path) || is_locked(path) != 1)
+        return;
+    /* PATH.PID or PATH.PID.N */
+    if (is_alive(strtol(path + siblings->base_length + 1, NULL, 10)))
+        siblings->of_living++;
+    else
+        siblings->of_dead++;
+}
+
+int run_wait_others(const char *path, const char *session)
+{
+    struct siblings siblings;
+    char entry[64];
+    session_entry(session, entry, sizeof entry);
+    for (int waited_ms = 0;; waited_ms += POLL_MS) {
+        siblings = (struct siblings){.base_length = strlen(path)};
+        run_output_each_sibling(path, count_sibling, &siblings);
+        /* A collector that writes none of these files yet is about to begin one. */
+        int starting = count_processes(entry, 1) > siblings.of_living + siblings.of_dead;
+        if ((!siblings.of_dead && !starting) || waited_ms >= (siblings.of_dead ? STILL_FOR_MS : STARTING_FOR_MS))
+            return siblings.of_living + siblings.of_dead;
+        pause_once();
+    }
 }

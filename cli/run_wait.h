@@ -20,7 +20,8 @@ struct run_trace {
 /* The program has ended: wait until its trace at `path` is finished. Says so on stderr when that takes longer than two seconds. */
 void run_wait(const char *path, const char *session, struct run_trace *ret_trace);
 
-/* 1: somebody holds the lock; 0: nobody; -1: there is no such file. */
-int run_wait_is_locked(const char *path);
+/* Then wait for the traces of the run's other processes that have ended. Returns how many are still being written: of processes that run
+ * on. */
+int run_wait_others(const char *path, const char *session);
 
 #endif
