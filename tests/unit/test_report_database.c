@@ -225,7 +225,7 @@ static void cut_traces(void)
     struct stat status;
     CHECK(!stat(path, &status));
     int64_t last_events = 2000;
-    for (off_t size = status.st_size - 1; size > 0; size -= 7) {
+    for (off_t size = status.st_size - 1; size > 0; size -= 11) {
         CHECK_EQUAL(truncate(path, size), 0);
         struct report_open_options options = {.no_cache = 1};
         struct status_detail detail = {0};
@@ -253,7 +253,7 @@ static void flipped_bits(void)
     struct stat status;
     int damaged = 0;
     CHECK(!stat(path, &status));
-    for (off_t offset = 3; offset < status.st_size; offset += 13) {
+    for (off_t offset = 3; offset < status.st_size; offset += 37) {
         struct report_open_options options = {.no_cache = 1};
         struct status_detail detail = {0};
         sqlite3 *database;
@@ -319,6 +319,7 @@ static void processes(void)
     save_process("run.heapline.12.2", 77, 12, 10, 4000, "as", -1);
     save_process("run.heapline.13", 78, 13, 10, 2500, "another run", TRACE_END_EXIT);
     save_process("run.heaplines", 77, 14, 10, 2500, "another name", TRACE_END_EXIT);
+    save_process(".16", 77, 16, 10, 2500, "only a number", TRACE_END_EXIT);
     save_process("run.heapline.x", 77, 15, 10, 2500, "no number", TRACE_END_EXIT);
     CHECK_EQUAL(mkdir(test_path("run.heapline.16"), 0700), 0);
     CHECK_EQUAL(report_processes_find(test_path("run.heapline.12"), &found, &count, NULL), 0);

@@ -132,7 +132,9 @@ static void in_a_report(void)
     uint32_t helper = script_module(&script, "/nowhere/libhelper.so", "", 0);
     uint32_t node = script_native_node(&script, 0, module, marked_address() + 1);
     uint32_t below = script_native_node(&script, node, helper, 0x77);
+    uint32_t call_before = script_native_node(&script, 0, module, marked_address()); /* of a call that is the last thing before it */
     script_allocate(&script, 10, node, 0);
+    script_allocate(&script, 3000, call_before, 0);
     script_allocate(&script, 200, below, 0); /* a helper without lines credits who called it */
     sqlite3 *database = report_open(script_save(&script, "trace", TRACE_END_EXIT));
     check_report_rules(database);
