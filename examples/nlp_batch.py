@@ -4,17 +4,17 @@
     build/cli/heapline run --python /usr/bin/python3 examples/nlp_batch.py
 
 The documents are real: the docstrings of every module, class and function of the standard library, numpy, scipy and
-scikit-learn (some fifteen thousand texts). Three stages, as in most such jobs: read and parse, tokenise and weigh
+scikit-learn (some fourteen thousand texts). Three stages, as in most such jobs: read and parse, tokenise and weigh
 (TF-IDF), factorise (NMF).
 
 What the report shows
-  - The high-water mark lies within the weighing, not at its end: `TfidfVectorizer` holds every document's terms in one
-    growing array until the whole batch is counted. `heapline peak` names that line; a HashingVectorizer, or batches,
-    would lower the mark.
-  - Most of the churn (allocated, freed soon after) is the syntax trees of `ast.parse` and the token lists of
-    `tokenize`: thousands of times the memory that is ever live at once. `heapline lines --sort allocated_bytes`.
-  - The sparse matrix is copied more often than one would think (sorted, converted, normalised):
-    `heapline copies`.
+  - The high-water mark has little to do with the documents. The first matrix factorisation inside NMF (`lu`) makes the linear
+    algebra library reserve a work buffer of 128 MiB for each of its threads; the one of the calling thread is credited to the
+    Python line, the others to the library. With OPENBLAS_NUM_THREADS=1 the mark is lower by those; RSS, in which the
+    buffers count only as far as they are touched, hardly moves. `heapline peak` and `heapline timeline`.
+  - Most of the churn (allocated, freed soon after) is the syntax trees of `ast.parse`, and next the words of `tokenize`:
+    gigabytes, of which some ten megabytes are ever live at once. `heapline lines --sort allocated`.
+  - Parsing also leads the copies, each small; the rest comes from the vectorizer's growing arrays. `heapline copies`.
 """
 
 import argparse
