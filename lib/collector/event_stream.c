@@ -252,7 +252,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             position += 2;
             continue;
         case EVENT_STAMP:
-            *ret_key = (struct order_key){thread->key.epoch, payload + (thread->put_off ? blocks->swap_ticks : 0)};
+            *ret_key = (struct order_key){thread->key.epoch, payload + thread->put_off * blocks->swap_ticks};
             if (ret_key->stamp < thread->key.stamp)
                 ret_key->stamp = thread->key.stamp;
             if (key_above(*ret_key, limit)) {
@@ -263,6 +263,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             if (payload >= stream->next_time_ticks)
                 tell_time(stream, payload);
             origin.stamped = 1;
+            origin.epoch = thread->key.epoch;
             origin.ticks = payload;
             stamp_position = position++;
             continue;
@@ -281,7 +282,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             break;
         case EVENT_FREE:
             if (unlikely(!live_blocks_free(blocks, payload, 0, &origin, NULL))) {
-                if (origin.stamped && !thread->put_off)
+                if (origin.stamped && thread->put_off < MAX_PUT_OFF)
                     goto put_off;
                 live_blocks_unknown_free(blocks);
             }
@@ -289,7 +290,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             break;
         case EVENT_REALLOC_BEGIN: {
             int known = live_blocks_free(blocks, payload, TRACE_REALLOC, &origin, &thread->reallocated);
-            if (!known && origin.stamped && !thread->put_off)
+            if (!known && origin.stamped && thread->put_off < MAX_PUT_OFF)
                 goto put_off;
             thread->reallocating = known ? 2 : 1;
             thread->reallocated_address = payload;
@@ -326,7 +327,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
 
     put_off:
         /* Look at this event again when what other threads did within SWAP_NS of it has been taken. */
-        thread->put_off = 1;
+        thread->put_off++;
         position = stamp_position;
         origin.stamped = 0;
     }
@@ -393,4 +394,6 @@ void event_stream_take(struct event_stream *stream, struct order_key limit)
             heap[0] = heap[--count];
         heap_sift_down(heap, count, 0);
     }
+    if (stream->blocks->overtaken_count)
+        live_blocks_forget_overtaken(stream->blocks, limit.epoch, limit.stamp);
 }

@@ -36,7 +36,7 @@ struct recorded_thread {
     struct order_key key;           /* of the last event taken */
     uint32_t generation;
     uint32_t trace_thread_id;       /* 0: not asked for yet */
-    uint32_t put_off;               /* the event at `position` waits for an allocation that it may have overtaken */
+    uint32_t put_off;               /* how often: the event at `position` waits for an allocation that it may have overtaken */
     uint32_t broken;                /* its words make no sense: somebody wrote over them */
     uint32_t reallocating;          /* a REALLOC_BEGIN was the last event: 1, and of a known block: 2 */
     struct freed_block reallocated; /* that block */

@@ -66,11 +66,7 @@ static void note_overtaken(struct live_blocks *blocks, uint64_t address, const s
  * (a thread's own events are never swapped) and was stamped hardly later. */
 static int take_overtaken(struct live_blocks *blocks, uint64_t address, const struct event_origin *origin, struct freed_block *ret_block)
 {
-    /* One that was put off by SWAP_NS may arrive so much later, hence twice. */
-    while (blocks->overtaken_count &&
-           (!origin->stamped || blocks->overtaken[0].overtaker.ticks + 2 * blocks->swap_ticks < origin->ticks))
-        forget_overtaken(blocks, 0);
-    for (uint32_t i = 0; i < blocks->overtaken_count; i++) {
+    for (uint32_t i = 0; i < blocks->overtaken_count && origin->stamped; i++) {
         const struct overtaken_free *overtaken = &blocks->overtaken[i];
         if (overtaken->address != address || overtaken->overtaker.thread == origin->thread ||
             origin->ticks > overtaken->overtaker.ticks + blocks->swap_ticks)
@@ -81,6 +77,16 @@ static int take_overtaken(struct live_blocks *blocks, uint64_t address, const st
         return 1;
     }
     return 0;
+}
+
+void live_blocks_forget_overtaken(struct live_blocks *blocks, uint64_t epoch, uint64_t ticks)
+{
+    uint64_t longest = (MAX_PUT_OFF + 1) * blocks->swap_ticks;
+    for (uint32_t i = blocks->overtaken_count; i-- > 0;) {
+        const struct event_origin *overtaker = &blocks->overtaken[i].overtaker;
+        if (overtaker->epoch < epoch || (overtaker->epoch == epoch && ticks > longest && overtaker->ticks < ticks - longest))
+            forget_overtaken(blocks, i);
+    }
 }
 
 /* ---- blocks ---- */

@@ -2,12 +2,14 @@
  *
  * Consumes events in their total order; produces calls of the trace writer. Keeps the address table and the mapping table.
  *
- * Repair. Stamps of two cores can be swapped by some ten nanoseconds (clock.h), though never by as much as SWAP_NS, and then the order of
- * a deallocation and the allocation that got its address next may be wrong. Per address the two alternate, which tells:
+ * Repair. Stamps of two cores can be swapped by some ten nanoseconds (clock.h): by less than two events of one block take, and never by as
+ * much as SWAP_NS. Then the order of a deallocation and the allocation that got its address next may be wrong. Per address the two
+ * alternate, which tells:
  *   an allocation at a live address   it has overtaken the deallocation of the block before, by another thread. That one certainly came
  *                                     first: it is done now, and the deallocation is skipped when it arrives (struct overtaken_free).
- *   a deallocation of nothing         it may have overtaken its allocation, by another thread: event_stream.c puts it off by SWAP_NS.
- *                                     What is still unknown then had been allocated before recording began.
+ *   a deallocation of nothing         it may have overtaken its allocation, by another thread: event_stream.c puts it off by SWAP_NS, and
+ *                                     again, since that thread may be put off itself. What is unknown in the end had been allocated
+ *                                     before recording began.
  * Outside parallel epochs there are no stamps and nothing can be swapped. Mappings need no repair: between the stamps of an unmapping and
  * of the next mapping lie two system calls.
  * One thread; allocates. */
@@ -18,14 +20,15 @@
 #include "mapping_table.h"
 #include "trace_writer.h"
 
-#define SWAP_NS 10000
+#define SWAP_NS 5000
+#define MAX_PUT_OFF 4
 #define MAX_OVERTAKEN 64
 
 /* Who did an event, and when. */
 struct event_origin {
     uint32_t thread;  /* slot */
     uint32_t stamped; /* the epoch is a parallel one */
-    uint64_t ticks;
+    uint64_t epoch, ticks;
 };
 
 /* A block as it was when it was freed. */
@@ -62,6 +65,8 @@ COLD void live_blocks_allocate_slowly(struct live_blocks *blocks, uint64_t addre
                                       const struct event_origin *origin);
 COLD int live_blocks_free_slowly(struct live_blocks *blocks, uint64_t address, unsigned flags, const struct event_origin *origin,
                                  struct freed_block *ret_block);
+/* All events up to this key have been taken. */
+COLD void live_blocks_forget_overtaken(struct live_blocks *blocks, uint64_t epoch, uint64_t ticks);
 /* Count a deallocation that found nothing. */
 COLD void live_blocks_unknown_free(struct live_blocks *blocks);
 /* The block that live_blocks_free freed at this address is live after all. */

@@ -3,7 +3,8 @@
 
 #include "clock.h"
 
-/* Readings of the two clocks lie within some 100 ns: over this span the slope is good to 1 in 10^5 … */
+/* Readings of the two clocks lie within some 100 ns: over this span the slope is good to 1 in 10^5. Before, it is measured anew
+ * whenever the span has doubled … */
 #define SLOPE_NS 10000000ull
 /* … and the line is bent this rarely. */
 #define LINE_NS 1000000000ull
@@ -18,8 +19,11 @@ void tick_clock_update(struct tick_clock *clock, uint64_t ticks, uint64_t monoto
     if (ticks <= clock->base_ticks || monotonic_ns <= clock->start_ns + clock->base_ns)
         return;
     uint64_t line_ticks = ticks - clock->base_ticks, line_ns = monotonic_ns - clock->start_ns - clock->base_ns;
-    if (clock->ns_per_tick == 0 || line_ns >= SLOPE_NS)
+    if (line_ns >= SLOPE_NS || line_ns >= 2 * clock->slope_span_ns) {
         clock->ns_per_tick = (uint64_t)(((unsigned __int128)line_ns << 32) / line_ticks);
+        if (line_ns > clock->slope_span_ns)
+            clock->slope_span_ns = line_ns;
+    }
     if (line_ns >= LINE_NS) {
         clock->base_ticks = ticks;
         clock->base_ns += line_ns;

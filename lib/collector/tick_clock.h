@@ -11,7 +11,8 @@
 struct tick_clock {
     uint64_t start_ns;             /* CLOCK_MONOTONIC at the trace's time 0 */
     uint64_t base_ticks, base_ns;  /* where the current line begins: base_ns since start_ns */
-    uint64_t ns_per_tick;          /* its slope, in 1/2^32 */
+    uint64_t ns_per_tick;          /* its slope, in 1/2^32 … */
+    uint64_t slope_span_ns;        /* … measured over so long at most */
 };
 
 /* The pair that the target read when it started. */
