@@ -68,7 +68,7 @@ static const char *intern_text(struct frame_table *table, const char *text)
 
 static uint32_t intern_label(struct frame_table *table, const char *label, enum trace_frame_kind kind)
 {
-    struct frame frame = {.function = intern_text(table, label), .kind = (uint8_t)kind, .origin = FRAME_OF_NATIVE};
+    struct frame frame = {.function = intern_text(table, label), .kind = (uint8_t)kind, .origin = FRAME_SYSTEM};
     return frame.function ? intern_frame(table, &frame) : 0;
 }
 

@@ -14,7 +14,7 @@ enum frame_origin {
     FRAME_STDLIB,
     FRAME_IMPORT,  /* the interpreter's import system, runpy, zipimport */
     FRAME_OF_NATIVE,
-    FRAME_SYSTEM,  /* libraries that came with the system, and the interpreter itself */
+    FRAME_SYSTEM,  /* libraries that came with the system, the interpreter itself, and what has no place in any program */
 };
 
 struct frame {

@@ -40,7 +40,8 @@ CREATE TABLE frame (
     file TEXT,                   -- as the program names it; NULL where there is no line
     line INTEGER,
     module TEXT,                 -- native: path of the executable or library
-    origin TEXT NOT NULL         -- 'user', 'package' (site-packages), 'stdlib', 'import' (importlib, runpy), 'native', 'system'
+    origin TEXT NOT NULL         -- 'user', 'package' (site-packages), 'stdlib', 'import' (importlib, runpy), 'native', 'system' (libraries of
+                                 -- the system, the interpreter itself, and what has no place in any program)
 );
 
 -- A stack is its innermost frame and the stack of its caller. Row 0 is the empty stack. Ids are the trace's own.

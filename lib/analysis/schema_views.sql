@@ -64,7 +64,7 @@ SELECT frame.module AS module, frame.origin AS origin,
 FROM stack_use JOIN stack USING (stack_id) JOIN frame USING (frame_id)
 WHERE frame.module IS NOT NULL GROUP BY frame.module ORDER BY allocated_bytes DESC;
 
--- Each stack as text, a frame a line, innermost first. Ask for some stacks (WHERE stack_id = …): each is put together when it is read.
+-- Each stack as text, innermost frame first. Ask for some stacks (WHERE stack_id = …): each is put together when it is read.
 CREATE VIEW stack_text (stack_id, depth, text) AS
 SELECT s.stack_id, s.depth, coalesce((
     WITH RECURSIVE up (stack_id, caller_id, frame_id) AS (
@@ -73,7 +73,7 @@ SELECT s.stack_id, s.depth, coalesce((
         SELECT c.stack_id, c.caller_id, c.frame_id FROM up JOIN stack AS c ON c.stack_id = up.caller_id WHERE up.caller_id > 0)
     SELECT group_concat(CASE WHEN f.file IS NOT NULL THEN f.function || ' (' || f.file || ':' || coalesce(f.line, '?') || ')'
                              WHEN f.module IS NOT NULL THEN f.function || ' (' || f.module || ')'
-                             ELSE f.function END, char(10))
+                             ELSE f.function END, ' ← ')
     FROM up JOIN frame AS f ON f.frame_id = up.frame_id), 'unknown') AS text
 FROM stack AS s;
 

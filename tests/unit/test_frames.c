@@ -52,7 +52,7 @@ static void lines_and_recursion(void)
     CHECK_EQUAL(LINE("line_use_inclusive", "copied_bytes", 21), 5);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM line_use_inclusive"), 3);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM frame WHERE file = 'a.py'"), 3);
-    CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", g2), "g (a.py:22)\nf (a.py:10)\ng (a.py:21)\nf (a.py:10)");
+    CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", g2), "g (a.py:22) ← f (a.py:10) ← g (a.py:21) ← f (a.py:10)");
     CHECK_STRING(report_text(database, "SELECT function FROM functions LIMIT 1"), "g");
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM functions WHERE function = 'f'"), 101);
     sqlite3_close(database);
@@ -87,7 +87,7 @@ static void interpreter_shim(void)
     CHECK_EQUAL(LINE("line_use_inclusive", "allocated_bytes", 10), 321);
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use_inclusive WHERE function = 'unknown'"), 4000);
     CHECK_EQUAL(report_number(database, "SELECT depth FROM stack WHERE stack_id = %u", callee), 2);
-    CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", callee), "C.__init__ (a.py:31)\nf (a.py:10)");
+    CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", callee), "C.__init__ (a.py:31) ← f (a.py:10)");
     CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", hidden), "f (a.py:10)");
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM frame WHERE function = '__init__'"), 0);
     sqlite3_close(database);
@@ -119,7 +119,7 @@ static void mixed_stacks(void)
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use WHERE kind = 'cut' AND function = 'unknown callers'"), 4000);
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use_inclusive WHERE kind = 'cut'"), 54000);
     CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", native),
-                 "libmade.so+0x1234 (/nowhere/libmade.so)\nf (a.py:10)");
+                 "libmade.so+0x1234 (/nowhere/libmade.so) ← f (a.py:10)");
     CHECK_STRING(report_text(database, "SELECT build_id || ' ' || symbols FROM module WHERE path LIKE '%%libmade.so'"), "12ab absent");
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM modules WHERE module = '/nowhere/libmade.so'"), 21);
     sqlite3_close(database);
