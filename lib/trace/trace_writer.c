@@ -142,7 +142,7 @@ static size_t gather_sections(struct trace_writer *writer)
         const uint8_t *from = encoder->start[section];
         size_t bytes = (size_t)(encoder->next[section] - from);
         if (section == SECTION_DEFINITIONS) {
-            from = writer->definitions.bytes + writer->definitions_written;
+            from = definition_bytes ? writer->definitions.bytes + writer->definitions_written : NULL;
             bytes = definition_bytes;
         }
         put_u32(writer->raw + 4 * section, (uint32_t)bytes);
