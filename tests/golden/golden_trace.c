@@ -1,0 +1,125 @@
+/* The golden trace of format version 1, trace_v1.heapline: written once by this program, read by every heapline since.
+ *
+ *     golden_trace --write PATH    make it (only when a version is new)
+ *     golden_trace PATH            check that the reader finds in it exactly what went in */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "trace_script.h"
+
+static void define(struct script *script, struct trace_definition definition)
+{
+    script_define(script, &definition);
+}
+
+static void property(struct script *script, const char *key, const char *value)
+{
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_PROPERTY,
+                                             .property = {key, value, (uint32_t)strlen(key), (uint32_t)strlen(value)}});
+}
+
+static void definitions(struct script *script)
+{
+    static const uint8_t build_id[20] = {1, 2, 3, 4, 5}, line_table[] = {0x80, 0, 1, 4, 0xd8};
+    property(script, "command", "python3 example.py");
+    property(script, "empty", "");
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_MODULE,
+                                             .module = {1, 0x555555554000, 0x555555554000, 0x555555960000, "/usr/bin/python3", 16, build_id, 20}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_CODE,
+                                             .code = {1, 7, 0x030b, "example.py", "Reader.read", 10, 11, line_table, sizeof(line_table)}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_CODE, .code = {2, -1, 0x030d, "<string>", "<module>", 8, 8, NULL, 0}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_NODE,
+                                             .node = {.stack_id = 1, .frame_kind = TRACE_FRAME_PYTHON, .code_id = 2, .instruction = -1}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_NODE, .node = {.stack_id = 2, .caller_id = 1, .frame_kind = TRACE_FRAME_PYTHON,
+                                                                                 .code_id = 1, .instruction = 300}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_NODE, .node = {.stack_id = 3, .caller_id = 2, .frame_kind = TRACE_FRAME_NATIVE,
+                                                                                 .module_id = 1, .address = 0xffffffffffffff00}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_NODE, .node = {.stack_id = 4, .caller_id = 0, .frame_kind = TRACE_FRAME_CUT}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_THREAD, .thread = {1, 4242, "main", 4}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_THREAD, .thread = {2, 4243, "", 0}});
+    define(script, (struct trace_definition){.kind = TRACE_DEFINE_THREAD, .thread = {1, 4242, "renamed", 7}});
+}
+
+/* Every kind of event, every way to name a deallocation's block. */
+static void events(struct script *script)
+{
+    uint32_t old[8], slots[40];
+    script_event(script, (struct trace_event){.kind = TRACE_THREAD, .thread_id = 1});
+    for (uint32_t i = 0; i < 8; i++)
+        old[i] = script_allocate(script, 100 + i, 1 + i % 4, i & 0x3f);
+    script_event(script, (struct trace_event){.kind = TRACE_TIME, .time_ns = 1000000});
+    script_allocate(script, (1ull << 56) - 1, 4, TRACE_MAPPING);
+    uint32_t arena = script_allocate(script, 1 << 20, 3, TRACE_ARENA | TRACE_MAPPING);
+    script_event(script, (struct trace_event){.kind = TRACE_RSS, .size_bytes = 123456789});
+    for (uint32_t round = 0; round < 2300; round++) {
+        uint32_t count = 1 + round % 37, stack = 1 + round % 3;
+        for (uint32_t i = 0; i < count; i++)
+            slots[i] = script_allocate(script, 48 + 16 * (uint64_t)(i % 3), stack, TRACE_OBJECT | TRACE_IN_ARENA);
+        for (uint32_t i = 0; i < count; i++)
+            script_free(script, slots[round % 5 ? i : count - 1 - i], 0);
+        if (round % 100 == 0) {
+            script_event(script, (struct trace_event){.kind = TRACE_THREAD, .thread_id = round / 100 % 3});
+            script_event(script, (struct trace_event){.kind = TRACE_TIME, .time_ns = 2000000 + 1000 * (uint64_t)round});
+            script_event(script, (struct trace_event){.kind = TRACE_COPY, .size_bytes = 4096 + round, .stack_id = 2});
+        }
+        if (round == 1000)
+            script_flush(script);
+        if (round == 1500)
+            script_free(script, old[1], TRACE_REALLOC);
+    }
+    script_event(script, (struct trace_event){.kind = TRACE_UNDO_FREE, .size_bytes = 77, .stack_id = 2, .flags = TRACE_OBJECT});
+    script_event(script, (struct trace_event){.kind = TRACE_SHRINK, .slot = arena, .size_bytes = 4096});
+    script_event(script, (struct trace_event){.kind = TRACE_LOST, .size_bytes = 12});
+    script_event(script, (struct trace_event){.kind = TRACE_SMALL_COPIES, .count = 1000, .size_bytes = 32000});
+    script_event(script, (struct trace_event){.kind = TRACE_UNKNOWN_FREES, .count = 3});
+    script_free(script, old[0], 0);
+    script_free(script, old[7], 0);
+}
+
+static void write_golden(struct script *script, const char *path)
+{
+    struct trace_writer *writer;
+    int file = open(path, O_CREAT | O_TRUNC | O_RDWR, 0644);
+    CHECK(file >= 0);
+    CHECK_EQUAL(trace_writer_open(file, &script_identity, &writer), 0);
+    script_write(script, writer);
+    trace_writer_close(writer, &(struct trace_end){.reason = TRACE_END_SIGNAL, .status = 9, .time_ns = 9000000});
+    CHECK(close(file) == 0);
+}
+
+static void check_golden(struct script *script, const char *path)
+{
+    struct trace_reader *reader;
+    struct status_detail detail = {0};
+    CHECK_EQUAL(trace_reader_open(path, &reader, &detail), 0);
+    const struct trace_overview *overview = trace_reader_overview(reader);
+    CHECK_BYTES(&overview->identity, &script_identity, sizeof(script_identity));
+    CHECK_EQUAL(trace_reader_damage(reader, &detail), 0);
+    CHECK_EQUAL(overview->block_count, 3);
+    CHECK(overview->has_end);
+    CHECK_EQUAL(overview->end.reason, TRACE_END_SIGNAL);
+    CHECK_EQUAL(overview->end.status, 9);
+    CHECK_EQUAL(overview->end.time_ns, 9000000);
+    script_find_peak(script);
+    check_totals(&overview->end.totals, &script->totals);
+    struct script_progress progress = script_check(script, reader, &detail);
+    CHECK_EQUAL(progress.status, STATUS_END);
+    CHECK_EQUAL(progress.events, script_event_steps(script));
+    CHECK_EQUAL(progress.definitions, script_definition_steps(script));
+    check_totals(trace_reader_totals(reader), &script->totals);
+    trace_reader_close(reader);
+}
+
+int main(int count, char **arguments)
+{
+    struct script script = {0};
+    definitions(&script);
+    events(&script);
+    if (count == 3 && strcmp(arguments[1], "--write") == 0)
+        write_golden(&script, arguments[2]);
+    else
+        check_golden(&script, arguments[count - 1]);
+    script_done(&script);
+    return 0;
+}
