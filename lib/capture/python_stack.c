@@ -19,6 +19,8 @@
 
 #define FIRST_DEPTH 1024u
 #define SLOT_BITS 9
+#define NOT_KNOWN UINT32_MAX
+#define ALL_LINKED UINT32_MAX
 
 struct level {
     uint64_t frame;
@@ -145,42 +147,72 @@ HOT_INLINE uint32_t *slot_of(struct python_walk *walk, uint64_t frame)
     return &walk->slots[frame * 0x9E3779B97F4A7C15ull >> (64 - SLOT_BITS)];
 }
 
-/* Collects frames from the top up to the first one the walk knows. Returns how many levels of the walk the stack still ends in (0: none), or
- * -1 when there are more frames than the walk may hold. */
-HOT_INLINE int find_known(const struct python_layout *layout, struct python_walk *walk, uint64_t top, uint32_t *ret_fresh_count)
+HOT_INLINE uint32_t level_of(struct python_walk *walk, uint64_t frame)
 {
-    uint32_t count = 0;
-    for (uint64_t frame = top; frame; frame = caller_of(layout, frame)) {
-        uint32_t level = *slot_of(walk, frame);
-        if (level < walk->depth && walk->levels[level].frame == frame) {
-            *ret_fresh_count = count;
-            return (int)level + 1;
-        }
-        if (unlikely(count == walk->capacity) && !walk_grow(walk))
-            return -1;
-        walk->fresh[count++] = frame;
-    }
-    *ret_fresh_count = count;
-    return 0;
+    uint32_t level = *slot_of(walk, frame);
+    return level < walk->depth && walk->levels[level].frame == frame ? level : NOT_KNOWN;
 }
 
-/* Compares the outer `known` levels with the frames. Returns the outermost level whose key differs (known: none), or -1 when the frames
- * are linked otherwise. */
-HOT_INLINE int find_changed(const struct python_layout *layout, const struct python_walk *walk, uint32_t known)
+/* Compares level `from` and all outside of it with the frames. Returns ALL_LINKED, with the outermost level whose key differs (from + 1:
+ * none), or the level whose caller is another one by now. */
+HOT_INLINE uint32_t compare(const struct python_layout *layout, const struct python_walk *walk, uint32_t from, uint32_t *ret_changed)
 {
-    const struct level *level = &walk->levels[known - 1];
-    uint32_t changed = known;
-    uint64_t frame = level->frame;
-    for (;; level--) {
-        if (key_of(layout, frame) != level->key)
-            changed = (uint32_t)(level - walk->levels);
+    const struct level *levels = walk->levels;
+    uint64_t frame = levels[from].frame, changed = from + 1ull;
+    for (uint64_t at = from;; at--) {
+        changed = key_of(layout, frame) != levels[at].key ? at : changed;
         uint64_t caller = caller_of(layout, frame);
-        if (level == walk->levels)
-            return likely(!caller == !walk->root) ? (int)changed : -1;
-        if (unlikely(caller != level[-1].frame))
-            return -1;
-        frame = caller;
+        if (unlikely(!at)) {
+            *ret_changed = (uint32_t)changed;
+            return likely(!caller == !walk->root) ? ALL_LINKED : 0;
+        }
+        uint64_t expected = levels[at - 1].frame;
+        if (unlikely(caller != expected))
+            return (uint32_t)at;
+        /* The two are equal, and the compiler must not know: going on from `caller` would chain the loads. */
+        __asm__("" : "+r"(expected));
+        frame = expected;
     }
+}
+
+/* What of the walk still holds. */
+struct kept {
+    uint32_t depth;       /* so many outer levels are linked as they were; 0: none */
+    uint32_t changed;     /* the outermost of them whose key differs; depth: none */
+    uint32_t fresh_count; /* further in, there are so many frames in the fresh list */
+};
+
+/* 0: the stack has more frames than fit. */
+HOT_INLINE int add_fresh(struct python_walk *walk, struct kept *kept, uint64_t frame)
+{
+    if (unlikely(kept->fresh_count == walk->capacity) && !walk_grow(walk))
+        return 0;
+    walk->fresh[kept->fresh_count++] = frame;
+    return 1;
+}
+
+/* Reads the stack from the top. Before 3.11 frames are recycled and turn up at other levels: what was known of them is fresh then.
+ * 0: the stack has more frames than fit. */
+HOT_INLINE int find_kept(const struct python_layout *layout, struct python_walk *walk, uint64_t top, struct kept *kept)
+{
+    for (uint64_t frame = top; frame; frame = caller_of(layout, frame)) {
+        uint32_t level = level_of(walk, frame);
+        if (level != NOT_KNOWN) {
+            uint32_t stop = compare(layout, walk, level, &kept->changed);
+            if (likely(stop == ALL_LINKED)) {
+                kept->depth = level + 1;
+                return 1;
+            }
+            for (; level > stop; level--)
+                if (!add_fresh(walk, kept, walk->levels[level].frame))
+                    return 0;
+            frame = walk->levels[stop].frame;
+        }
+        if (!add_fresh(walk, kept, frame))
+            return 0;
+    }
+    walk->root = 0;
+    return 1;
 }
 
 HOT_INLINE uint32_t node_below(const struct python_walk *walk, uint32_t level)
@@ -195,14 +227,13 @@ HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_
     level->node = resolve(layout, walk, level->frame, node_below(walk, at));
 }
 
-/* Makes the walk what the stack is: `known` levels stay, those from `changed` on are resolved anew, the fresh frames go on top. */
-HOT_INLINE uint32_t update(const struct python_layout *layout, struct python_walk *walk, uint32_t known, uint32_t changed,
-                           uint32_t fresh_count)
+/* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
+HOT_INLINE uint32_t update(const struct python_layout *layout, struct python_walk *walk, const struct kept *kept)
 {
-    uint32_t depth = known + fresh_count;
-    for (uint32_t at = changed; at < known; at++)
+    uint32_t depth = kept->depth + kept->fresh_count;
+    for (uint32_t at = kept->changed; at < kept->depth; at++)
         resolve_level(layout, walk, at);
-    for (uint32_t at = known; at < depth; at++) {
+    for (uint32_t at = kept->depth; at < depth; at++) {
         uint64_t frame = walk->fresh[depth - 1 - at];
         walk->levels[at].frame = frame;
         *slot_of(walk, frame) = at;
@@ -212,30 +243,19 @@ HOT_INLINE uint32_t update(const struct python_layout *layout, struct python_wal
     return node_below(walk, depth);
 }
 
-/* None of the frames is in the walk, and all of them are in the fresh list. */
-static inline uint32_t replace(const struct python_layout *layout, struct python_walk *walk, uint32_t fresh_count)
-{
-    walk->root = 0;
-    return update(layout, walk, 0, 0, fresh_count);
-}
-
 /* Forgets the walk and reads the whole stack, or so much of its inner part as leaves room to grow in. */
-static inline uint32_t rebuild(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
+COLD static uint32_t rebuild(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
 {
-    uint32_t count = 0;
+    struct kept none = {0};
     uint64_t frame = top;
-    for (; frame; frame = caller_of(layout, frame)) {
-        if (count == walk->capacity && !walk_grow(walk))
-            break;
-        walk->fresh[count++] = frame;
-    }
+    while (frame && add_fresh(walk, &none, frame))
+        frame = caller_of(layout, frame);
     walk->root = 0;
-    walk->depth = 0;
     if (frame) {
-        count = walk->capacity / 4 * 3;
+        none.fresh_count = walk->capacity / 4 * 3;
         walk->root = stack_table_cut();
     }
-    return update(layout, walk, 0, 0, count);
+    return update(layout, walk, &none);
 }
 
 /* A cut walk that most of its frames have left says less than could be known again. */
@@ -247,22 +267,17 @@ HOT_INLINE int is_worn_out(const struct python_walk *walk, uint32_t depth)
 HOT_INLINE uint32_t capture(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
 {
     uint64_t epoch = atomic_load_explicit(&code_table_epoch, memory_order_relaxed);
-    uint32_t fresh_count = 0;
     if (unlikely(walk->code_epoch != epoch)) {
         walk->code_epoch = epoch;
         walk->depth = 0;
     }
-    int known = find_known(layout, walk, top, &fresh_count);
-    int changed = likely(known > 0) ? find_changed(layout, walk, (uint32_t)known) : known;
-    uint32_t node;
-    if (unlikely(known == 0))
-        node = replace(layout, walk, fresh_count);
-    else if (unlikely(changed < 0 || is_worn_out(walk, (uint32_t)known + fresh_count)))
-        node = rebuild(layout, walk, top);
-    else if (unlikely((uint32_t)known + fresh_count > walk->capacity) && !walk_grow(walk))
+    struct kept kept = {0};
+    int fits = find_kept(layout, walk, top, &kept);
+    uint32_t depth = kept.depth + kept.fresh_count, node;
+    if (unlikely(!fits || is_worn_out(walk, depth) || (depth > walk->capacity && !walk_grow(walk))))
         node = rebuild(layout, walk, top);
     else
-        node = update(layout, walk, (uint32_t)known, (uint32_t)changed, fresh_count);
+        node = update(layout, walk, &kept);
     if (unlikely(walk->unreadable))
         walk->unreadable = walk->code_epoch = 0;
     return node;
