@@ -102,6 +102,13 @@ def test_sub_interpreters(python, tmp_path):
     check_facts(dump)
 
 
+def doubles(dump, sizes):
+    """Native allocations by probe() that look as if they served one of its objects."""
+    served = {size + extra for size in sizes for extra in range(65)}
+    return [size for opcode, size, stack in dump.allocations()
+            if opcode == EVENT_ALLOCATE and size in served and dump.stack(stack)[0][0] == "probe"]
+
+
 ALLOCATORS = {
     "malloc": {"PYTHONMALLOC": "malloc"},
     "debug": {"PYTHONMALLOC": "debug"},
@@ -120,8 +127,6 @@ def test_other_allocators(python, allocator, tmp_path):
     dump = run(tmp_path / "dump", python, SHAPES, tmp_path / "expected", "calls", "generators", "short_lived_code", **ALLOCATORS[allocator])
     check_stacks(dump, tmp_path / "expected")
     check_facts(dump)
-    probes = {size for size, _ in json.loads((tmp_path / "expected").read_text())}
-    twice = [dump.stack(stack)[0] for opcode, size, stack in dump.allocations()
-             if opcode == EVENT_ALLOCATE and dump.stack(stack)[0][0] == "probe" and probes & set(range(size - 64, size + 1))]
-    assert twice == []
+    if "tracemalloc" not in allocator:  # which has tables of its own to allocate
+        assert not doubles(dump, {size for size, _ in json.loads((tmp_path / "expected").read_text())})
     assert sum(opcode == EVENT_ALLOCATE_OBJECT for opcode, _, _ in dump.allocations()) > 10000
