@@ -1,0 +1,331 @@
+"""A second reader of traces, written from docs/trace_format.md alone, to show that the document is enough. Slow and strict.
+Only the standard library, and libzstd through ctypes."""
+
+import ctypes
+import ctypes.util
+import struct
+
+M32, M64 = (1 << 32) - 1, (1 << 64) - 1
+OPS, STACKS, SIZES, CLASSES, DISTANCES, SLOTS, TIMES, MISC = range(1, 9)
+CLASS_COPY, CLASS_FREE, CLASS_FREE_REALLOC, CLASS_ALLOCATE = 1, 2, 3, 0x40
+
+
+def crc32c(data):
+    crc = M32
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ M32
+
+
+def decompress(data, raw_bytes):
+    library = ctypes.CDLL(ctypes.util.find_library("zstd"))
+    library.ZSTD_decompress.restype = ctypes.c_size_t
+    library.ZSTD_decompress.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    buffer = ctypes.create_string_buffer(raw_bytes)
+    assert library.ZSTD_decompress(buffer, raw_bytes, data, len(data)) == raw_bytes
+    return buffer.raw
+
+
+class Column:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def left(self):
+        return len(self.data) - self.at
+
+    def byte(self):
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def number(self):
+        value = shift = 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value & M64
+
+    def signed(self):
+        value = self.number()
+        return value >> 1 ^ -(value & 1)
+
+    def text(self):
+        count = self.number()
+        self.at += count
+        assert self.at <= len(self.data)
+        return self.data[self.at - count:self.at]
+
+
+class Block:
+    """One live block of memory."""
+
+    def __init__(self, size, flags, stack, sequence):
+        self.size, self.flags, self.stack, self.sequence = size, flags, stack, sequence
+
+
+class Trace:
+    """definitions, events, end and totals of a trace, all checked against what the headers say."""
+
+    def __init__(self, data):
+        assert data[:8] == b"HEAPLINE" and struct.unpack_from("<II", data, 8) == (1, 96)
+        assert struct.unpack_from("<I", data, 92)[0] == crc32c(data[:92])
+        names = ("session", "start_monotonic", "start_realtime", "sampling_interval", "copy_threshold", "pid", "parent_pid", "flags")
+        self.identity = dict(zip(names, struct.unpack_from("<QQQQQIII", data, 16)))
+        self.definitions, self.events, self.end = [], [], None
+        self.counts = {0: 0, 1: 0, 2: 0, 3: 0}
+        self.slots, self.free, self.ring, self.next_sequence = [], [], [None] * 65536, 0
+        self.time = self.thread = 0
+        self.level = {"outside": 0, "arena": 0, "objects": 0}
+        self.totals = dict.fromkeys(("events", "allocated_bytes", "allocations", "copied_bytes", "copies", "lost", "unknown_frees",
+                                     "peak_bytes", "peak_event", "peak_time", "peak_rss", "live_bytes"), 0)
+        self.peak = (0, 0)
+        self.big_copies = self.big_copied_bytes = 0
+        self.context, self.contexts = 0, [0] * 64
+        self.predictions, self.stacks = [None] * 16384, [(0, 0, 0)] * 4096
+        self.last_stack = self.highest_stack = self.last_freed = self.last_stride = self.last_slot = 0
+        at, sequence = 96, 0
+        while at < len(data):
+            at = self.block(data, at, sequence)
+            sequence += 1
+
+    # ---- blocks
+
+    def block(self, data, at, number):
+        header = data[at:at + 128]
+        assert header[:4] == b"HLBK" and struct.unpack_from("<I", header, 124)[0] == crc32c(header[:124])
+        kind, sequence, raw_bytes, stored_bytes, checksum, events, peak_event = struct.unpack_from("<7I", header, 4)
+        first, start, end, peak_bytes, peak_objects, peak_time, *level = struct.unpack_from("<9Q", header, 32)
+        payload = data[at + 128:at + 128 + stored_bytes]
+        assert self.end is None and sequence == number and crc32c(payload) == checksum
+        assert first == self.totals["events"] and start >= self.time
+        if kind == 2:
+            self.end_block(payload)
+        else:
+            assert kind == 1
+            self.block_peak, self.block_peak_event, self.block_peak_time = (0, 0), 0, 0
+            self.data_block(decompress(payload, raw_bytes))
+            assert self.totals["events"] - first == events and self.time == end
+            assert list(self.level.values()) == level
+            assert (*self.block_peak, self.block_peak_time) == (peak_bytes, peak_objects, peak_time)
+            assert (self.block_peak_event - first if self.block_peak_event else 0) == peak_event
+        return at + 128 + stored_bytes
+
+    def data_block(self, raw):
+        lengths, at, columns = struct.unpack_from("<9I", raw), 36, []
+        for length in lengths:
+            columns.append(Column(raw[at:at + length]))
+            at += length
+        assert at == len(raw)
+        while columns[0].left():
+            self.define(columns[0])
+        self.columns = columns
+        while columns[OPS].left():
+            op = columns[OPS].byte()
+            if op >= 0x80:
+                for _ in range((op & 0x7F) + 1):
+                    self.predicted()
+            elif op < 0x10:
+                self.explicit_block(op)
+            elif op < 0x18:
+                self.explicit_free(op)
+            else:
+                self.other(op)
+        assert not any(column.left() for column in columns)
+
+    def end_block(self, payload):
+        assert len(payload) == 120
+        reason, status, zero, time, *totals = struct.unpack("<Ii14Q", payload)
+        self.end = {"reason": reason, "status": status, "time": time}
+        assert totals == list(self.totals.values())
+
+    # ---- definitions
+
+    def define(self, column):
+        kind = column.number()
+        if kind == 0:
+            self.counts[0] += 1
+            fields = (self.counts[0], column.signed(), column.number(), column.text(), column.text(), column.text())
+        elif kind == 1:
+            self.counts[1] += 1
+            frame = column.number()
+            fields = (self.counts[1], self.counts[1] - 1 - column.number(), frame)
+            assert fields[1] >= 0
+            if frame == 0:
+                fields += (column.number(), column.signed())
+            elif frame == 1:
+                fields += (column.number(), column.number())
+        elif kind == 2:
+            self.counts[2] += 1
+            fields = (self.counts[2], column.number(), column.number(), column.number(), column.text(), column.text())
+        elif kind == 3:
+            fields = (column.number(), column.number(), column.text())
+            self.counts[3] = max(self.counts[3], fields[0])
+        else:
+            assert kind == 4
+            fields = (column.text(), column.text())
+        self.definitions.append((kind, *fields))
+
+    # ---- accounting
+
+    def change(self, flags, size, lives):
+        self.totals["events"] += 1
+        part = "arena" if flags & 4 else "objects" if flags & 2 else "outside"
+        self.level[part] = self.level[part] + (size if lives else -size) & M64
+        heap = self.level["outside"] + max(self.level["arena"], self.level["objects"]) & M64
+        self.totals["live_bytes"] = heap
+        if lives and (heap, self.level["objects"]) > self.block_peak:
+            self.block_peak, self.block_peak_time = (heap, self.level["objects"]), self.time
+            self.block_peak_event = self.totals["events"]
+            if self.block_peak > self.peak:
+                self.peak = self.block_peak
+                self.totals.update(peak_bytes=heap, peak_event=self.block_peak_event, peak_time=self.time)
+
+    def take_slot(self, size, flags, stack):
+        assert size < 1 << 56 and flags <= 0x3F and stack <= self.counts[1]
+        slot = self.free.pop() if self.free else len(self.slots)
+        if slot == len(self.slots):
+            self.slots.append(None)
+        self.slots[slot] = Block(size, flags, stack, self.next_sequence)
+        self.ring[self.next_sequence % 65536] = slot
+        self.next_sequence = self.next_sequence + 1 & M32
+        return slot
+
+    # ---- the model
+
+    def prediction_index(self):
+        return (self.context * 0x9E3779B97F4A7C15 & M64) >> 50
+
+    def push(self, stack, kind):
+        self.context = (self.context << 21 & M64) ^ (stack << 2 | kind)
+
+    def by_sequence(self, sequence):
+        assert self.next_sequence - sequence - 1 & M32 < 65536
+        slot = self.ring[sequence % 65536]
+        assert self.slots[slot] is not None and self.slots[slot].sequence == sequence
+        return slot
+
+    def sequence_of(self, figures, by_stride):
+        distance, stride = figures
+        return (self.last_freed + stride if by_stride else self.next_sequence - distance) & M32
+
+    # ---- events
+
+    def block_event(self, kind, stack, size):
+        if kind == CLASS_COPY:
+            self.totals["events"] += 1
+            self.big_copies += 1
+            self.big_copied_bytes += size
+            self.totals["copies"] += 1
+            self.totals["copied_bytes"] += size
+            self.events.append(("copy", size, stack))
+            self.push(stack, 1)
+            return
+        flags = kind - CLASS_ALLOCATE
+        slot = self.take_slot(size, flags, stack)
+        if not flags & (4 | 16):
+            self.totals["allocations"] += 1
+            self.totals["allocated_bytes"] += size
+        self.change(flags, size, True)
+        self.events.append(("allocate", slot, size, stack, flags))
+        self.push(stack, 0)
+
+    def free_event(self, slot, kind):
+        freed = self.slots[slot]
+        self.events.append(("free", slot, kind == CLASS_FREE_REALLOC))
+        self.slots[slot] = None
+        self.free.append(slot)
+        self.change(freed.flags, freed.size, False)
+        self.last_stride = freed.sequence - self.last_freed & M32
+        self.last_freed = freed.sequence
+        self.push(freed.stack, 2)
+
+    def predicted(self):
+        kind, *rest = self.predictions[self.prediction_index()]
+        if kind in (CLASS_FREE, CLASS_FREE_REALLOC):
+            figures, trust_stride = rest
+            self.free_event(self.by_sequence(self.sequence_of(figures, trust_stride)), kind)
+        else:
+            self.block_event(kind, *rest)
+
+    def explicit_block(self, op):
+        index = self.prediction_index()
+        if op & 3 == 0:
+            assert self.predictions[index][0] not in (CLASS_FREE, CLASS_FREE_REALLOC)
+            stack = self.predictions[index][1]
+        elif op & 3 == 1:
+            stack = self.highest_stack + 1
+        elif op & 3 == 2:
+            stack = self.stacks[self.last_stack % 4096][2]
+        else:
+            stack = self.columns[STACKS].number()
+        size, kind, successor = self.stacks[stack % 4096]
+        if op & 4:
+            size = self.columns[SIZES].number()
+        if op & 8:
+            kind = self.columns[CLASSES].byte()
+        self.predictions[index] = (kind, stack, size)
+        self.stacks[stack % 4096] = (size, kind, successor)
+        self.stacks[self.last_stack % 4096] = (*self.stacks[self.last_stack % 4096][:2], stack)
+        self.last_stack, self.highest_stack = stack, max(self.highest_stack, stack)
+        self.block_event(kind, stack, size)
+
+    def explicit_free(self, op):
+        index, kind, mode = self.prediction_index(), CLASS_FREE + (op & 1), op >> 1 & 3
+        trust_stride = False
+        if mode == 0:
+            slot = self.by_sequence(self.next_sequence - 1 - self.columns[DISTANCES].number() & M32)
+        elif mode == 1:
+            slot, trust_stride = self.by_sequence(self.last_freed + self.last_stride & M32), True
+        elif mode == 2:
+            predicted_kind, figures, trusted = self.predictions[index]
+            assert predicted_kind == kind
+            trust_stride = not trusted
+            slot = self.by_sequence(self.sequence_of(figures, trust_stride))
+        else:
+            slot = self.last_slot = self.last_slot + self.columns[SLOTS].signed() & M32
+        sequence = self.slots[slot].sequence
+        distance = self.next_sequence - sequence & M32
+        if distance > 65536 or self.ring[sequence % 65536] != slot:
+            distance = 0
+        self.predictions[index] = (kind, (distance, sequence - self.last_freed & M32), trust_stride)
+        self.free_event(slot, kind)
+
+    def other(self, op):
+        misc = self.columns[MISC]
+        if op == 0x20:
+            slot, size = misc.number(), misc.number()
+            self.slots[slot].size -= size
+            assert self.slots[slot].size >= 0
+            self.change(self.slots[slot].flags, size, False)
+            self.events.append(("shrink", slot, size))
+        elif op == 0x21:
+            stack, size, flags = misc.number(), misc.number(), misc.number()
+            slot = self.take_slot(size, flags, stack)
+            self.change(flags, size, True)
+            self.events.append(("undo_free", slot, size, stack, flags))
+        elif op == 0x22:
+            self.time += self.columns[TIMES].number()
+            self.events.append(("time", self.time))
+        elif op == 0x23:
+            self.contexts[self.thread % 64] = self.context
+            self.thread = misc.number()
+            self.context = self.contexts[self.thread % 64]
+            assert self.thread <= self.counts[3]
+            self.events.append(("thread", self.thread))
+        elif op == 0x24:
+            self.events.append(("rss", misc.number()))
+            self.totals["peak_rss"] = max(self.totals["peak_rss"], self.events[-1][1])
+        elif op == 0x25:
+            self.totals["lost"] = misc.number()
+            self.events.append(("lost", self.totals["lost"]))
+        elif op == 0x26:
+            copies, size = misc.number(), misc.number()
+            self.totals.update(copies=self.big_copies + copies, copied_bytes=self.big_copied_bytes + size)
+            self.events.append(("small_copies", copies, size))
+        else:
+            assert op == 0x27
+            self.totals["unknown_frees"] = misc.number()
+            self.events.append(("unknown_frees", self.totals["unknown_frees"]))

@@ -1,0 +1,42 @@
+"""docs/trace_format.md is enough to read a trace: format_reader.py, written from it, reads the golden one to the same figures as lib/trace
+(golden_trace.c checks those), and checks every block against its header on the way."""
+
+import collections
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from format_reader import Trace, crc32c  # noqa: E402
+
+GOLDEN = (pathlib.Path(__file__).parent / "trace_v1.heapline").read_bytes()
+
+
+def test_checksum():
+    assert crc32c(b"123456789") == 0xE3069283
+
+
+def test_golden_trace():
+    trace = Trace(GOLDEN)
+    assert trace.identity["session"] == 0x1122334455667788 and trace.identity["pid"] == 4242
+    assert trace.end == {"reason": 2, "status": 9, "time": 9000000}
+    assert [definition[0] for definition in trace.definitions] == [4, 4, 2, 0, 0, 1, 1, 1, 1, 3, 3, 3]
+    assert trace.definitions[3] == (0, 1, 7, 0x030B, b"example.py", b"Reader.read", b"\x80\x00\x01\x04\xd8")
+    assert trace.definitions[7] == (1, 3, 2, 1, 1, 0xFFFFFFFFFFFFFF00)
+    counts = collections.Counter(event[0] for event in trace.events)
+    rounds = sum(1 + number % 37 for number in range(2300))
+    assert counts == {"allocate": rounds + 10, "free": rounds + 3, "copy": 23, "time": 24, "thread": 24, "rss": 1, "undo_free": 1,
+                      "shrink": 1, "lost": 1, "small_copies": 1, "unknown_frees": 1}
+    # Of the ten others five are arenas: those with flags 4 to 7, and the mapping.
+    assert trace.totals["allocations"] == rounds + 10 - 5
+    assert trace.totals["copies"] == 1023
+
+
+@pytest.mark.parametrize("at", [0, 9, 50, 96, 130, 240, 3000, -1])
+def test_a_flip_is_noticed(at):
+    damaged = bytearray(GOLDEN)
+    damaged[at] ^= 1
+    with pytest.raises(AssertionError):
+        Trace(bytes(damaged))
