@@ -42,7 +42,7 @@ static int print_copies(const struct reading *reading, sqlite3 *database, const 
         fputs("No copy was recorded; was the program recorded with --no-copies?\n", terminal->out);
     } else {
         terminal_heading(terminal, "By line", NULL);
-        line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_TOTAL);
+        line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
         terminal_heading(terminal, "By stack", "innermost frame first");
         stack_listing_print(reading, database, &listing, reading_limit(reading, STACKS_SHOWN), summary->copied_bytes);
     }

@@ -14,31 +14,6 @@ static void print_title(const struct terminal *terminal, const char *title)
     terminal_print(terminal, STYLE_BOLD, "\n%s\n", title);
 }
 
-/* Words wrapped at HELP_WIDTH, lines after the first indented. The cursor stands at `column`. */
-static void print_wrapped(FILE *out, const char *text, int indent, int column)
-{
-    while (*text) {
-        int length = (int)strcspn(text, " \n");
-        if (column + 1 + length > HELP_WIDTH && column > indent) {
-            fprintf(out, "\n%*s", indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', out);
-            column++;
-        }
-        fwrite(text, 1, (size_t)length, out);
-        column += length;
-        text += length;
-        if (*text == '\n') {
-            fprintf(out, "\n%*s", text[1] ? indent : 0, "");
-            column = indent;
-        }
-        if (*text)
-            text++;
-    }
-    fputc('\n', out);
-}
-
 static void print_option(FILE *out, const struct option_spec *spec)
 {
     char left[80];
@@ -53,7 +28,8 @@ static void print_option(FILE *out, const struct option_spec *spec)
         used = 0;
     }
     fprintf(out, "%*s", OPTION_COLUMN - used, "");
-    print_wrapped(out, spec->help, OPTION_COLUMN, OPTION_COLUMN);
+    terminal_wrap(out, spec->help, HELP_WIDTH, OPTION_COLUMN);
+    fputc('\n', out);
 }
 
 static void print_block(FILE *out, const char *text)
@@ -70,7 +46,8 @@ void command_help(const struct command *command, FILE *out)
     struct terminal terminal;
     terminal_init(&terminal, out, COLOR_AUTO);
     fprintf(out, "heapline %s %s\n\n", command->name, command->usage);
-    print_wrapped(out, command->description, 0, 0);
+    terminal_wrap(out, command->description, HELP_WIDTH, 0);
+    fputc('\n', out);
     if (command->options[0])
         print_title(&terminal, "Options");
     for (int table = 0; table < COMMAND_TABLES && command->options[table]; table++)

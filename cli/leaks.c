@@ -10,6 +10,7 @@
 
 #define CANDIDATES_SHOWN 10
 #define FRAME_LINES 12
+#define EVIDENCE_INDENT 12
 
 static struct threshold_value thresholds[] = {{"live", 1, 0}, {"growth", 1, 0}, {"candidates", 0, 0}};
 #define THRESHOLD_COUNT 3
@@ -46,7 +47,7 @@ static void write_candidate(struct json *json, const struct leak_row *row, sqlit
     write_place(json, place, row->stack_id);
     json_integer(json, "live_bytes", row->live_bytes);
     json_integer(json, "live_allocations", row->live_allocations);
-    json_real(json, "growth_bytes_per_second", row->growth_bytes_per_second);
+    json_integer(json, "growth_bytes_per_second", (int64_t)(row->growth_bytes_per_second + 0.5));
     json_real(json, "confidence", row->confidence);
     leak_evidence(row, evidence, sizeof evidence);
     json_text(json, "evidence", evidence);
@@ -106,12 +107,9 @@ static void print_candidate(const struct reading *reading, const struct leak_row
     }
     leak_evidence(row, evidence, sizeof evidence);
     fputc('\n', terminal->out);
-    char *rest = strstr(evidence, "; ");
-    if (rest)
-        *rest = '\0';
-    terminal_print(terminal, STYLE_DIM, "%12s%s\n", "", evidence);
-    if (rest)
-        terminal_print(terminal, STYLE_DIM, "%12s%s\n", "", rest + 2);
+    fprintf(terminal->out, "%s%*s", terminal_style(terminal, STYLE_DIM), EVIDENCE_INDENT, "");
+    terminal_wrap(terminal->out, evidence, terminal->width, EVIDENCE_INDENT);
+    fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
     stack_frames_print(reading, stack_walk(walker, row->stack_id), FRAME_LINES);
 }
 

@@ -56,10 +56,9 @@ void line_rows_json(const struct line_rows *rows, struct json *json, const char 
 enum line_table_flag {
     LINE_TABLE_TOTAL = 1,  /* a last row with the sums */
     LINE_TABLE_SHARE = 2,  /* share and bar of the first measure */
-    LINE_TABLE_CALLERS = 4, /* the table's own: there are callers to show */
+    LINE_TABLE_CALLERS = 4, /* for lines of libraries, the line of the user's own that mostly calls them */
 };
-/* Columns: place, function, for lines of libraries the line of the user's own that mostly calls them, then the measures. `shown` ends with
- * MEASURE_NONE; the first is the one that matters. */
+/* Columns: place, function, then the measures. `shown` ends with MEASURE_NONE; the first is the one that matters. */
 void line_rows_table(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, const enum measure *shown, int flags);
 
 /* For a line that isn't the user's own: the nearest line of his on the stack with the most of `measure`, shortened. malloc'ed; "" where

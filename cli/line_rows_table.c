@@ -110,9 +110,10 @@ static char **find_callers(const struct reading *reading, sqlite3 *database, con
 void line_rows_table(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, const enum measure *shown, int flags)
 {
     struct table_column columns[MEASURE_COUNT + 5];
-    int any;
-    char **callers = find_callers(reading, database, rows, shown[0], &any);
-    flags |= any ? LINE_TABLE_CALLERS : 0;
+    int any = 0;
+    char **callers = flags & LINE_TABLE_CALLERS ? find_callers(reading, database, rows, shown[0], &any) : NULL;
+    if (callers && !any)
+        flags &= ~LINE_TABLE_CALLERS;
     struct table *table = table_new(&reading->terminal, columns, describe_columns(columns, shown, flags));
     for (int64_t i = 0; i < rows->count; i++)
         add_line(table, reading, rows, i, callers, shown, flags);
@@ -127,7 +128,7 @@ void line_rows_table(const struct reading *reading, sqlite3 *database, const str
     }
     table_print(table);
     table_free(table);
-    for (int64_t i = 0; i < rows->count; i++)
+    for (int64_t i = 0; callers && i < rows->count; i++)
         free(callers[i]);
     free(callers);
 }

@@ -72,7 +72,7 @@ static void print_lines(const struct lines_settings *settings, sqlite3 *database
     summary_print_warnings(reading, &summary);
     terminal_heading(&reading->terminal, settings->inclusive ? "Lines, with all they called" : "Lines",
                      settings->inclusive ? "a byte counts for every line on its stack: rows overlap" : NULL);
-    line_rows_table(reading, database, &rows, shown, settings->inclusive ? 0 : LINE_TABLE_TOTAL);
+    line_rows_table(reading, database, &rows, shown, settings->inclusive ? 0 : LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
     if (rows.more_count)
         terminal_print(&reading->terminal, STYLE_DIM, "--limit 0 shows all lines.\n");
     line_rows_free(&rows);

@@ -39,7 +39,7 @@ static int print_peak(const struct reading *reading, sqlite3 *database, const st
     terminal_print(terminal, STYLE_BOLD, "%s", units_bytes(summary->peak_bytes).text);
     fputs(".\n", terminal->out);
     terminal_heading(terminal, "By line", NULL);
-    line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_TOTAL);
+    line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
     terminal_heading(terminal, "By stack", "innermost frame first");
     stack_listing_print(reading, database, &listing, reading_limit(reading, STACKS_SHOWN), summary->peak_bytes);
     reading_next(reading, next_commands, 2);

@@ -190,7 +190,7 @@ static void print_section(const struct reading *reading, sqlite3 *database, cons
     load_section(reading, database, section->about, reading_limit(reading, SECTION_ROWS), &rows);
     if (rows.count) {
         terminal_heading(&reading->terminal, section->title, NULL);
-        line_rows_table(reading, database, &rows, section->shown, LINE_TABLE_SHARE);
+        line_rows_table(reading, database, &rows, section->shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS);
     }
     line_rows_free(&rows);
 }

@@ -111,9 +111,6 @@ static void explain_trace(const char *output, const struct run_trace *trace)
         warn("'%s' is still being written, but nothing has happened for a minute: what it holds so far can be read", output);
     else if (!trace->is_whole && statvfs(output, &disk) == 0 && disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES)
         warn("no space was left on the disk of '%s': the trace ends where it was full", output);
-    else if (trace->is_whole && trace->event_count == 0)
-        warn("no allocation was recorded. Unless the program makes none, it does not call the malloc that is recorded: another allocator is "
-             "linked into it statically, or preloaded before this one");
 }
 
 static void print_open_children(const char *output, int count)

@@ -109,7 +109,6 @@ static int inspect(const char *path, struct run_trace *trace)
     const struct trace_overview *overview = trace_reader_overview(reader);
     int is_last = !overview->has_end || overview->end.reason != TRACE_END_EXEC;
     trace->is_whole = overview->has_end;
-    trace->event_count = (int64_t)overview->event_count;
     trace->file_bytes = (int64_t)overview->file_bytes;
     trace_reader_close(reader);
     return is_last;

@@ -14,7 +14,7 @@ enum run_trace_state {
 struct run_trace {
     enum run_trace_state state;
     int is_whole;           /* it has its end block */
-    int64_t event_count, file_bytes;
+    int64_t file_bytes;
 };
 
 /* The program has ended: wait until its trace at `path` is finished. Says so on stderr when that takes longer than two seconds. */

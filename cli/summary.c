@@ -115,7 +115,10 @@ void summary_print_title(const struct reading *reading, const struct summary *su
 
 static void print_warning(const struct reading *reading, const char *text)
 {
-    terminal_print(&reading->terminal, STYLE_WARNING, "! %s\n", text);
+    const struct terminal *terminal = &reading->terminal;
+    fprintf(terminal->out, "%s! ", terminal_style(terminal, STYLE_WARNING));
+    terminal_wrap(terminal->out, text, terminal->width, 2);
+    fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
 }
 
 void summary_print_warnings(const struct reading *reading, const struct summary *summary)
@@ -123,7 +126,7 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
     char text[512];
     if (summary->damage) {
         char *clean = text_clean(summary->damage, reading->terminal.unicode);
-        snprintf(text, sizeof text, "the trace is cut or damaged (%s): this is what its good part says", clean);
+        snprintf(text, sizeof text, "damaged trace (%s): this is what its good part says", clean);
         print_warning(reading, text);
         free(clean);
     } else if (!summary->complete && !summary->stopped) {
@@ -132,6 +135,9 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         snprintf(text, sizeof text, "the program did not end by itself (%s): 'at the end' means its last event", ending);
         print_warning(reading, text);
     }
+    if (summary->event_count == 0)
+        print_warning(reading, "no allocation was recorded: unless the program makes none, another allocator is linked into it statically, or "
+                               "preloaded before this recorder");
     if (summary->stopped) {
         char *clean = text_clean(summary->stopped, reading->terminal.unicode);
         snprintf(text, sizeof text, "recording was stopped before the end: %s", clean);

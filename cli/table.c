@@ -166,7 +166,7 @@ static void share_width(struct table *table)
 static int last_filled(const struct table *table, const struct row *row)
 {
     int last = table->column_count - 1;
-    while (last > 0 && (table->hidden[last] || !row->cells[last] || !*row->cells[last]))
+    while (last > 0 && (table->hidden[last] || !row->cells[last] || !row->cells[last][strspn(row->cells[last], " ")]))
         last--;
     return last;
 }

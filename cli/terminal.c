@@ -102,6 +102,30 @@ void terminal_print(const struct terminal *terminal, enum style style, const cha
         fputs(terminal_style(terminal, STYLE_PLAIN), terminal->out);
 }
 
+void terminal_wrap(FILE *out, const char *text, int width, int indent)
+{
+    int column = indent;
+    while (*text) {
+        int length = (int)strcspn(text, " \n");
+        if (column + 1 + length > width && column > indent) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(text, 1, (size_t)length, out);
+        column += length;
+        text += length;
+        if (*text == '\n') {
+            fprintf(out, "\n%*s", text[1] ? indent : 0, "");
+            column = indent;
+        }
+        if (*text)
+            text++;
+    }
+}
+
 void terminal_heading(const struct terminal *terminal, const char *title, const char *remark)
 {
     fputc('\n', terminal->out);

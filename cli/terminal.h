@@ -34,6 +34,9 @@ const char *terminal_spark(const struct terminal *terminal, double share);
 /* printf in a style. */
 void terminal_print(const struct terminal *terminal, enum style style, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Words, broken into lines of at most `width` columns. The cursor stands at `indent`, where further lines begin too; no line break at the
+ * end. ASCII text, or text whose exact width doesn't matter. */
+void terminal_wrap(FILE *out, const char *text, int width, int indent);
 /* A section's title, and a blank line before it. */
 void terminal_heading(const struct terminal *terminal, const char *title, const char *remark);
 

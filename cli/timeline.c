@@ -134,7 +134,10 @@ static void print_graph_row(const struct terminal *terminal, const struct graph 
         fprintf(terminal->out, "%*s ", AXIS_WIDTH, units_bytes((int64_t)(bottom + (row ? height : 0))).text);
     else
         fprintf(terminal->out, "%*s ", AXIS_WIDTH, "");
-    for (int column = 0; column < graph->columns; column++) {
+    int last = graph->columns;
+    while (last > 0 && graph->heap[last - 1] <= bottom && (graph->rss[last - 1] <= bottom || graph->rss[last - 1] > bottom + height))
+        last--;
+    for (int column = 0; column < last; column++) {
         double heap = ((double)graph->heap[column] - bottom) / height, rss = ((double)graph->rss[column] - bottom) / height;
         int is_rss = heap <= 0 && rss > 0 && rss <= 1;
         const char *style = terminal_style(terminal, is_rss ? STYLE_WARNING : STYLE_BAR);

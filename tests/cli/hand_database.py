@@ -51,16 +51,21 @@ MEASURES = ("peak_bytes", "peak_allocations", "live_bytes", "live_allocations", 
             "copied_bytes", "copies")
 
 
-def _place(frame_id):
+def _frame(frame_id, home):
     kind, function, file, line, module, origin = FRAMES[frame_id]
+    return kind, function, file and file.replace("/home/ada", home), line, module, origin
+
+
+def _place(frame_id, home):
+    kind, function, file, line, module, origin = _frame(frame_id, home)
     return file or module, line, function, kind, origin
 
 
-def _line_rows(frames_of):
+def _line_rows(frames_of, home):
     """line_use: the measures of each stack, for the frames that `frames_of` credits."""
     rows = {}
     for stack_id, use in USES.items():
-        for place in {_place(frame) for frame in frames_of(stack_id)}:
+        for place in {_place(frame, home) for frame in frames_of(stack_id)}:
             row = rows.setdefault(place, [0] * 9)
             for i in range(9):
                 row[i] += use[i]
@@ -78,8 +83,8 @@ def total(measure):
     return sum(use[MEASURES.index(measure)] for use in USES.values())
 
 
-def create(path, **changes):
-    """`changes` overwrite columns of the summary."""
+def create(path, home="/home/ada", properties=(), **changes):
+    """`home`: the folder of batch.py; `properties`: keys and values; `changes` overwrite columns of the summary."""
     database = sqlite3.connect(path)
     database.executescript((ANALYSIS / "schema.sql").read_text())
     summary = dict(
@@ -92,12 +97,12 @@ def create(path, **changes):
         copy_threshold_bytes=256)
     summary.update(changes)
     database.execute(f"INSERT INTO summary ({', '.join(summary)}) VALUES ({', '.join('?' * len(summary))})", tuple(summary.values()))
-    database.execute("INSERT INTO property VALUES ('directory', '/home/ada')")
-    database.executemany("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)", [(key, *row) for key, row in FRAMES.items()])
+    database.executemany("INSERT INTO property VALUES (?, ?)", [("directory", home), *properties])
+    database.executemany("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)", [(key, *_frame(key, home)) for key in FRAMES])
     database.executemany("INSERT INTO stack VALUES (?, ?, ?, ?, ?)", [(key, *row) for key, row in STACKS.items()])
     database.executemany(f"INSERT INTO stack_use VALUES ({', '.join('?' * 12)})", [(key, *row) for key, row in USES.items()])
     for table, frames_of in (("line_use", lambda stack: [STACKS[stack][3]]), ("line_use_inclusive", _frames)):
-        database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * 14)})", _line_rows(frames_of))
+        database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * 14)})", _line_rows(frames_of, home))
     # Up to the peak at 6 s, then down to what leaks.
     for i in range(21):
         time = i * SECOND // 2

@@ -1,0 +1,174 @@
+/* The parts of cli/ that compute: units, text, paths, trends, JSON. */
+#include <locale.h>
+#include <math.h>
+
+#include "../unit/check.h"
+#include "json.h"
+#include "paths.h"
+#include "text.h"
+#include "trend.h"
+#include "units.h"
+
+static void test_units(void)
+{
+    CHECK_STRING(units_bytes(0).text, "0 B");
+    CHECK_STRING(units_bytes(1023).text, "1023 B");
+    CHECK_STRING(units_bytes(1024).text, "1.00 KiB");
+    CHECK_STRING(units_bytes(10 * 1024 * 1024).text, "10.0 MiB");
+    CHECK_STRING(units_bytes(1023 * 1024).text, "1023 KiB");
+    CHECK_STRING(units_bytes(-1536).text, "-1.50 KiB");
+    CHECK_STRING(units_bytes(INT64_MAX).text, "8.00 EiB");
+    CHECK_STRING(units_bytes_short(512).text, "512");
+    CHECK_STRING(units_bytes_short(1536).text, "1.5K");
+    CHECK_STRING(units_bytes_short(1023ll << 30).text, "1023G");
+    CHECK_STRING(units_count(999).text, "999");
+    CHECK_STRING(units_count(1000).text, "1.00k");
+    CHECK_STRING(units_count(18800000).text, "18.8M");
+    CHECK_STRING(units_noun(0, "copy").text, "no copies");
+    CHECK_STRING(units_noun(1, "copy").text, "1 copy");
+    CHECK_STRING(units_noun(2000, "block").text, "2.00k blocks");
+    CHECK_STRING(units_time(999).text, "999 ns");
+    CHECK_STRING(units_time(1500000).text, "1.50 ms");
+    CHECK_STRING(units_time(59900000000).text, "59.9 s");
+    CHECK_STRING(units_time(125000000000).text, "2 min 5 s");
+    CHECK_STRING(units_time(3 * 3600000000000 + 60000000000).text, "3 h 1 min");
+    CHECK_STRING(units_share(1, 2).text, "50 %");
+    CHECK_STRING(units_share(1, 100000).text, "<0.1 %");
+    CHECK_STRING(units_share(3, 100).text, "3.0 %");
+    CHECK_STRING(units_share(0, 0).text, "0 %");
+}
+
+static void test_parsing(void)
+{
+    uint64_t bytes = 7;
+    int64_t count = 7;
+    CHECK_EQUAL(units_parse_bytes("500M", &bytes), 0);
+    CHECK_EQUAL(bytes, 500 << 20);
+    CHECK_EQUAL(units_parse_bytes("1.5GiB", &bytes), 0);
+    CHECK_EQUAL(bytes, 3ull << 29);
+    CHECK_EQUAL(units_parse_bytes("2kB", &bytes), 0);
+    CHECK_EQUAL(bytes, 2000);
+    CHECK_EQUAL(units_parse_bytes("64k", &bytes), 0);
+    CHECK_EQUAL(bytes, 65536);
+    bytes = 7;
+    static const char *const wrong[] = {"", "-1", "M", "5X", "5MM", "0x10", "1e30", "nan", " 5"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(units_parse_bytes(wrong[i], &bytes) != 0);
+    CHECK_EQUAL(bytes, 7);
+    CHECK_EQUAL(units_parse_count("42", &count), 0);
+    CHECK_EQUAL(count, 42);
+    CHECK(units_parse_count("4.2", &count) != 0);
+    CHECK(units_parse_count("99999999999999999999", &count) != 0);
+    CHECK_EQUAL(count, 42);
+}
+
+static void check_clip(const char *text, int columns, enum text_clip where, const char *expected)
+{
+    char *clean = text_clean(text, 1);
+    text_clip(clean, columns, where, "…");
+    CHECK_STRING(clean, expected);
+    free(clean);
+}
+
+static void test_text(void)
+{
+    char *clean = text_clean("a\033[31m\xff\xc3\xa9\n", 1);
+    CHECK_STRING(clean, "a?[31m?\xc3\xa9?");
+    free(clean);
+    clean = text_clean("\xc3\xa9", 0);
+    CHECK_STRING(clean, "?");
+    free(clean);
+    uint32_t character = 0;
+    CHECK_EQUAL(text_decode("\xf0\x9f\x90\x8d", &character), 4);
+    CHECK_EQUAL(character, 0x1f40d);
+    CHECK_EQUAL(text_decode("\xc0\x80", &character), 0);      /* overlong */
+    CHECK_EQUAL(text_decode("\xed\xa0\x80", &character), 0);  /* a surrogate */
+    CHECK_EQUAL(text_decode("\xe2\x82", &character), 0);      /* cut */
+    CHECK_EQUAL(text_width("ab\xe6\xbc\xa2"), 4);
+    check_clip("abcdef", 6, TEXT_CLIP_END, "abcdef");
+    check_clip("abcdef", 4, TEXT_CLIP_END, "abc…");
+    check_clip("abcdef", 4, TEXT_CLIP_START, "…def");
+    check_clip("a\xe6\xbc\xa2\xe6\xbc\xa2", 4, TEXT_CLIP_END, "a\xe6\xbc\xa2…");
+    CHECK_EQUAL(text_distance("report", "reprot"), 2);
+    CHECK_EQUAL(text_distance("", "abc"), 3);
+}
+
+static void test_paths(void)
+{
+    CHECK_STRING(paths_shorten("/usr/lib/python3.11/json/decoder.py", NULL), "json/decoder.py");
+    CHECK_STRING(paths_shorten("/usr/lib/python3/dist-packages/numpy/core.py", NULL), "numpy/core.py");
+    CHECK_STRING(paths_shorten("/v/lib/python3.13t/site-packages/a/b.py", NULL), "a/b.py");
+    CHECK_STRING(paths_shorten("/usr/lib/python311.zip/json/decoder.py", NULL), "json/decoder.py");
+    CHECK_STRING(paths_shorten("/home/ada/src/batch.py", "/home/ada"), "src/batch.py");
+    CHECK_STRING(paths_shorten("/home/adam/batch.py", "/home/ada"), "/home/adam/batch.py");
+    CHECK_STRING(paths_shorten("./batch.py", NULL), "batch.py");
+    CHECK_STRING(paths_shorten("<frozen importlib._bootstrap>", NULL), "<frozen importlib._bootstrap>");
+    CHECK_EQUAL(paths_match("/a/b/text.py", "/a/b/text.py"), 3);
+    CHECK_EQUAL(paths_match("/a/b/text.py", "b/text.py"), 2);
+    CHECK_EQUAL(paths_match("/a/b/text.py", "text.py"), 2);
+    CHECK_EQUAL(paths_match("/a/b/text.py", "c/text.py"), 1);
+    CHECK_EQUAL(paths_match("/a/b/context.py", "text.py"), 0);
+}
+
+static void test_trend(void)
+{
+    static const double x[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const double rising[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, flat[10] = {5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
+    static const double tied[] = {1, 1, 2, 2, 3}, falling[] = {5, 4, 3, 2, 1};
+    CHECK(fabs(trend_slope(x, rising, 10) - 1) < 1e-12);
+    CHECK(trend_slope(x, flat, 10) == 0);
+    CHECK(trend_slope(x, rising, 1) == 0);
+    /* S = 45, variance 125: z = 44 / sqrt(125), p = 4.1515e-5. */
+    CHECK(fabs(trend_rising_p(rising, 10) - 4.1515e-5) < 1e-8);
+    /* S = 8, variance (5*4*15 - 2*(2*1*9)) / 18 = 14.6667: z = 7 / 3.8297 = 1.8278, p = 0.03379. */
+    CHECK(fabs(trend_rising_p(tied, 5) - 0.03379) < 1e-5);
+    CHECK(trend_rising_p(flat, 10) == 1);
+    CHECK(trend_rising_p(falling, 5) == 1);
+    CHECK(trend_rising_p(rising, 3) == 1);
+}
+
+static void test_json(void)
+{
+    static const char expected[] = "{\n  \"schema\": 1,\n  \"command\": \"test\",\n  \"text\": \"a\\\"b\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa9\",\n"
+                                   "  \"none\": null,\n  \"rows\": [\n    {\"n\": -5, \"ok\": true, \"list\": [1, 2]},\n    {}\n  ],\n"
+                                   "  \"empty\": [],\n  \"real\": 0.25,\n  \"infinite\": null\n}\n";
+    char *text = NULL;
+    size_t size = 0;
+    struct json json;
+    FILE *out = open_memstream(&text, &size);
+    json_begin(&json, out, "test");
+    json_text(&json, "text", "a\"b\\\n\001\xff\xc3\xa9");
+    json_null(&json, "none");
+    json_array(&json, "rows");
+    json_object(&json, NULL);
+    json_integer(&json, "n", -5);
+    json_boolean(&json, "ok", 7);
+    json_array(&json, "list");
+    json_integer(&json, NULL, 1);
+    json_integer(&json, NULL, 2);
+    json_array_end(&json);
+    json_object_end(&json);
+    json_object(&json, NULL);
+    json_object_end(&json);
+    json_array_end(&json);
+    json_array(&json, "empty");
+    json_array_end(&json);
+    json_real(&json, "real", 0.25);
+    json_real(&json, "infinite", INFINITY);
+    CHECK_EQUAL(json_end(&json), 0);
+    fclose(out);
+    CHECK_STRING(text, expected);
+    free(text);
+}
+
+int main(void)
+{
+    setlocale(LC_CTYPE, "C.UTF-8");
+    test_units();
+    test_parsing();
+    test_text();
+    test_paths();
+    test_trend();
+    test_json();
+    return 0;
+}
