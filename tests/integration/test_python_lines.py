@@ -1,15 +1,13 @@
 """Python programs with marked lines: allocated, live, peak and copied bytes equal the truth on every interpreter of the machine.
 
-The truth comes from sys.getsizeof and known layouts inside the target, and, for all lines at once, from tracemalloc as an independent
-witness in a separate, unrecorded run."""
+The truth comes from sys.getsizeof and known layouts inside the target."""
 
 import pathlib
-
-import pytest
+import subprocess
 
 from interpreters import every_interpreter, package_folder
 from marks import check_marks, line_figures
-from recording import SOURCES, clean_environment, run_bare
+from recording import HEAPLINE, SOURCES, Trace, clean_environment
 
 PYTHON = SOURCES / "python"
 QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
@@ -79,32 +77,6 @@ def test_with_native_stacks(record, python):
 
 
 @every_interpreter
-@pytest.mark.parametrize("script", ["objects.py", "control_flow.py"])
-def test_every_line_agrees_with_tracemalloc(record, python, tmp_path, script):
-    """tracemalloc, in a run of its own, credits every line of the program with the same live bytes and blocks."""
-    run = record_script(record, python, script)
-    witness = tmp_path / "witness"
-    bare = run_bare(python.path, PYTHON / script, environment={**QUIET, "PYTHONTRACEMALLOC": "1", "HEAPLINE_TEST_WITNESS": witness,
-                                                               "HEAPLINE_TEST_FACTS": tmp_path / "witness.facts"})
-    assert bare.returncode == run.returncode, bare.stderr.decode()
-    seen = {}
-    for line in witness.read_text().splitlines():
-        place, size, count = line.rsplit(" ", 2)
-        file, _, number = place.rpartition(":")
-        if file == str(PYTHON / script):
-            seen[int(number)] = {"live_bytes": int(size), "live_allocations": int(count)}
-    assert len(seen) > 20
-    reported = {}
-    for number in {row["line"] for row in run.lines if row["kind"] == "python" and row["file"] == str(PYTHON / script)}:
-        figures = line_figures(run.lines, script, number)
-        if figures["live_allocations"]:
-            reported[number] = {field: figures[field] for field in ("live_bytes", "live_allocations")}
-    different = {number: (reported.get(number), seen.get(number)) for number in sorted({*seen, *reported})
-                 if reported.get(number) != seen.get(number)}
-    assert not different, f"line: (reported, tracemalloc) {different}"
-
-
-@every_interpreter
 def test_annotated_source(record, python):
     """`lines --source` shows the file's lines with their figures."""
     run = record_script(record, python, "settings.py")
@@ -118,16 +90,13 @@ def test_module_and_code_arguments(record, tmp_path):
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "__main__.py").write_text("import sys\nblock = bytearray(70_000)\nprint(sys.argv[1:])\nsys.exit(9)\n")
-    import subprocess
-
-    from recording import HEAPLINE, Trace
-
     def run(trace, *arguments):
         return subprocess.run([HEAPLINE, "run", "--quiet", "-o", trace, *arguments], capture_output=True, cwd=tmp_path,
                               env=clean_environment(**QUIET), stdin=subprocess.DEVNULL, timeout=60)
 
     result = run(tmp_path / "m.heapline", "-m", "package", "one", "--two")
     assert (result.returncode, result.stdout) == (9, b"['one', '--two']\n"), result.stderr
-    assert line_figures(Trace(tmp_path / "m.heapline").check_sums().lines, "__main__.py", 2)["peak_bytes"] >= 70_057
+    figures = line_figures(Trace(tmp_path / "m.heapline").check_sums().lines, "__main__.py", 2)
+    assert 70_057 <= figures["allocated_bytes"] < 71_000
     result = run(tmp_path / "c.heapline", "-c", "import sys; print(sys.argv); sys.exit(8)", "three")
     assert (result.returncode, result.stdout) == (8, b"['-c', 'three']\n"), result.stderr

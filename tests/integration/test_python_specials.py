@@ -58,8 +58,30 @@ def test_development_mode(record, python):
     check_debug_blocks(run)
 
 
+def check_with_tracemalloc(run):
+    """tracemalloc keeps its own notes, with malloc, on the line that allocates: the truth and at most a few hundred bytes a block more."""
+    for mark in read_marks(PYTHON / "settings.py"):
+        figures, expected = line_figures(run.lines, mark.file, mark.line), mark.expected(run.facts)
+        for field in ("allocated_bytes", "peak_bytes"):
+            assert expected[field] <= figures[field] <= expected[field] + 300 * expected["allocations"], (mark, field)
+
+
 @every_interpreter
-@pytest.mark.parametrize("arguments", [["-X", "tracemalloc=10"], ["-I"], ["-S"], ["-O"], ["-X", "importtime"]], ids=lambda a: "".join(a))
+def test_tracemalloc_from_the_start(record, python):
+    run = record_interpreter(record, python, "-X", "tracemalloc=10", PYTHON / "settings.py")
+    assert run.returncode == 44, run.stderr.decode()
+    check_with_tracemalloc(run)
+
+
+@every_interpreter
+def test_tracemalloc_switched_on_by_the_program(record, python):
+    run = record_script(record, python, "settings.py", "tracemalloc")
+    assert run.returncode == 44, run.stderr.decode()
+    check_with_tracemalloc(run)
+
+
+@every_interpreter
+@pytest.mark.parametrize("arguments", [["-I"], ["-S"], ["-O"], ["-X", "importtime"]], ids=lambda a: "".join(a))
 def test_interpreter_options(record, python, arguments):
     # -I hides the script's own folder from imports.
     if arguments == ["-I"]:
@@ -72,7 +94,7 @@ def test_interpreter_options(record, python, arguments):
 
 
 @every_interpreter
-@pytest.mark.parametrize("how", ["tracemalloc", "gc", "profile", "trace"])
+@pytest.mark.parametrize("how", ["gc", "profile", "trace"])
 def test_switched_on_by_the_program(record, python, how):
     run = record_script(record, python, "settings.py", how)
     assert run.returncode == 44, run.stderr.decode()

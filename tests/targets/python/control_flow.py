@@ -3,12 +3,14 @@ caches, classes, modules that are imported. Usage: control_flow.py"""
 
 import asyncio
 import functools
+import gc
 import sys
 import threading
 
 from marks_of import end, fact
 
 kept = []
+gc.disable()
 bytearray(10)
 SIZE = sys.getsizeof(bytearray(4000))
 fact("size", SIZE)
@@ -169,7 +171,8 @@ def exceptions():
 
 
 def lambdas():
-    make = lambda: bytearray(4000)  # ALLOC lambda bytes=9*size count=18 live=9*size live_count=18 peak=?
+    make = lambda: bytearray(4000)  # ALLOC lambda bytes=9*size+function count=19 live=9*size live_count=18
+    fact("function", sys.getsizeof(make))
     for _ in range(9):
         block = make()
         kept.append(block)
@@ -185,6 +188,9 @@ def peak():
 for _ in range(2):
     # What the interpreter allocates once is allocated here.
     bytearray(1)
+# Calls pack their arguments into tuples, which come from a free list: it must not be empty.
+spare = [(number,) for number in range(100)]
+del spare
 
 generators()
 asyncio.run(gather_all())

@@ -10,7 +10,7 @@ import time
 
 how = sys.argv[1]
 bytearray(10)
-block = bytearray(30_000)  # ALLOC kept bytes=30057 count=2 live=? peak=30057 peak_count=2
+block = bytearray(30_000)  # ALLOC kept bytes=30057 count=2 live=?
 print("about to end", flush=True)
 
 

@@ -23,13 +23,17 @@ def functions(library):
 
 def main():
     malloc, calloc, realloc, free = functions(ctypes.CDLL(None))
-    block = malloc(SIZE)  # ALLOC global live=0 live_count=0 peak=419430400+address
-    fact("address", sys.getsizeof(block))
+    block = malloc(SIZE)  # ALLOC global live=0 live_count=0 peak=419430400+global_address
+    fact("global_address", sys.getsizeof(block))
     libc_malloc, libc_calloc, libc_realloc, libc_free = functions(ctypes.CDLL("libc.so.6"))
-    second = libc_malloc(SIZE)  # ALLOC libc live_count=0 live=0 peak=419430400+address
-    third = libc_calloc(1000, 3000)  # ALLOC calloc live=3000000+address live_count=2 peak=3000000+address
-    fourth = libc_realloc(None, 5000)  # ALLOC realloc live=5000+address live_count=2 peak=5000+address
+    second = libc_malloc(SIZE)  # ALLOC libc live_count=0 live=0 peak=419430400+libc_address
+    third = libc_calloc(1000, 3000)  # ALLOC calloc live=3000000+calloc_address live_count=2 peak=3000000+calloc_address
+    fourth = libc_realloc(None, 5000)  # ALLOC realloc live=5000+realloc_address live_count=2 peak=5000+realloc_address
+    # The returned addresses are integers, made on the same lines.
+    for name, address in (("libc", second), ("calloc", third), ("realloc", fourth)):
+        fact(name + "_address", sys.getsizeof(address))
     kept.append((third, fourth))
+    del address
     free(block)
     libc_free(second)
     del block, second

@@ -4,7 +4,6 @@ import os
 import sys
 
 _path = os.environ.get("HEAPLINE_TEST_FACTS")
-_witness = os.environ.get("HEAPLINE_TEST_WITNESS")
 
 
 def fact(name, value):
@@ -18,16 +17,4 @@ def end(status=0):
     """End at once: what is live stays live, no interpreter shutdown frees it."""
     sys.stdout.flush()
     sys.stderr.flush()
-    if _witness:
-        testify()
     os._exit(status)
-
-
-def testify():
-    """What tracemalloc, as an independent witness, says is live by line: `file:line bytes blocks`, one a line."""
-    import tracemalloc
-
-    with open(_witness, "w") as file:
-        for statistic in tracemalloc.take_snapshot().statistics("lineno"):
-            frame = statistic.traceback[0]
-            file.write("%s:%d %d %d\n" % (frame.filename, frame.lineno, statistic.size, statistic.count))
