@@ -46,7 +46,7 @@ static int open_trace(struct collector *collector)
     if (session->output_path[0])
         snprintf(collector->base_path, sizeof collector->base_path, "%.*s", SESSION_PATH_BYTES, session->output_path);
     else
-        process_default_path(&collector->target, collector->base_path, sizeof collector->base_path);
+        process_default_path(session, &collector->target, collector->base_path, sizeof collector->base_path);
     int status = output_file_create(&collector->output, collector->base_path, session->flags & SESSION_FORCE, &collector->identity);
     return status ? status : trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
 }
@@ -63,7 +63,7 @@ void collector_announce(struct collector *collector)
 int collector_start(struct collector *collector, struct session_header *session, uint64_t session_inode)
 {
     *collector = (struct collector){.session = session, .output.file = -1, .pause_ns = BUSY_PAUSE_NS};
-    target_process_open(&collector->target, (int)session->pid, session_inode);
+    target_process_open(&collector->target, (int)session->pid, -1, session_inode);
     collector_identify(collector);
     int status = open_trace(collector);
     if (status == 0)
@@ -73,9 +73,9 @@ int collector_start(struct collector *collector, struct session_header *session,
         status = event_stream_init(&collector->stream, session, &collector->blocks, &collector->definitions);
     if (status != 0)
         return status;
-    process_properties_put(collector->writer, session, &collector->target);
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
     collector_announce(collector);
+    process_properties_put(collector->writer, session, &collector->target);
     return 0;
 }
 
@@ -211,6 +211,7 @@ static void put_python_version(struct collector *collector)
 static void read_thread_names(struct collector *collector)
 {
     const struct session_thread *threads = session_threads(collector->session);
+    collector->definitions.nameless_threads = 0;
     for (uint32_t i = 0; i < collector->stream.thread_count; i++) {
         char file[48], name[64];
         uint32_t generation = atomic_load(&threads[i].generation);
@@ -324,6 +325,8 @@ void collector_run(struct collector *collector)
         if (!drain(collector, 0) && !collector_serve_forks(collector))
             continue;
         sample_rss(collector);
+        if (collector->definitions.nameless_threads)
+            read_thread_names(collector);
         keep_house(collector);
         if (gone) {
             finish(collector, TRACE_END_UNKNOWN);

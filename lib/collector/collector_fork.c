@@ -36,11 +36,12 @@ static void leave_parent(struct collector *collector)
     session_unmap(collector->session);
 }
 
-static void enter_child(struct collector *collector, struct session_header *session, const struct fork_letter *letter)
+static void enter_child(struct collector *collector, struct session_header *session, struct fork_letter *letter)
 {
     struct stat about;
     collector->session = session;
-    target_process_open(&collector->target, letter->child_pid, fstat(letter->memfd, &about) == 0 ? about.st_ino : 0);
+    target_process_open(&collector->target, letter->child_pid, letter->child_pidfd, fstat(letter->memfd, &about) == 0 ? about.st_ino : 0);
+    letter->child_pidfd = -1; /* the target's now */
     collector_identify(collector);
     event_stream_move(&collector->stream, session);
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);

@@ -288,6 +288,7 @@ static struct known_thread *add_thread(struct definition_intake *intake, struct 
         return NULL;
     }
     intake->thread_count++;
+    intake->nameless_threads += thread->name_bytes == 0;
     thread->next = *link;
     *link = thread;
     return thread;

@@ -35,6 +35,7 @@ struct definition_intake {
     uint32_t load_bias_capacity;
     struct unfinished_code *unfinished;
     uint32_t thread_count;      /* threads defined in the trace */
+    uint32_t nameless_threads;  /* so many have been defined without a name since the caller set it to 0 */
     struct known_thread *threads[SESSION_MAX_THREADS]; /* by slot, newest generation first */
     uint64_t refused;           /* records that made no sense */
 };

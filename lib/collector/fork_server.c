@@ -15,6 +15,9 @@
 
 #define BACKLOG 64
 #define SPARE_BYTES 4096
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* asm-generic/socket.h of Linux 6.5 */
+#endif
 
 void fork_server_init(struct fork_server *server, char *address, size_t capacity)
 {
@@ -35,6 +38,8 @@ void fork_letter_free(struct fork_letter *letter)
 {
     if (letter && letter->memfd >= 0)
         close(letter->memfd);
+    if (letter && letter->child_pidfd >= 0)
+        close(letter->child_pidfd);
     free(letter);
 }
 
@@ -56,6 +61,13 @@ static int peer_pid(int connection)
     if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0 || peer.uid != geteuid())
         return 0;
     return peer.pid;
+}
+
+static int peer_pidfd(int connection)
+{
+    int pidfd = -1;
+    socklen_t bytes = sizeof pidfd;
+    return getsockopt(connection, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &bytes) == 0 ? pidfd : -1;
 }
 
 /* The letter was sent right after connecting, in one piece. Returns 1: it is whole. */
@@ -93,6 +105,7 @@ static void receive_one(struct fork_server *server, int connection)
     if (letter) {
         letter->memfd = -1;
         letter->child_pid = peer_pid(connection);
+        letter->child_pidfd = peer_pidfd(connection);
         kept = letter->child_pid > 0 && read_letter(connection, letter);
     }
     if (kept)

@@ -16,6 +16,7 @@
 struct fork_letter {
     int memfd;
     int child_pid;
+    int child_pidfd; /* -1: an older kernel than Linux 6.5 */
     struct session_fork_message message;
     uint64_t cursors[SESSION_MAX_THREADS];
 };

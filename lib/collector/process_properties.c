@@ -10,6 +10,8 @@
 
 #define COMMAND_BYTES (128u << 10)
 #define PATH_BYTES 4096
+/* Of the program in the default name: file systems allow 255 in all. */
+#define NAME_BYTES 128
 
 void process_property_put(struct trace_writer *writer, const char *key, const char *value)
 {
@@ -51,10 +53,23 @@ static char *quote(char *to, const char *argument)
     return to;
 }
 
-static void put_command(struct trace_writer *writer, const struct target_process *target)
+/* The process's arguments, each NUL-terminated; what the target left in the session where the process itself is gone. Returns their
+ * length in bytes, 0: not known. `arguments` has room for COMMAND_BYTES. */
+static size_t read_arguments(const struct session_header *session, const struct target_process *target, char *arguments)
+{
+    long bytes = target_process_read(target, "cmdline", arguments, COMMAND_BYTES);
+    if (bytes > 0)
+        return (size_t)bytes;
+    size_t left_bytes = session->arguments_bytes < SESSION_PATH_BYTES ? session->arguments_bytes : SESSION_PATH_BYTES - 1;
+    memcpy(arguments, session->arguments, left_bytes);
+    arguments[left_bytes] = 0;
+    return left_bytes;
+}
+
+static void put_command(struct trace_writer *writer, const struct session_header *session, const struct target_process *target)
 {
     char *arguments = malloc(COMMAND_BYTES), *command = malloc(5 * COMMAND_BYTES);
-    long bytes = arguments && command ? target_process_read(target, "cmdline", arguments, COMMAND_BYTES) : -1;
+    size_t bytes = arguments && command ? read_arguments(session, target, arguments) : 0;
     if (bytes > 0) {
         char *to = command;
         for (const char *argument = arguments; argument < arguments + bytes; argument += strlen(argument) + 1) {
@@ -69,19 +84,23 @@ static void put_command(struct trace_writer *writer, const struct target_process
     free(command);
 }
 
-static void put_link(struct trace_writer *writer, const struct target_process *target, const char *key, const char *link)
+static void read_executable(const struct session_header *session, const struct target_process *target, char *executable, size_t capacity)
 {
-    char path[PATH_BYTES];
-    if (target_process_link(target, link, path, sizeof path) > 0)
-        process_property_put(writer, key, path);
+    if (target_process_link(target, "exe", executable, capacity) <= 0)
+        snprintf(executable, capacity, "%.*s", SESSION_PATH_BYTES, session->executable);
 }
 
 void process_properties_put(struct trace_writer *writer, const struct session_header *session, const struct target_process *target)
 {
     struct utsname system;
-    put_command(writer, target);
-    put_link(writer, target, "executable", "exe");
-    put_link(writer, target, "directory", "cwd");
+    char path[PATH_BYTES];
+    put_command(writer, session, target);
+    read_executable(session, target, path, sizeof path);
+    if (*path)
+        process_property_put(writer, "executable", path);
+    /* Ours is the one that the run's first process had when it started. */
+    if (target_process_link(target, "cwd", path, sizeof path) > 0 || getcwd(path, sizeof path))
+        process_property_put(writer, "directory", path);
     process_property_put(writer, "options", session->options);
     if (uname(&system) == 0) {
         process_property_put(writer, "hostname", system.nodename);
@@ -106,7 +125,7 @@ static int is_python(const char *program)
 }
 
 /* The script or module among an interpreter's arguments; NULL: none. */
-static const char *find_script(const char *arguments, long bytes)
+static const char *find_script(const char *arguments, size_t bytes)
 {
     const char *end = arguments + bytes;
     for (const char *argument = arguments + strlen(arguments) + 1; argument < end; argument += strlen(argument) + 1) {
@@ -123,24 +142,20 @@ static const char *find_script(const char *arguments, long bytes)
     return NULL;
 }
 
-void process_default_path(const struct target_process *target, char *path, size_t capacity)
+void process_default_path(const struct session_header *session, const struct target_process *target, char *path, size_t capacity)
 {
     char executable[PATH_BYTES], *arguments = malloc(COMMAND_BYTES);
-    const char *program = "program";
-    if (target_process_link(target, "exe", executable, sizeof executable) > 0)
-        program = base_name(executable);
-    else if (target_process_read(target, "comm", executable, sizeof executable) > 0) {
-        executable[strcspn(executable, "\n/")] = 0;
-        program = executable;
-    }
-    long bytes = arguments ? target_process_read(target, "cmdline", arguments, COMMAND_BYTES) : -1;
-    const char *script = bytes > 0 && is_python(program) ? find_script(arguments, bytes) : NULL;
-    int name_bytes = (int)strlen(script && *script ? script : program);
-    const char *name = script && *script ? script : program;
-    if (script == name && name_bytes > 3 && strcmp(name + name_bytes - 3, ".py") == 0)
+    read_executable(session, target, executable, sizeof executable);
+    const char *name = *executable ? base_name(executable) : "program";
+    size_t bytes = arguments && is_python(name) ? read_arguments(session, target, arguments) : 0;
+    const char *script = bytes ? find_script(arguments, bytes) : NULL;
+    if (script && *script)
+        name = script;
+    int name_bytes = (int)strlen(name);
+    if (name == script && name_bytes > 3 && strcmp(name + name_bytes - 3, ".py") == 0)
         name_bytes -= 3;
-    if (name_bytes > 128)
-        name_bytes = 128;
+    if (name_bytes > NAME_BYTES)
+        name_bytes = NAME_BYTES;
     snprintf(path, capacity, "%.*s.%d.heapline", name_bytes, name, target->pid);
     free(arguments);
 }

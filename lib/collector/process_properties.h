@@ -16,6 +16,6 @@ void process_property_put_number(struct trace_writer *writer, const char *key, u
 void process_properties_put(struct trace_writer *writer, const struct session_header *session, const struct target_process *target);
 
 /* The trace's default name: PROGRAM.PID.heapline, where the program is the script if an interpreter was given one. */
-void process_default_path(const struct target_process *target, char *path, size_t capacity);
+void process_default_path(const struct session_header *session, const struct target_process *target, char *path, size_t capacity);
 
 #endif

@@ -45,11 +45,11 @@ static int maps_show_inode(const struct target_process *target, uint64_t inode)
     return found;
 }
 
-void target_process_open(struct target_process *target, int pid, uint64_t session_inode)
+void target_process_open(struct target_process *target, int pid, int pidfd, uint64_t session_inode)
 {
     char path[32];
     *target = (struct target_process){.pid = pid, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
-    target->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    target->pidfd = pidfd >= 0 ? pidfd : (int)syscall(SYS_pidfd_open, pid, 0);
     snprintf(path, sizeof path, "/proc/%d", pid);
     target->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     target->maps_file = openat(target->folder, "maps", O_RDONLY | O_CLOEXEC);

@@ -18,8 +18,9 @@ struct target_process {
     uint64_t page_bytes;
 };
 
-/* The program image meant is the one that has mapped the memfd of this inode number. */
-void target_process_open(struct target_process *target, int pid, uint64_t session_inode);
+/* pidfd: one of the process (then ours to close), -1: there is none yet. The program image meant is the one that has mapped the memfd of
+ * this inode number. */
+void target_process_open(struct target_process *target, int pid, int pidfd, uint64_t session_inode);
 void target_process_close(struct target_process *target);
 
 /* Wait until it is gone, for so many ms at most; 0: only look. Returns 1: gone. */
