@@ -246,17 +246,17 @@ void dump_definition(struct dump_writer *writer, const struct trace_definition *
 
 /* ---- events ---- */
 
-enum event_field { FIELD_SLOT = 1, FIELD_BYTES = 2, FIELD_STACK = 4, FIELD_COUNT = 8, FIELD_THREAD = 16, FIELD_TIME = 32 };
+enum event_field { FIELD_SLOT = 1, FIELD_BYTES = 2, FIELD_STACK = 4, FIELD_COUNT = 8, FIELD_THREAD = 16, FIELD_TIME = 32, FIELD_FLAGS = 64 };
 
 static const struct {
     const char *name;
     int fields;
 } event_shapes[TRACE_EVENT_KIND_COUNT] = {
-    [TRACE_ALLOCATE] = {"allocate", FIELD_SLOT | FIELD_BYTES | FIELD_STACK},
-    [TRACE_FREE] = {"free", FIELD_SLOT},
+    [TRACE_ALLOCATE] = {"allocate", FIELD_SLOT | FIELD_BYTES | FIELD_STACK | FIELD_FLAGS},
+    [TRACE_FREE] = {"free", FIELD_SLOT | FIELD_FLAGS},
     [TRACE_SHRINK] = {"shrink", FIELD_SLOT | FIELD_BYTES},
     [TRACE_COPY] = {"copy", FIELD_BYTES | FIELD_STACK},
-    [TRACE_UNDO_FREE] = {"undo-free", FIELD_SLOT | FIELD_BYTES | FIELD_STACK},
+    [TRACE_UNDO_FREE] = {"undo-free", FIELD_SLOT | FIELD_BYTES | FIELD_STACK | FIELD_FLAGS},
     [TRACE_TIME] = {"time", FIELD_TIME},
     [TRACE_THREAD] = {"on-thread", FIELD_THREAD},
     [TRACE_RSS] = {"rss", FIELD_BYTES},
@@ -283,6 +283,7 @@ void dump_event(struct dump_writer *writer, const struct trace_event *event)
         put_number(writer, "thread", event->thread_id);
     if (fields & FIELD_TIME)
         put_number(writer, "time_ns", event->time_ns);
-    put_flags(writer, event->flags);
+    if (fields & FIELD_FLAGS)
+        put_flags(writer, event->flags);
     end_record(writer);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "line_rows.h"
+#include "paths.h"
 #include "stack_rows.h"
 
 /* The stack credited to the line that has the most of the measure; 0: none. */
@@ -43,7 +44,7 @@ char *line_caller(const struct reading *reading, sqlite3 *database, const struct
     const struct stack_frames *frames = stack_walk(&walker, heaviest_stack(database, row, measure));
     for (int i = 0; i < frames->count && !caller; i++)
         if (is_users(frames->frames[i].origin) && frames->frames[i].file)
-            caller = line_place(reading, frames->frames[i].file, frames->frames[i].line, NULL);
+            caller = line_place(reading, paths_base(frames->frames[i].file), frames->frames[i].line, NULL);
     stack_walker_done(&walker);
     return caller ? caller : strdup("");
 }

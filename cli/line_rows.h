@@ -61,7 +61,7 @@ enum line_table_flag {
 /* Columns: place, function, then the measures. `shown` ends with MEASURE_NONE; the first is the one that matters. */
 void line_rows_table(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, const enum measure *shown, int flags);
 
-/* For a line that isn't the user's own: the nearest line of his on the stack with the most of `measure`, shortened. malloc'ed; "" where
+/* For a line that isn't the user's own: the nearest line of his on the stack with the most of `measure`, by its base name. malloc'ed; "" where
  * there is none. */
 char *line_caller(const struct reading *reading, sqlite3 *database, const struct line_row *row, enum measure measure);
 

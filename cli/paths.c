@@ -43,24 +43,39 @@ static const char *after_stdlib(const char *path)
     return *at == '/' && at[1] ? at + 1 : NULL;
 }
 
+/* "/srv/app/jobs/batch.py" gives "jobs/batch.py". */
+static const char *last_two(const char *path)
+{
+    const char *last = strrchr(path, '/'), *before = last;
+    while (before > path && before[-1] != '/')
+        before--;
+    return before > path ? before : path;
+}
+
 static const char *after_dot(const char *path)
 {
     return path[0] == '.' && path[1] == '/' && path[2] ? path + 2 : path;
 }
 
-const char *paths_shorten(const char *path, const char *directory)
+const char *paths_relative(const char *path)
 {
     static char current[PATH_MAX];
+    if (!current[0] && !getcwd(current, sizeof current))
+        strcpy(current, "/");
+    const char *rest = path[0] == '/' ? after_folder(path, current) : NULL;
+    return rest ? rest : path;
+}
+
+const char *paths_shorten(const char *path, const char *directory)
+{
     const char *rest;
     if (path[0] != '/')
         return after_dot(path);
     if ((rest = after_last(path, "/site-packages/")) || (rest = after_last(path, "/dist-packages/")))
         return rest;
-    if (!current[0] && !getcwd(current, sizeof current))
-        strcpy(current, "/");
-    if ((rest = after_folder(path, current)) || (directory && (rest = after_folder(path, directory))))
+    if ((rest = paths_relative(path)) != path || (directory && (rest = after_folder(path, directory))))
         return after_dot(rest);
-    return (rest = after_stdlib(path)) ? rest : path;
+    return (rest = after_stdlib(path)) ? rest : last_two(path);
 }
 
 int paths_match(const char *recorded, const char *wanted)

@@ -3,8 +3,11 @@
 #define HEAPLINE_CLI_PATHS_H
 
 /* A piece of `path` (never a copy): what follows the current directory, `directory` (the recorded process's own; may be NULL),
- * site-packages, or the standard library's folder. */
+ * site-packages, or the standard library's folder; of other absolute paths the last two components. */
 const char *paths_shorten(const char *path, const char *directory);
+
+/* A piece of `path` that still names the file: what follows the current directory, else all of it. */
+const char *paths_relative(const char *path);
 
 /* The last component. */
 const char *paths_base(const char *path);

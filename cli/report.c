@@ -105,7 +105,7 @@ static void print_processes(const struct reading *reading, const struct process_
         table_cell(table, "%s", units_bytes((int64_t)process->peak_bytes).text);
         table_cell(table, "%s", ending);
         table_cell(table, "%s", process->command ? process->command : "");
-        table_cell(table, "%s", paths_shorten(process->trace_path, NULL));
+        table_cell(table, "%s", paths_relative(process->trace_path));
     }
     table_print(table);
     table_free(table);
@@ -130,7 +130,9 @@ static void print_figures(const struct reading *reading, const struct summary *s
     fputc('\n', terminal->out);
     print_figure(terminal, "peak", summary->peak_bytes, remark);
     if (summary->peak_rss_bytes)
-        print_figure(terminal, "RSS peak", summary->peak_rss_bytes, "resident, with code, caches and what the allocator keeps");
+        print_figure(terminal, "RSS peak", summary->peak_rss_bytes,
+                     summary->peak_rss_bytes < summary->peak_bytes ? "resident: not all that was asked for was touched"
+                                                                   : "resident, with code, stacks and what allocators keep");
     snprintf(remark, sizeof remark, "in %s, %s of them temporary", units_noun(summary->allocations, "allocation").text,
              units_share((double)summary->temporary_allocations, (double)summary->allocations).text);
     print_figure(terminal, "allocated", summary->allocated_bytes, remark);

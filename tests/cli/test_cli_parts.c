@@ -100,7 +100,9 @@ static void test_paths(void)
     CHECK_STRING(paths_shorten("/v/lib/python3.13t/site-packages/a/b.py", NULL), "a/b.py");
     CHECK_STRING(paths_shorten("/usr/lib/python311.zip/json/decoder.py", NULL), "json/decoder.py");
     CHECK_STRING(paths_shorten("/home/ada/src/batch.py", "/home/ada"), "src/batch.py");
-    CHECK_STRING(paths_shorten("/home/adam/batch.py", "/home/ada"), "/home/adam/batch.py");
+    CHECK_STRING(paths_shorten("/home/adam/batch.py", "/home/ada"), "adam/batch.py");
+    CHECK_STRING(paths_shorten("/batch.py", NULL), "/batch.py");
+    CHECK_STRING(paths_shorten("/srv/batch.py", NULL), "srv/batch.py");
     CHECK_STRING(paths_shorten("./batch.py", NULL), "batch.py");
     CHECK_STRING(paths_shorten("<frozen importlib._bootstrap>", NULL), "<frozen importlib._bootstrap>");
     CHECK_EQUAL(paths_match("/a/b/text.py", "/a/b/text.py"), 3);
