@@ -37,11 +37,13 @@ static size_t definition_room(const struct trace_definition *definition)
         return NUMBERS_BYTES + (size_t)string_length(definition->code.file_bytes) + string_length(definition->code.name_bytes) +
                (definition->code.line_table_bytes <= TRACE_MAX_TABLE_BYTES ? definition->code.line_table_bytes : 0);
     case TRACE_DEFINE_MODULE:
-        return NUMBERS_BYTES + (size_t)string_length(definition->module.path_bytes) + string_length(definition->module.build_id_bytes);
+        return NUMBERS_BYTES + (size_t)string_length(definition->module.path_bytes) +
+               string_length(definition->module.build_id_bytes);
     case TRACE_DEFINE_THREAD:
         return NUMBERS_BYTES + (size_t)string_length(definition->thread.name_bytes);
     case TRACE_DEFINE_PROPERTY:
-        return NUMBERS_BYTES + (size_t)string_length(definition->property.key_bytes) + string_length(definition->property.value_bytes);
+        return NUMBERS_BYTES + (size_t)string_length(definition->property.key_bytes) +
+               string_length(definition->property.value_bytes);
     default:
         return NUMBERS_BYTES;
     }
@@ -243,8 +245,8 @@ static void count_definition(struct definition_counts *counts, const struct trac
         counts->threads = definition->thread.thread_id;
 }
 
-int definition_decode(struct definition_counts *counts, const uint8_t **next, const uint8_t *end, struct trace_definition *definition,
-                      const char **ret_problem)
+int definition_decode(struct definition_counts *counts, const uint8_t **next, const uint8_t *end,
+                      struct trace_definition *definition, const char **ret_problem)
 {
     struct input input = {*next, end, 0};
     if (input.next == end)

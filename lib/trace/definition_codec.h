@@ -1,5 +1,5 @@
-/* Definitions <-> the definitions section (docs/trace_format.md, "Definitions"). Numbers that count up are not written: encoder and
- * decoder count. The decoder trusts nothing and allocates nothing: strings point into its input. The encoder's buffer grows.
+/* Definitions <-> the definitions section (docs/trace_format.md, "Definitions"). Numbers that count up are not written: encoder
+ * and decoder count. The decoder trusts nothing and allocates nothing: strings point into its input. The encoder's buffer grows.
  * One thread. */
 #ifndef HEAPLINE_TRACE_DEFINITION_CODEC_H
 #define HEAPLINE_TRACE_DEFINITION_CODEC_H
@@ -24,12 +24,13 @@ struct definition_log {
 void definition_log_done(struct definition_log *log);
 
 /* Append. Strings are cut at TRACE_MAX_STRING_BYTES; a line table past TRACE_MAX_TABLE_BYTES is left out.
- * Returns 0, STATUS_NO_MEMORY, or STATUS_INVALID (a number out of order, or a reference to what isn't defined); the log is then unchanged. */
+ * Returns 0, STATUS_NO_MEMORY, or STATUS_INVALID (a number out of order, or a reference to what isn't defined); the log is then
+ * unchanged. */
 int definition_log_append(struct definition_log *log, const struct trace_definition *definition);
 
 /* Decode the definition at *next, and move on. Returns 0, STATUS_END (at `end`) or STATUS_CORRUPT (*ret_problem: a clause).
  * VARINT_MAX_BYTES must be readable behind `end`. */
-int definition_decode(struct definition_counts *counts, const uint8_t **next, const uint8_t *end, struct trace_definition *definition,
-                      const char **ret_problem);
+int definition_decode(struct definition_counts *counts, const uint8_t **next, const uint8_t *end,
+                      struct trace_definition *definition, const char **ret_problem);
 
 #endif

@@ -57,7 +57,8 @@ static const char *const column_ends = "a column ends too early";
 
 /* ---- allocations and copies ---- */
 
-HOT_INLINE int apply_block(struct event_decoder *decoder, struct trace_event *event, unsigned class, uint32_t stack_id, uint64_t size_bytes)
+HOT_INLINE int apply_block(struct event_decoder *decoder, struct trace_event *event, unsigned class, uint32_t stack_id,
+                           uint64_t size_bytes)
 {
     event->size_bytes = size_bytes;
     event->stack_id = stack_id;
@@ -148,9 +149,11 @@ HOT_INLINE uint32_t slot_of_sequence(const struct event_decoder *decoder, uint32
     return likely(live_slot_is_live(found) && found->sequence == sequence) ? slot : SLOT_NONE;
 }
 
-HOT_INLINE uint32_t sequence_of_prediction(const struct event_model *model, const struct model_prediction *prediction, int by_stride)
+HOT_INLINE uint32_t sequence_of_prediction(const struct event_model *model, const struct model_prediction *prediction,
+                                           int by_stride)
 {
-    return by_stride ? model->last_freed + (uint32_t)(prediction->value >> 32) : model->next_sequence - (uint32_t)prediction->value;
+    return by_stride ? model->last_freed + (uint32_t)(prediction->value >> 32)
+                     : model->next_sequence - (uint32_t)prediction->value;
 }
 
 static int decode_free(struct event_decoder *decoder, struct trace_event *event, unsigned op)

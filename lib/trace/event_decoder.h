@@ -1,6 +1,6 @@
-/* Columns -> events, applied to the live slots: the inverse of event_encoder.h. Trusts nothing: sections come from a file that may have
- * been made by anyone; every stack, slot, distance and length is checked, and memory grows only with the live set.
- * One thread; allocates in event_decoder_init and when the live slots grow. */
+/* Columns -> events, applied to the live slots: the inverse of event_encoder.h. Trusts nothing: sections come from a file that
+ * may have been made by anyone; every stack, slot, distance and length is checked, and memory grows only with the live set. One
+ * thread; allocates in event_decoder_init and when the live slots grow. */
 #ifndef HEAPLINE_TRACE_EVENT_DECODER_H
 #define HEAPLINE_TRACE_EVENT_DECODER_H
 

@@ -64,8 +64,8 @@ static enum op_block_stack stack_op(const struct event_model *model, const struc
     return OP_STACK_EXPLICIT;
 }
 
-void event_encoder_block_miss(struct event_encoder *encoder, struct model_prediction *prediction, unsigned class, uint32_t stack_id,
-                              uint64_t size_bytes)
+void event_encoder_block_miss(struct event_encoder *encoder, struct model_prediction *prediction, unsigned class,
+                              uint32_t stack_id, uint64_t size_bytes)
 {
     struct event_model *model = encoder->model;
     const struct model_stack *stack = model_stack(model, stack_id);

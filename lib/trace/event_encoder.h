@@ -32,8 +32,8 @@ size_t event_encoder_bytes(const struct event_encoder *encoder);
 /* Empty columns for the next block; what the model has learnt stays. */
 void event_encoder_begin_block(struct event_encoder *encoder);
 
-void event_encoder_block_miss(struct event_encoder *encoder, struct model_prediction *prediction, unsigned class, uint32_t stack_id,
-                              uint64_t size_bytes);
+void event_encoder_block_miss(struct event_encoder *encoder, struct model_prediction *prediction, unsigned class,
+                              uint32_t stack_id, uint64_t size_bytes);
 void event_encoder_free_miss(struct event_encoder *encoder, struct model_prediction *prediction, unsigned class, uint32_t slot,
                              uint32_t distance, uint32_t stride);
 void event_encoder_end_run(struct event_encoder *encoder);
@@ -65,7 +65,8 @@ HOT_INLINE void event_encoder_block(struct event_encoder *encoder, unsigned clas
     model_push(encoder->model, class, stack_id);
 }
 
-HOT_INLINE void event_encoder_allocate(struct event_encoder *encoder, uint32_t slot, unsigned flags, uint32_t stack_id, uint64_t size_bytes)
+HOT_INLINE void event_encoder_allocate(struct event_encoder *encoder, uint32_t slot, unsigned flags, uint32_t stack_id,
+                                       uint64_t size_bytes)
 {
     model_allocated(encoder->model, slot);
     event_encoder_block(encoder, CLASS_ALLOCATE + flags, stack_id, size_bytes);

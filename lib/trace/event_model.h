@@ -78,8 +78,8 @@ HOT_INLINE void model_allocated(struct event_model *model, uint32_t slot)
 }
 
 /* After an allocation or a copy that had not been predicted. */
-HOT_INLINE void model_learn_block(struct event_model *model, struct model_prediction *prediction, unsigned class, uint32_t stack_id,
-                                  uint64_t size_bytes)
+HOT_INLINE void model_learn_block(struct event_model *model, struct model_prediction *prediction, unsigned class,
+                                  uint32_t stack_id, uint64_t size_bytes)
 {
     struct model_stack *stack = model_stack(model, stack_id);
     prediction->key = MODEL_KEY(class, stack_id);
@@ -107,7 +107,8 @@ HOT_INLINE void model_freed(struct event_model *model, uint32_t sequence)
 }
 
 /* After a deallocation that had not been predicted. distance 0: too far for the ring. */
-HOT_INLINE void model_learn_free(struct model_prediction *prediction, unsigned class, int trust_stride, uint32_t distance, uint32_t stride)
+HOT_INLINE void model_learn_free(struct model_prediction *prediction, unsigned class, int trust_stride, uint32_t distance,
+                                 uint32_t stride)
 {
     prediction->key = MODEL_KEY(class, trust_stride);
     prediction->value = distance | (uint64_t)stride << 32;

@@ -47,7 +47,8 @@ void live_slots_done(struct live_slots *slots);
 COLD int live_slots_grow(struct live_slots *slots);
 
 /* Assign a slot. Returns SLOT_NONE where live_slots_grow fails; the table is then unchanged. size_bytes < 2^56, flags < 0xff. */
-HOT_INLINE uint32_t live_slots_take(struct live_slots *slots, uint64_t size_bytes, unsigned flags, uint32_t stack_id, uint32_t sequence)
+HOT_INLINE uint32_t live_slots_take(struct live_slots *slots, uint64_t size_bytes, unsigned flags, uint32_t stack_id,
+                                    uint32_t sequence)
 {
     uint32_t slot = slots->first_free;
     if (slot != SLOT_NONE) {

@@ -36,14 +36,15 @@ void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TR
     put_u32(to + 92, checksum_crc32c(to, 92));
 }
 
-int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity, struct status_detail *detail)
+int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity,
+                             struct status_detail *detail)
 {
     if (count < 12 || memcmp(bytes, TRACE_MAGIC, 8) != 0)
         return trace_fail(detail, STATUS_NOT_A_TRACE, 0, "not a heapline trace");
     uint32_t version = get_u32(bytes + 8);
     if (version > TRACE_VERSION)
-        return trace_fail(detail, STATUS_NEWER_VERSION, 8, "trace of format version %u, this heapline reads up to version %u", version,
-                          (unsigned)TRACE_VERSION);
+        return trace_fail(detail, STATUS_NEWER_VERSION, 8, "trace of format version %u, this heapline reads up to version %u",
+                          version, (unsigned)TRACE_VERSION);
     if (count < TRACE_FILE_HEADER_BYTES)
         return trace_fail(detail, STATUS_CORRUPT, count, "the file ends within its header, after %zu bytes", count);
     if (get_u32(bytes + 92) != checksum_crc32c(bytes, 92))
@@ -92,7 +93,8 @@ static const char *block_problem(const struct trace_block *block)
         return "its type is unknown";
     if (block->type == TRACE_BLOCK_END && (block->stored_bytes != TRACE_END_BYTES || block->raw_bytes != TRACE_END_BYTES))
         return "an end block of a wrong length";
-    if (block->type == TRACE_BLOCK_DATA && (block->raw_bytes < TRACE_SECTION_TABLE_BYTES || block->raw_bytes > TRACE_MAX_RAW_BYTES))
+    if (block->type == TRACE_BLOCK_DATA &&
+        (block->raw_bytes < TRACE_SECTION_TABLE_BYTES || block->raw_bytes > TRACE_MAX_RAW_BYTES))
         return "its length is out of bounds";
     if (block->stored_bytes > TRACE_MAX_RAW_BYTES + (TRACE_MAX_RAW_BYTES >> 7))
         return "its stored length is out of bounds";
@@ -129,7 +131,8 @@ int trace_block_unpack(const uint8_t from[TRACE_BLOCK_HEADER_BYTES], uint64_t of
     };
     const char *problem = block_problem(&block);
     if (problem)
-        return trace_fail(detail, STATUS_CORRUPT, offset, "the block at byte %llu is damaged: %s", (unsigned long long)offset, problem);
+        return trace_fail(detail, STATUS_CORRUPT, offset, "the block at byte %llu is damaged: %s", (unsigned long long)offset,
+                          problem);
     *ret_block = block;
     return 0;
 }

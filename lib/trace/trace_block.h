@@ -25,8 +25,10 @@ struct trace_block {
 };
 
 void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TRACE_FILE_HEADER_BYTES]);
-/* Returns 0, STATUS_NOT_A_TRACE, STATUS_NEWER_VERSION or STATUS_CORRUPT. `bytes` may be less than a whole header: `count` says. */
-int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity, struct status_detail *detail);
+/* Returns 0, STATUS_NOT_A_TRACE, STATUS_NEWER_VERSION or STATUS_CORRUPT. `bytes` may be less than a whole
+ * header: `count` says. */
+int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity,
+                             struct status_detail *detail);
 
 void trace_block_pack(const struct trace_block *block, uint8_t to[TRACE_BLOCK_HEADER_BYTES]);
 /* Returns 0 or STATUS_CORRUPT; `offset` is where the header stands in the file. */
@@ -37,6 +39,7 @@ void trace_end_pack(const struct trace_end *end, uint8_t to[TRACE_END_BYTES]);
 void trace_end_unpack(const uint8_t from[TRACE_END_BYTES], struct trace_end *ret_end);
 
 /* Fill `detail` (may be NULL) and return `status`: return trace_fail(...). */
-__attribute__((format(printf, 4, 5))) COLD int trace_fail(struct status_detail *detail, int status, uint64_t offset, const char *format, ...);
+__attribute__((format(printf, 4, 5))) COLD int trace_fail(struct status_detail *detail, int status, uint64_t offset,
+                                                          const char *format, ...);
 
 #endif

@@ -10,12 +10,14 @@
 
 enum trace_event_kind {
     TRACE_ALLOCATE,   /* slot (just assigned), size_bytes, stack_id, flags */
-    TRACE_FREE,       /* slot: its contents may still be read from the slot table until the next decode call; flags */
+    TRACE_FREE,       /* slot: its contents may still be read from the slot table until the next decode call; flags;
+                         stack_id and size_bytes are the block's */
     TRACE_SHRINK,     /* slot, size_bytes: a partial munmap took so many bytes of a mapping that stays live */
     TRACE_COPY,       /* size_bytes, stack_id: bytes copied by memcpy and its kin */
     TRACE_UNDO_FREE,  /* slot (just assigned again), size_bytes, stack_id, flags: a realloc failed, the block freed before it is
                          live again; its deallocation is to be taken back */
-    TRACE_TIME,       /* time_ns: what follows happened at or after it (CLOCK_MONOTONIC since the trace's start); never runs backwards */
+    TRACE_TIME,       /* time_ns: what follows happened at or after it (CLOCK_MONOTONIC since the trace's start);
+                         never runs backwards */
     TRACE_THREAD,     /* thread_id (index into the thread definitions): what follows was done by it */
     TRACE_RSS,        /* size_bytes: resident set of the process at the current time */
     TRACE_LOST,       /* size_bytes: events lost so far, in total */

@@ -1,5 +1,5 @@
-/* Blocks -> definitions and events (trace_reader.h). One thread. Allocates when it is opened, for a block larger than those before, and when
- * the live set grows. */
+/* Blocks -> definitions and events (trace_reader.h). One thread. Allocates when it is opened, for a block larger than those
+ * before, and when the live set grows. */
 #include "trace_reader.h"
 
 #include <errno.h>
@@ -65,7 +65,8 @@ static int fail(struct trace_reader *reader, int status)
 
 static int fail_in_block(struct trace_reader *reader, int status, struct status_detail *detail, const char *problem)
 {
-    trace_fail(detail, status, reader->block_offset, "the block at byte %" PRIu64 " is damaged: %s", reader->block_offset, problem);
+    trace_fail(detail, status, reader->block_offset, "the block at byte %" PRIu64 " is damaged: %s", reader->block_offset,
+               problem);
     return fail(reader, status);
 }
 
@@ -91,7 +92,8 @@ static int load_payload(struct trace_reader *reader, struct status_detail *detai
         trace_fail(detail, STATUS_NO_MEMORY, reader->block_offset, "out of memory");
         return fail(reader, STATUS_NO_MEMORY);
     }
-    int64_t count = trace_read_at(reader->file, reader->stored, block->stored_bytes, reader->block_offset + TRACE_BLOCK_HEADER_BYTES);
+    int64_t count = trace_read_at(reader->file, reader->stored, block->stored_bytes,
+                                  reader->block_offset + TRACE_BLOCK_HEADER_BYTES);
     if (count < 0) {
         trace_fail(detail, STATUS_SYSTEM, reader->block_offset, "cannot read the block at byte %" PRIu64, reader->block_offset);
         return fail(reader, STATUS_SYSTEM);
@@ -137,7 +139,8 @@ int trace_reader_next_block(struct trace_reader *reader, struct status_detail *d
     if (reader->next_offset >= reader->data_end)
         return STATUS_END;
     reader->block_offset = reader->next_offset;
-    int status = trace_block_read(reader->file, reader->data_end, reader->block_offset, reader->next_sequence, &reader->block, detail);
+    int status = trace_block_read(reader->file, reader->data_end, reader->block_offset, reader->next_sequence, &reader->block,
+                                  detail);
     if (!status && reader->block.type != TRACE_BLOCK_DATA)
         status = trace_fail(detail, STATUS_CORRUPT, reader->block_offset, "the file changed while it was read");
     if (status)
@@ -185,7 +188,8 @@ static const char *block_mismatch(const struct trace_reader *reader)
     if (account->time_ns != block->end_time_ns)
         return "its events lead to another time than its header says";
     if (peak_event != block->peak_event || account->block_peak_time_ns != block->peak_time_ns ||
-        trace_level_total(&account->block_peak) != block->peak_bytes || account->block_peak.object_bytes != block->peak_object_bytes)
+        trace_level_total(&account->block_peak) != block->peak_bytes ||
+        account->block_peak.object_bytes != block->peak_object_bytes)
         return "its events lead to another high-water mark than its header says";
     return NULL;
 }

@@ -47,8 +47,8 @@ int trace_reader_next_block(struct trace_reader *reader, struct status_detail *d
 int trace_reader_next_definition(struct trace_reader *reader, struct trace_definition *definition, struct status_detail *detail);
 
 /* The next event of the current block, applied to the reader's live slots: 0, STATUS_END, STATUS_CORRUPT or STATUS_NO_MEMORY.
- * TRACE_FREE: the slot's contents are still readable, its number is not reused before the next call. All ids in events
- * are in range (defined), all slots live: the caller need not check. TRACE_FREE also carries stack_id and size_bytes of the block. */
+ * TRACE_FREE: the slot's contents are still readable, its number is not reused before the next call. All ids in events are in
+ * range (defined), all slots live: the caller need not check. TRACE_FREE also carries stack_id and size_bytes of the block. */
 int trace_reader_next_event(struct trace_reader *reader, struct trace_event *event, struct status_detail *detail);
 
 const struct live_slots *trace_reader_slots(const struct trace_reader *reader);

@@ -40,8 +40,8 @@ int trace_block_read(int file, uint64_t file_bytes, uint64_t offset, uint32_t se
     if (status)
         return status;
     if (block.sequence != sequence)
-        return trace_fail(detail, STATUS_CORRUPT, offset, "block %u stands where block %u should be, at byte %" PRIu64, block.sequence,
-                          sequence, offset);
+        return trace_fail(detail, STATUS_CORRUPT, offset, "block %u stands where block %u should be, at byte %" PRIu64,
+                          block.sequence, sequence, offset);
     if (block.stored_bytes > file_bytes - offset - sizeof(header))
         return trace_fail(detail, STATUS_TRUNCATED, offset, "the file ends within the block at byte %" PRIu64, offset);
     *ret_block = block;
@@ -53,7 +53,8 @@ static int read_end(struct trace_reader *reader, const struct trace_block *block
     uint8_t payload[TRACE_END_BYTES];
     int64_t count = trace_read_at(reader->file, payload, sizeof(payload), offset + TRACE_BLOCK_HEADER_BYTES);
     if (count != (int64_t)sizeof(payload) || checksum_crc32c(payload, sizeof(payload)) != block->payload_checksum)
-        return trace_fail(&reader->damage, STATUS_CORRUPT, offset, "the checksum of the end block at byte %" PRIu64 " is wrong", offset);
+        return trace_fail(&reader->damage, STATUS_CORRUPT, offset, "the checksum of the end block at byte %" PRIu64 " is wrong",
+                          offset);
     trace_end_unpack(payload, &reader->overview.end);
     reader->overview.has_end = 1;
     return 0;
@@ -63,7 +64,8 @@ static int read_end(struct trace_reader *reader, const struct trace_block *block
 static int check_order(struct trace_reader *reader, const struct trace_block *block, uint64_t offset)
 {
     if (block->first_event != reader->overview.event_count || block->start_time_ns < reader->overview.end_time_ns)
-        return trace_fail(&reader->damage, STATUS_CORRUPT, offset, "the block at byte %" PRIu64 " does not continue the one before", offset);
+        return trace_fail(&reader->damage, STATUS_CORRUPT, offset,
+                          "the block at byte %" PRIu64 " does not continue the one before", offset);
     return 0;
 }
 
@@ -87,7 +89,8 @@ static void scan_blocks(struct trace_reader *reader)
     uint64_t offset = TRACE_FILE_HEADER_BYTES, peak_object_bytes = 0;
     struct trace_block block;
     reader->data_end = offset;
-    while (trace_block_read(reader->file, overview->file_bytes, offset, (uint32_t)overview->block_count, &block, &reader->damage) == 0) {
+    while (trace_block_read(reader->file, overview->file_bytes, offset, (uint32_t)overview->block_count, &block,
+                            &reader->damage) == 0) {
         if (check_order(reader, &block, offset))
             break;
         if (block.type == TRACE_BLOCK_END && read_end(reader, &block, offset))

@@ -1,5 +1,5 @@
-/* Events and definitions -> blocks in a file (trace_writer.h). One thread. Allocates when it is opened, when definitions or the live set
- * grow, and for an uncommonly large block. */
+/* Events and definitions -> blocks in a file (trace_writer.h). One thread. Allocates when it is opened, when definitions or the
+ * live set grow, and for an uncommonly large block. */
 #include "trace_writer.h"
 
 #include <errno.h>
@@ -108,8 +108,8 @@ int trace_writer_open(int file, const struct trace_identity *identity, struct tr
 
 /* ---- blocks ---- */
 
-/* Header and payload (which stands behind the header's place in `stored`) go to the file in one piece. A block that fits only in part is
- * cut off again: the file ends with its last whole block. */
+/* Header and payload (which stands behind the header's place in `stored`) go to the file in one piece. A block that fits only in
+ * part is cut off again: the file ends with its last whole block. */
 static void write_block(struct trace_writer *writer, struct trace_block *block)
 {
     if (writer->failed)
@@ -129,7 +129,8 @@ static void write_block(struct trace_writer *writer, struct trace_block *block)
     block->sequence++;
 }
 
-/* The columns and the new definitions, one behind the other after the table of their lengths. Returns the raw length, 0 without memory. */
+/* The columns and the new definitions, one behind the other after the table of their lengths. Returns the raw length, 0 without
+ * memory. */
 static size_t gather_sections(struct trace_writer *writer)
 {
     struct event_encoder *encoder = &writer->encoder;

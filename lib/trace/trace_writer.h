@@ -18,8 +18,9 @@ struct trace_writer;
  * Returns 0, STATUS_NO_MEMORY, or STATUS_SYSTEM (errno). */
 int trace_writer_open(int file, const struct trace_identity *identity, struct trace_writer **ret_writer);
 
-/* Definitions: copied at once. Numbers must come in order (trace_event.h). Strings past 1 MiB are cut, line tables past 16 MiB left out.
- * Returns 0, STATUS_INVALID (a number out of order, a reference to what isn't defined) or STATUS_NO_MEMORY: then nothing is defined. */
+/* Definitions: copied at once. Numbers must come in order (trace_event.h). Strings past 1 MiB are cut, line tables past 16 MiB
+ * left out. Returns 0, STATUS_INVALID (a number out of order, a reference to what isn't defined) or STATUS_NO_MEMORY: then
+ * nothing is defined. */
 int trace_writer_define(struct trace_writer *writer, const struct trace_definition *definition);
 
 /* Events. Each returns what the caller needs next and never fails visibly: see trace_writer_failed.

@@ -1,5 +1,5 @@
-/* How fast and how small is the trace format? Prints ns per event of encoding (zstd and checksum included) and decoding, and bytes per event
- * with everything that is in the file, for made-up event streams or for those of existing traces.
+/* How fast and how small is the trace format? Prints ns per event of encoding (zstd and checksum included) and decoding, and
+ * bytes per event with everything that is in the file, for made-up event streams or for those of existing traces.
  *
  *     trace_codec [TRACE …]
  *

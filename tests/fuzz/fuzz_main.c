@@ -1,5 +1,5 @@
-/* Runs a fuzz target of traces without libFuzzer, so that every compiler can: over files, or over seeds it makes itself and mutates at
- * random, the same ones every time.
+/* Runs a fuzz target of traces without libFuzzer, so that every compiler can: over files, or over seeds it makes itself and
+ * mutates at random, the same ones every time.
  *
  *     fuzz_… FILE …                   each file once
  *     fuzz_… --mutate COUNT [SEED]    so many mutations of each made-up trace and of its blocks' payloads

@@ -1,5 +1,5 @@
-/* Fuzz target: any bytes as a trace. Each input is read three times: as the file it is; as a file whose checksums have been put right, so
- * that what lies behind them is reached; and as the payload of two blocks in a row. Every event is checked for what
+/* Fuzz target: any bytes as a trace. Each input is read three times: as the file it is; as a file whose checksums have been put
+ * right, so that what lies behind them is reached; and as the payload of two blocks in a row. Every event is checked for what
  * trace_reader.h promises its caller. Stops after a million events: a short input may describe billions. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Traces that are cut, flipped or made up: an error that names the place, or a shorter and truthful trace; never something else. */
+/* Traces that are cut, flipped or made up: an error that names the place, or a shorter and truthful trace; never another
+ * one. */
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zstd.h>

@@ -1,4 +1,5 @@
-/* What goes into a trace writer comes out of a trace reader: every definition, every event, slots, totals and high-water mark, exactly. */
+/* What goes into a trace writer comes out of a trace reader: every definition, every event, slots, totals and high-water mark,
+ * exactly. */
 #include <unistd.h>
 
 #include "check.h"

@@ -1,5 +1,5 @@
-/* What a trace writer promises beyond the round trip: totals and high-water mark by the rules of trace_event.h, limits, full disks, no
- * memory, and forks. */
+/* What a trace writer promises beyond the round trip: totals and high-water mark by the rules of trace_event.h, limits, full
+ * disks, no memory, and forks. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -315,7 +315,8 @@ static void other_at_random(struct script *script, uint64_t *random)
     struct trace_totals *totals = &script->totals;
     switch (below(random, 8)) {
     case 0:
-        script_event(script, (struct trace_event){.kind = TRACE_TIME, .time_ns = script->time_ns + 1 + (check_random(random) >> (24 + below(random, 40)))});
+        script_event(script, (struct trace_event){
+                                 .kind = TRACE_TIME, .time_ns = script->time_ns + 1 + (check_random(random) >> (24 + below(random, 40)))});
         break;
     case 1: {
         uint32_t thread_id = (uint32_t)below(random, script->threads + 1);
@@ -346,7 +347,8 @@ static void other_at_random(struct script *script, uint64_t *random)
         break;
     case 7:
         script_event(script, (struct trace_event){.kind = TRACE_UNDO_FREE, .size_bytes = size_at_random(random),
-                                                  .stack_id = (uint32_t)below(random, script->stacks + 1), .flags = (uint8_t)flags_at_random(random)});
+                                                  .stack_id = (uint32_t)below(random, script->stacks + 1),
+                                                  .flags = (uint8_t)flags_at_random(random)});
         break;
     }
 }

@@ -1,5 +1,5 @@
-/* A made-up recording for the tests of lib/trace: definitions and events in order, as they go into a writer, and everything that must come
- * out again, computed here by the simplest means (lists and loops, none of lib/trace's code but the plain structs). */
+/* A made-up recording for the tests of lib/trace: definitions and events in order, as they go into a writer, and everything that
+ * must come out again, computed here by the simplest means (lists and loops, none of lib/trace's code but the plain structs). */
 #ifndef HEAPLINE_TESTS_TRACE_SCRIPT_H
 #define HEAPLINE_TESTS_TRACE_SCRIPT_H
 
