@@ -31,7 +31,7 @@ static int describe_columns(struct table_column *columns, const enum measure *sh
     columns[count++] = (struct table_column){.title = "line", .style = STYLE_PLACE, .flexible = 20, .clip_start = 1};
     columns[count++] = (struct table_column){.title = "function", .flexible = 10, .expendable = 4};
     if (flags & LINE_TABLE_CALLERS)
-        columns[count++] = (struct table_column){.title = "called from", .flexible = 14, .clip_start = 1, .expendable = 3};
+        columns[count++] = (struct table_column){.title = "called from", .flexible = 17, .clip_start = 1, .expendable = 3};
     for (int i = 0; shown[i] != MEASURE_NONE; i++)
         columns[count++] = (struct table_column){
             .title = measures[shown[i]].title,
