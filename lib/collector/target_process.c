@@ -28,21 +28,28 @@ struct process_info {
 #define STATUS_ATTEMPTS 20
 #define STATUS_PAUSE_NS 1000000
 
-static int maps_show_inode(const struct target_process *target, uint64_t inode)
+static void close_if_open(int file)
+{
+    if (file >= 0)
+        close(file);
+}
+
+/* 1: the image whose memory `maps_file` shows has not mapped that memfd. 0: it has, or has no memory left (the process ends). */
+static int is_another_image(int maps_file, uint64_t inode)
 {
     char *line = NULL;
     size_t line_capacity = 0;
-    int copy = fcntl(target->maps_file, F_DUPFD_CLOEXEC, 0), found = 0;
+    int lines = 0, found = 0, copy = fcntl(maps_file, F_DUPFD_CLOEXEC, 0);
     FILE *maps = copy < 0 ? NULL : fdopen(copy, "r");
     if (!maps)
-        return 1;
-    while (!found && getline(&line, &line_capacity, maps) > 0) {
+        return 0;
+    for (; !found && getline(&line, &line_capacity, maps) > 0; lines++) {
         uint64_t line_inode;
         found = strstr(line, "/memfd:") && sscanf(line, "%*s %*s %*s %*s %" SCNu64, &line_inode) == 1 && line_inode == inode;
     }
     free(line);
     fclose(maps);
-    return found;
+    return lines > 0 && !found;
 }
 
 void target_process_open(struct target_process *target, int pid, int pidfd, uint64_t session_inode)
@@ -54,13 +61,7 @@ void target_process_open(struct target_process *target, int pid, int pidfd, uint
     target->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     target->maps_file = openat(target->folder, "maps", O_RDONLY | O_CLOEXEC);
     target->statm_file = openat(target->folder, "statm", O_RDONLY | O_CLOEXEC);
-    target->was_another = target->maps_file >= 0 && !maps_show_inode(target, session_inode);
-}
-
-static void close_if_open(int file)
-{
-    if (file >= 0)
-        close(file);
+    target->was_another = target->maps_file >= 0 && is_another_image(target->maps_file, session_inode);
 }
 
 void target_process_close(struct target_process *target)
@@ -79,13 +80,23 @@ int target_process_wait(const struct target_process *target, int timeout_ms)
     return poll(&poll_pidfd, 1, timeout_ms) == 1;
 }
 
-int target_process_has_execed(const struct target_process *target)
+static int has_memory(int maps_file)
 {
     char byte;
+    return pread(maps_file, &byte, 1, 0) == 1;
+}
+
+int target_process_has_execed(const struct target_process *target)
+{
     if (target->was_another)
         return !target_process_wait(target, 0);
-    /* The file belongs to the memory of one program image; once that is given up, it reads as empty. */
-    return target->maps_file >= 0 && pread(target->maps_file, &byte, 1, 0) <= 0 && !target_process_wait(target, 0);
+    /* The file belongs to the memory of one program image; once that is given up, it reads as empty. A process that ends has none at all. */
+    if (target->maps_file < 0 || has_memory(target->maps_file))
+        return 0;
+    int maps_now = openat(target->folder, "maps", O_RDONLY | O_CLOEXEC);
+    int execed = maps_now >= 0 && has_memory(maps_now);
+    close_if_open(maps_now);
+    return execed;
 }
 
 /* Field 52 of /proc/PID/stat while it is a zombie. It reads as zero where we are not permitted to see it. */

@@ -30,6 +30,10 @@ struct session_header *session_new(int *ret_memfd, const char *output_path, uint
     session->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
     session->start_realtime_ns = clock_ns(CLOCK_REALTIME);
     snprintf(session->output_path, sizeof session->output_path, "%s", output_path);
+    FILE *arguments = fopen("/proc/self/cmdline", "r");
+    session->arguments_bytes = arguments ? (uint32_t)fread(session->arguments, 1, sizeof session->arguments - 1, arguments) : 0;
+    CHECK(session->arguments_bytes && readlink("/proc/self/exe", session->executable, sizeof session->executable - 1) > 0);
+    fclose(arguments);
     atomic_store(&session->recording, 1);
     atomic_store(&session->order, ORDER_WORD(1, 0));
     *ret_memfd = memfd;
