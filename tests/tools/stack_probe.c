@@ -4,6 +4,7 @@
  *   STACK_PROBE_OUTPUT  prefix of the files: .definitions (records of the definition ring), .events (struct probe_event), .facts (at exit).
  *                       A forked child goes on in files of its own, with .child added to the prefix.
  *   STACK_PROBE_SIZES   LOW-HIGH: only allocations of such sizes are written; absent: every event is
+ *   STACK_PROBE_THREAD  "1": a thread drains the definitions, for stacks that need more of them than the ring holds
  *   STACK_PROBE_STACKS  "off": record events without stacks (to measure what the hooks cost) */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "definitions.h"
+#include "futex.h"
 #include "lock.h"
 #include "pages.h"
 #include "python_attach.h"
@@ -255,6 +257,22 @@ EXPORT void *dlopen(const char *file, int flags)
     return handle;
 }
 
+/* ---- the collector ---- */
+
+static void *drain_definitions(void *unused)
+{
+    exiting = 1; /* this thread records nothing */
+    for (;;) {
+        futex_wait(&recorder_session->collector_wake, atomic_load(&recorder_session->collector_wake), 1000000);
+        lock_take(&probe_lock);
+        take_definitions();
+        lock_release(&probe_lock);
+        atomic_fetch_add(&recorder_session->definition_futex, 1);
+        futex_wake(&recorder_session->definition_futex, 1);
+    }
+    return unused;
+}
+
 /* ---- beginning and end ---- */
 
 static void open_files(void)
@@ -303,6 +321,9 @@ __attribute__((constructor)) static void begin(void)
     if (stacks && !strcmp(stacks, "off"))
         python_stack_capture = NULL;
     recorder_leave(thread);
+    pthread_t collector;
+    if (getenv("STACK_PROBE_THREAD"))
+        pthread_create(&collector, NULL, drain_definitions, NULL);
 }
 
 static void write_facts(FILE *file)
