@@ -230,6 +230,31 @@ static void shuffled_blocks(void)
     sample_done(&sample);
 }
 
+/* A block is missing that held no event: only the sequence tells. */
+static void missing_block(void)
+{
+    struct script script = {0};
+    struct trace_reader *reader;
+    struct status_detail detail = {0};
+    uint8_t bytes[4096];
+    script_node(&script, 0);
+    script_flush(&script);
+    script_node(&script, 1);
+    int file = script_record(&script, TRACE_END_EXIT);
+    ssize_t count = pread(file, bytes, sizeof(bytes), 0);
+    uint64_t first_bytes = TRACE_BLOCK_HEADER_BYTES + get_u32(bytes + TRACE_FILE_HEADER_BYTES + 16);
+    memmove(bytes + TRACE_FILE_HEADER_BYTES, bytes + TRACE_FILE_HEADER_BYTES + first_bytes,
+            (size_t)count - TRACE_FILE_HEADER_BYTES - first_bytes);
+    write_file(file, bytes, (size_t)count - first_bytes);
+    CHECK_EQUAL(script_reader(file, &reader, NULL), 0);
+    CHECK_EQUAL(trace_reader_damage(reader, &detail), STATUS_CORRUPT);
+    CHECK_STRING(detail.message, "block 1 stands where block 0 should be, at byte 96");
+    CHECK_EQUAL(trace_reader_overview(reader)->block_count, 0);
+    trace_reader_close(reader);
+    close(file);
+    script_done(&script);
+}
+
 /* ---- other files ---- */
 
 static void check_refused(const void *bytes, size_t count, int expected, const char *message)
@@ -407,6 +432,7 @@ int main(void)
     every_flip();
     bad_payload();
     shuffled_blocks();
+    missing_block();
     made_up_blocks();
     made_up_definitions();
     return 0;
