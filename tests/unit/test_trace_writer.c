@@ -10,6 +10,15 @@
 #include "trace_format.h"
 #include "trace_script.h"
 
+/* The sanitizer's own mappings don't fit under a limit of address space. gcc says that it is there one way, clang another. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#define ADDRESS_SANITIZER __has_feature(address_sanitizer)
+#else
+#define ADDRESS_SANITIZER 0
+#endif
+
 static struct trace_writer *open_writer(int file)
 {
     struct trace_writer *writer;
@@ -250,7 +259,7 @@ static void full_later(void)
     script_done(&script);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+#if !ADDRESS_SANITIZER
 /* No memory for another slot: the event counts as lost, in the file too, and everything else goes on. */
 static void no_memory(void)
 {
@@ -397,7 +406,7 @@ int main(void)
     full_later();
     fork_of_a_trace();
     fork_without_a_disk();
-#if !defined(__SANITIZE_ADDRESS__)
+#if !ADDRESS_SANITIZER
     no_memory();
 #endif
     return 0;
