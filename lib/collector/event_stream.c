@@ -196,6 +196,14 @@ static unsigned allocation_flags(enum event_opcode opcode)
 
 /* ---- one thread ---- */
 
+__attribute__((noinline)) static void look_ahead(struct recorded_thread *thread, struct live_blocks *blocks, const uint64_t *all_words, uint64_t position)
+{
+    uint64_t end = thread->end >= position && thread->end < thread->ring_end ? thread->end : thread->ring_end;
+    if (thread->ahead.position < position || thread->ahead.position > end)
+        look_ahead_reset(&thread->ahead, position);
+    look_ahead_batch(&thread->ahead, blocks, all_words, end);
+}
+
 enum take_result { TAKE_ALL, TAKE_LATER };
 
 /* Go through the thread's words up to its end, or up to the limit; then ret_key is the key of the event it stopped at. */
@@ -220,6 +228,8 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             position = thread->ring_start;
             continue;
         }
+        if (unlikely(--thread->ahead.steps_left == 0))
+            look_ahead(thread, blocks, all, position);
         const uint64_t *words = all + position;
         enum event_opcode opcode = EVENT_OPCODE(words[0]);
         uint64_t payload = EVENT_PAYLOAD(words[0]);
@@ -378,8 +388,10 @@ void event_stream_take(struct event_stream *stream, struct order_key limit)
     uint32_t count = 0;
     /* With key 0 each is asked first how far it may go. */
     for (uint32_t i = 0; i < stream->thread_count; i++)
-        if (has_words(&stream->threads[i]))
+        if (has_words(&stream->threads[i])) {
+            look_ahead_reset(&stream->threads[i].ahead, stream->threads[i].position);
             heap[count++] = (struct thread_heap_entry){{0, 0}, i};
+        }
     struct order_key none = {0, 0};
     for (uint32_t unasked = count > 1 ? count : 0; unasked-- > 0;) {
         struct thread_heap_entry *entry = &heap[unasked];

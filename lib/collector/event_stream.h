@@ -18,6 +18,7 @@
 #define HEAPLINE_COLLECTOR_EVENT_STREAM_H
 
 #include "live_blocks.h"
+#include "look_ahead.h"
 #include "session.h"
 #include "tick_clock.h"
 
@@ -41,6 +42,7 @@ struct recorded_thread {
     uint32_t reallocating;          /* a REALLOC_BEGIN was the last event: 1, and of a known block: 2 */
     struct freed_block reallocated; /* that block */
     uint64_t reallocated_address;
+    struct look_ahead ahead;
 };
 
 struct event_stream {
