@@ -1,5 +1,5 @@
 /* dlsym: a pointer to malloc that a program looks up in libc itself (ctypes.CDLL("libc.so.6")) must lead through our hooks as well.
- * dlclose: addresses of code may mean something else afterwards. pthread_setname_np: thread names as they are given.
+ * It is also when an interpreter that was loaded late is noticed. dlclose: addresses of code may mean something else afterwards. pthread_setname_np: thread names as they are given.
  *
  * dlsym(RTLD_NEXT) and dlsym(RTLD_DEFAULT) depend on who calls: they are passed on as a jump, so that libc sees the caller's own address. dlopen
  * depends on its caller too (RPATH) and is not hooked at all. */
@@ -34,11 +34,23 @@ static void *our_function_for(void *found)
 void *heapline_dlsym_in_handle(void *handle, const char *name);
 void *heapline_real_dlsym(void);
 
+/* An interpreter that came by dlopen is about to be started through a pointer like this one. */
+static void look_for_python(void)
+{
+    struct thread_state *thread = recorder_enter();
+    if (!thread)
+        return;
+    python_attach_find();
+    recorder_leave(thread);
+}
+
 __attribute__((noinline, used)) void *heapline_dlsym_in_handle(void *handle, const char *name)
 {
     if (!real_available())
         return NULL;
     void *found = real.dlsym(handle, name);
+    if (unlikely(!python_attached))
+        look_for_python();
     return found ? our_function_for(found) : NULL;
 }
 

@@ -7,6 +7,8 @@
 
 #include "code_table.h"
 #include "elf_symbols.h"
+#include "lock.h"
+#include "module_table.h"
 #include "object_hooks.h"
 #include "python_api.h"
 #include "python_layout.h"
@@ -15,7 +17,7 @@
 
 #define TYPE_DEALLOC 48 /* PyTypeObject.tp_dealloc, LP64, every version */
 
-uint32_t python_attached, python_maybe_loaded;
+uint32_t python_attached;
 struct python_api python_api;
 
 static void (*code_dealloc_below)(void *code);
@@ -113,20 +115,56 @@ static void start_stacks(void)
     recorder_session->python_flags |= flags;
 }
 
+static const struct link_map *seen_last; /* the end of the list at the last look */
+static uint32_t seen_epoch;
+
+/* Has anything been loaded since the last look? The list only grows at its end; what dlclose does to it raises the module epoch. */
+static int is_news(const struct link_map *modules)
+{
+    const struct link_map *last = modules;
+    uint32_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_relaxed);
+    while (last->l_next)
+        last = last->l_next;
+    if (last == seen_last && epoch == seen_epoch)
+        return 0;
+    seen_last = last;
+    seen_epoch = epoch;
+    return 1;
+}
+
+/* An interpreter that is already running reads its table of allocators under its GIL. */
+static int may_install(const struct python_api *api)
+{
+    const void *current = api->current_state();
+    return !api->is_initialized() || (current && current == api->thread_state());
+}
+
+static void attach(const struct link_map *modules, const struct link_map *provider)
+{
+    struct python_api api;
+    if (!find_api(modules, provider, &api))
+        return;
+    if (!may_install(&api)) {
+        seen_last = NULL;
+        return;
+    }
+    python_api = api;
+    start_stacks();
+    object_hooks_install();
+    __atomic_store_n(&python_attached, 1, __ATOMIC_RELEASE);
+}
+
 void python_attach_find(void)
 {
+    static struct lock lock;
     int saved_errno = errno;
+    lock_take(&lock);
     const struct link_map *modules = elf_symbols_modules();
-    if (!modules)
-        return;
-    python_maybe_loaded = 0;
-    for (const struct link_map *module = modules; module && !python_attached; module = module->l_next) {
-        if (!elf_symbols_find(module, "PyMem_SetAllocator") || !find_api(modules, module, &python_api))
-            continue;
-        start_stacks();
-        object_hooks_install();
-        python_attached = 1;
-    }
+    if (modules && !python_attached && is_news(modules))
+        for (const struct link_map *module = modules; module && !python_attached; module = module->l_next)
+            if (elf_symbols_find(module, "PyMem_SetAllocator"))
+                attach(modules, module);
+    lock_release(&lock);
     errno = saved_errno;
 }
 

@@ -1,7 +1,8 @@
 /* Finds CPython in the target and puts our hooks into its MEM and OBJ allocators; keeps them there.
  *
- * Three moments: the library's constructor (interpreter linked in or libpython loaded), every malloc while Python is known but not
- * initialised (hooks may have been overwritten by PYTHONMALLOC, -X dev, or a second Py_Initialize), and after a dlopen (libpython as a plug-in).
+ * Three moments: the library's constructor (interpreter linked in or libpython loaded), a dlsym in a library that was loaded later (libpython as
+ * a plug-in: whoever loads it asks it for Py_Initialize), and every malloc while Python is known but not initialised (hooks may have been
+ * overwritten by PYTHONMALLOC, -X dev, or a second Py_Initialize).
  * Reinstalls only while no interpreter exists: later, somebody may rightly sit on top of us, and other threads allocate. */
 #ifndef HEAPLINE_CAPTURE_PYTHON_ATTACH_H
 #define HEAPLINE_CAPTURE_PYTHON_ATTACH_H
@@ -12,11 +13,9 @@
 
 /* 0: no Python. 1: known, perhaps not initialised: python_attach_check is to be called from malloc hooks. */
 extern uint32_t python_attached;
-/* Set by the dlopen hook; the next event's slow path calls python_attach_find. */
-extern uint32_t python_maybe_loaded;
 
-/* Look for a CPython in the process without taking any loader lock; install the hooks. Idempotent; the first interpreter found is the one
- * that is recorded. From the constructor and the slow path, with busy set. Clears python_maybe_loaded, unless the loader is at work. */
+/* Look for a CPython in the process without taking any loader lock; install the hooks. Idempotent, and cheap while nothing new has been loaded;
+ * the first interpreter found is the one that is recorded. With busy set. Does nothing while the loader is at work. */
 void python_attach_find(void);
 
 /* From malloc hooks, while python_attached: one call into Py_IsInitialized; reinstalls lost hooks where that is safe. Never allocates. */

@@ -156,11 +156,10 @@ static int frame_fits(const struct python_layout *layout, uint64_t frame, uint64
            read_word(code & ~PYTHON_TAG_MASK, layout->code_table, &table) && read_word(table, 0, &table);
 }
 
-int python_layout_fits(const struct python_layout *layout, const void *state, const void *code_type, uint64_t thread_id)
+int python_layout_fits(const struct python_layout *layout, const void *state, const void *code_type)
 {
-    uint64_t frame, found_id;
-    uint64_t holder = (uintptr_t)state;
-    if (!read_word(holder, layout->state_thread_id, &found_id) || found_id != thread_id || !read_word(holder, layout->state_frame, &frame))
+    uint64_t frame;
+    if (!read_word((uintptr_t)state, layout->state_frame, &frame))
         return 0;
     if (layout->cframe_frame != PYTHON_NONE && !read_word(frame, layout->cframe_frame, &frame))
         return 0;

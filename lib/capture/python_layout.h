@@ -67,8 +67,8 @@ enum python_layout_status python_layout_choose(const char *version_text, const v
                                                struct python_layout *ret_layout, unsigned *ret_index);
 
 /* Does this thread state, with at least one frame, look as the layout says? Reads through the kernel, so that a wrong layout can't crash.
- * code_type: &PyCode_Type. thread_id: the caller's pthread_self(). */
-int python_layout_fits(const struct python_layout *layout, const void *state, const void *code_type, uint64_t thread_id);
+ * code_type: &PyCode_Type. */
+int python_layout_fits(const struct python_layout *layout, const void *state, const void *code_type);
 
 HOT_INLINE uint64_t python_read_word(uint64_t object, int offset)
 {

@@ -38,7 +38,7 @@ struct python_walk {
     uint32_t slots[1 << SLOT_BITS]; /* hash of frame -> level */
 };
 
-uint32_t (*python_stack_capture)(struct thread_state *thread, const void *state);
+python_stack_function python_stack_capture;
 
 struct python_layout python_stack_layout;
 
@@ -337,7 +337,7 @@ static uint32_t capture_published(struct thread_state *thread, const void *state
 }
 
 #define X(index, initializer) [index] = capture_##index,
-static uint32_t (*const captures[])(struct thread_state *, const void *) = {
+static const python_stack_function captures[] = {
     PYTHON_LAYOUTS(X)
     [PYTHON_LAYOUT_OTHER] = capture_published,
 };
@@ -352,13 +352,13 @@ static uint32_t check_then_capture(struct thread_state *thread, const void *stat
 {
     if (!top_frame(&python_stack_layout, state))
         return 0;
-    if (!python_layout_fits(&python_stack_layout, state, python_api.code_type, thread->pthread_id)) {
+    if (!python_layout_fits(&python_stack_layout, state, python_api.code_type)) {
         recorder_session->python_flags |= PYTHON_STACKS_OFF;
         python_stack_capture = NULL;
         return 0;
     }
     python_stack_capture = captures[chosen_layout];
-    return python_stack_capture(thread, state);
+    return captures[chosen_layout](thread, state);
 }
 
 void python_stack_start(const struct python_layout *layout, unsigned index)

@@ -18,8 +18,9 @@
 /* Deeper stacks are cut: their innermost frames are kept, above a root that says so. */
 #define PYTHON_STACK_MAX_DEPTH (1u << 17)
 
-/* The stack of a thread state that belongs to this thread; 0: it runs no Python code. NULL while Python stacks are off. */
-extern uint32_t (*python_stack_capture)(struct thread_state *thread, const void *state);
+/* The stack of a thread state that belongs to this thread; 0: it runs no Python code. NULL while Python stacks are off; read it once. */
+typedef uint32_t (*python_stack_function)(struct thread_state *thread, const void *state);
+extern python_stack_function python_stack_capture;
 
 /* Begin to read stacks by this layout (index: in python_layouts, or PYTHON_LAYOUT_OTHER). The first stack is checked before it is believed;
  * when it doesn't fit, stacks are switched off and the session says so. */

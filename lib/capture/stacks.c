@@ -9,10 +9,12 @@
 /* From 3.12 on the current state is kept per thread; before, it is that of whichever thread holds the GIL. */
 #define VERSION_OF_THREAD_LOCAL_STATE 0x030c
 
-/* The GIL is held by contract, so the current state is this thread's; an extension may break the contract. */
+/* The GIL is held by contract, so the current state is this thread's; where it is the GIL holder's, an extension may have broken that. */
 HOT_INLINE const void *state_under_gil(const struct thread_state *thread)
 {
     const void *state = python_api.current_state();
+    if (python_api.version >= VERSION_OF_THREAD_LOCAL_STATE)
+        return state;
     return likely(state && python_stack_is_own(state, thread->pthread_id)) ? state : NULL;
 }
 
@@ -29,14 +31,16 @@ HOT_INLINE const void *state_without_gil(void)
 
 uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address)
 {
-    const void *state = likely(python_stack_capture != NULL) ? state_under_gil(thread) : NULL;
-    uint32_t stack = likely(state != NULL) ? python_stack_capture(thread, state) : 0;
+    python_stack_function capture = python_stack_capture;
+    const void *state = likely(capture != NULL) ? state_under_gil(thread) : NULL;
+    uint32_t stack = likely(state != NULL) ? capture(thread, state) : 0;
     return likely(stack) ? stack : native_stack_of_caller(thread, return_address);
 }
 
 uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address)
 {
-    const void *state = python_stack_capture ? state_without_gil() : NULL;
-    uint32_t stack = state ? python_stack_capture(thread, state) : 0;
+    python_stack_function capture = python_stack_capture;
+    const void *state = capture ? state_without_gil() : NULL;
+    uint32_t stack = state ? capture(thread, state) : 0;
     return stack ? stack : native_stack_of_caller(thread, return_address);
 }

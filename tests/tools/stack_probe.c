@@ -144,7 +144,7 @@ static void thread_done(void *state)
 
 static pthread_key_t thread_key;
 
-struct thread_state *recorder_admit(struct thread_state *thread)
+struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame)
 {
     if (thread->busy != THREAD_UNREGISTERED || !recorder_session || exiting)
         return NULL;
@@ -244,14 +244,14 @@ EXPORT void *realloc(void *old, size_t size)
     return block;
 }
 
+/* Stands in for the hook of dlsym. */
 EXPORT void *dlopen(const char *file, int flags)
 {
     void *(*below)(const char *, int) = (void *(*)(const char *, int))dlsym(RTLD_NEXT, "dlopen");
     void *handle = below(file, flags);
     struct thread_state *thread = recorder_enter();
     if (thread) {
-        if (!python_attached)
-            python_attach_find();
+        python_attach_find();
         recorder_leave(thread);
     }
     return handle;
