@@ -41,26 +41,49 @@ struct figures line_report_stack_figures(const struct replay *replay, int64_t st
 
 /* ---- the tree of stacks ---- */
 
-/* `python` and `native` hold, by stack id, the innermost frame with a line of each kind; 0: none. */
+/* Of a stack, the innermost frame of each kind that could be credited, the best kind first; 0: none.
+ * A system library's line, where its debug information is installed, comes after a line of the program: strdup allocates for its caller. */
+enum credit { CREDIT_PYTHON, CREDIT_NATIVE, CREDIT_SYSTEM, CREDIT_COUNT };
+
+struct credits {
+    uint32_t frames[CREDIT_COUNT];
+};
+
+static enum credit credit_of_frame(const struct frame *frame)
+{
+    if (frame->kind == TRACE_FRAME_PYTHON)
+        return CREDIT_PYTHON;
+    if (frame->kind != TRACE_FRAME_NATIVE || !frame->file)
+        return CREDIT_COUNT;
+    return frame->origin == FRAME_SYSTEM ? CREDIT_SYSTEM : CREDIT_NATIVE;
+}
+
+static uint32_t best_credit(const struct credits *credits, uint32_t otherwise)
+{
+    for (int credit = 0; credit < CREDIT_COUNT; credit++)
+        if (credits->frames[credit])
+            return credits->frames[credit];
+    return otherwise;
+}
+
 static void fill_stack(struct line_report *report, const struct frame_table *frames, uint32_t stack_id, uint32_t caller_id,
-                       uint32_t *python, uint32_t *native)
+                       struct credits *credits)
 {
     struct stack_entry *entry = &report->stacks[stack_id];
     uint32_t frame_id = frames->node_frames[stack_id];
+    credits[stack_id] = credits[caller_id];
     if (frame_id == FRAME_HIDDEN) {
         *entry = report->stacks[caller_id];
-        python[stack_id] = python[caller_id];
-        native[stack_id] = native[caller_id];
         return;
     }
-    const struct frame *frame = &frames->frames[frame_id];
-    python[stack_id] = frame->kind == TRACE_FRAME_PYTHON ? frame_id : python[caller_id];
-    native[stack_id] = frame->kind == TRACE_FRAME_NATIVE && frame->file ? frame_id : native[caller_id];
+    enum credit credit = credit_of_frame(&frames->frames[frame_id]);
+    if (credit != CREDIT_COUNT)
+        credits[stack_id].frames[credit] = frame_id;
     *entry = (struct stack_entry){
         .shown_id = stack_id,
         .caller_id = report->stacks[caller_id].shown_id,
         .frame_id = frame_id,
-        .line_frame_id = python[stack_id] ? python[stack_id] : native[stack_id] ? native[stack_id] : frame_id,
+        .line_frame_id = best_credit(&credits[stack_id], frame_id),
         .depth = report->stacks[caller_id].depth + 1,
     };
 }
@@ -68,17 +91,16 @@ static void fill_stack(struct line_report *report, const struct frame_table *fra
 static int build_stacks(struct line_report *report, const struct definition_table *definitions, const struct frame_table *frames)
 {
     uint32_t count = definitions->node_count;
-    uint32_t *python = calloc(count, sizeof *python), *native = calloc(count, sizeof *native);
+    struct credits *credits = calloc(count, sizeof *credits);
     report->stacks = calloc(count, sizeof *report->stacks);
     report->stack_count = count;
-    int enough = python && native && report->stacks;
+    int enough = credits && report->stacks;
     if (enough) {
         report->stacks[0].line_frame_id = frames->unknown_frame;
         for (uint32_t id = 1; id < count; id++)
-            fill_stack(report, frames, id, definitions->nodes[id].caller_id, python, native);
+            fill_stack(report, frames, id, definitions->nodes[id].caller_id, credits);
     }
-    free(python);
-    free(native);
+    free(credits);
     return enough ? STATUS_OK : STATUS_NO_MEMORY;
 }
 

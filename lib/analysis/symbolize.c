@@ -2,7 +2,7 @@
  *
  * libdwfl finds the separate debug file and merges the symbol tables. The compilation unit of an address is searched here, in the
  * units' own ranges: clang and rustc write no .debug_aranges, which libdw 0.188 needs. Inline frames are not taken apart:
- * the function is the one that the symbol table names, the line the innermost one. */
+ * the function is the one that the symbol table names, the line the innermost one that isn't in a header of the system. */
 #include "symbolize.h"
 
 #include <dwarf.h>
@@ -16,10 +16,17 @@
 
 #include "array.h"
 #include "demangle.h"
+#include "inline_sites.h"
+
+struct unit {
+    Dwarf_Die die;
+    struct inline_sites inlined;
+    int inlined_known;
+};
 
 struct unit_range {
     uint64_t start, end;
-    Dwarf_Die unit;
+    size_t unit;
 };
 
 struct symbolizer {
@@ -27,6 +34,8 @@ struct symbolizer {
     Dwfl *dwfl;
     Dwfl_Module *module;
     Dwarf_Addr dwarf_bias;
+    struct unit *units;
+    size_t unit_count, unit_capacity;
     struct unit_range *ranges; /* sorted by start */
     size_t range_count, range_capacity;
     char *function;            /* demangled, of the latest look-up */
@@ -51,15 +60,17 @@ static int compare_ranges(const void *a, const void *b)
     return left->start < right->start ? -1 : left->start > right->start;
 }
 
-static void add_unit(struct symbolizer *symbolizer, Dwarf_Die *unit)
+static void add_unit(struct symbolizer *symbolizer, Dwarf_Die *die)
 {
     Dwarf_Addr base, start, end;
     ptrdiff_t offset = 0;
-    while ((offset = dwarf_ranges(unit, offset, &base, &start, &end)) > 0) {
-        if (start >= end || !ARRAY_RESERVE(symbolizer->ranges, symbolizer->range_capacity, symbolizer->range_count + 1))
-            continue;
-        symbolizer->ranges[symbolizer->range_count++] = (struct unit_range){start, end, *unit};
-    }
+    if (!ARRAY_RESERVE(symbolizer->units, symbolizer->unit_capacity, symbolizer->unit_count + 1))
+        return;
+    symbolizer->units[symbolizer->unit_count] = (struct unit){.die = *die};
+    while ((offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0)
+        if (start < end && ARRAY_RESERVE(symbolizer->ranges, symbolizer->range_capacity, symbolizer->range_count + 1))
+            symbolizer->ranges[symbolizer->range_count++] = (struct unit_range){start, end, symbolizer->unit_count};
+    symbolizer->unit_count++;
 }
 
 static void list_units(struct symbolizer *symbolizer, Dwarf *dwarf)
@@ -117,7 +128,7 @@ enum symbolizer_state symbolizer_state(const struct symbolizer *symbolizer)
     return symbolizer->state;
 }
 
-static struct unit_range *find_range(struct symbolizer *symbolizer, uint64_t address)
+static struct unit *find_unit(struct symbolizer *symbolizer, uint64_t address)
 {
     size_t low = 0, high = symbolizer->range_count;
     while (low < high) {
@@ -127,7 +138,7 @@ static struct unit_range *find_range(struct symbolizer *symbolizer, uint64_t add
         else
             high = middle;
     }
-    return low && address < symbolizer->ranges[low - 1].end ? &symbolizer->ranges[low - 1] : NULL;
+    return low && address < symbolizer->ranges[low - 1].end ? &symbolizer->units[symbolizer->ranges[low - 1].unit] : NULL;
 }
 
 /* Resolve "." and ".." in the text, as debuggers do: builds name their sources relative to the build folder. */
@@ -176,19 +187,54 @@ static char *source_path(Dwarf_Die *unit, const char *file)
     return tidy;
 }
 
+static int in_system_header(const char *path)
+{
+    return !strncmp(path, "/usr/include/", strlen("/usr/include/")) || !strncmp(path, "/usr/lib/gcc/", strlen("/usr/lib/gcc/")) ||
+           !strncmp(path, "/usr/lib/llvm", strlen("/usr/lib/llvm"));
+}
+
+/* The system's headers put code into programs (fortified memcpy, std::vector): what the program can change is the line that called
+ * it. Goes from call to call outward until it is in the program's own files; leaves file and line alone where it never is. */
+static void leave_system_headers(struct symbolizer *symbolizer, struct unit *unit, uint64_t address, int *line)
+{
+    Dwarf_Files *files;
+    size_t file_count;
+    uint32_t depth = UINT32_MAX;
+    const struct inline_site *site;
+    if (!unit->inlined_known) {
+        inline_sites_collect(&unit->inlined, &unit->die);
+        unit->inlined_known = 1;
+    }
+    if (dwarf_getsrcfiles(&unit->die, &files, &file_count))
+        return;
+    while ((site = inline_sites_find(&unit->inlined, address, depth))) {
+        const char *file = site->call_file < file_count ? dwarf_filesrc(files, site->call_file, NULL, NULL) : NULL;
+        char *path = file ? source_path(&unit->die, file) : NULL;
+        depth = site->depth;
+        if (path && site->call_line && !in_system_header(path)) {
+            free(symbolizer->file);
+            symbolizer->file = path;
+            *line = (int)site->call_line;
+            return;
+        }
+        free(path);
+    }
+}
+
 static void find_line(struct symbolizer *symbolizer, uint64_t address, struct symbol *symbol)
 {
     int number = 0;
     uint64_t in_dwarf = address - symbolizer->dwarf_bias;
-    struct unit_range *range = find_range(symbolizer, in_dwarf);
-    Dwarf_Line *line = range ? dwarf_getsrc_die(&range->unit, in_dwarf) : NULL;
+    struct unit *unit = find_unit(symbolizer, in_dwarf);
+    Dwarf_Line *line = unit ? dwarf_getsrc_die(&unit->die, in_dwarf) : NULL;
     const char *file = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
     /* Line 0 is what compilers give to code that belongs to no line. */
-    if (!file || dwarf_lineno(line, &number) || number <= 0)
+    if (!file || dwarf_lineno(line, &number) || number <= 0 || !(symbolizer->file = source_path(&unit->die, file)))
         return;
-    symbolizer->file = source_path(&range->unit, file);
+    if (in_system_header(symbolizer->file))
+        leave_system_headers(symbolizer, unit, in_dwarf, &number);
     symbol->file = symbolizer->file;
-    symbol->line = symbolizer->file ? number : 0;
+    symbol->line = number;
 }
 
 struct symbol symbolizer_find(struct symbolizer *symbolizer, uint64_t address)
@@ -216,6 +262,9 @@ void symbolizer_close(struct symbolizer *symbolizer)
         return;
     if (symbolizer->dwfl)
         dwfl_end(symbolizer->dwfl);
+    for (size_t i = 0; i < symbolizer->unit_count; i++)
+        inline_sites_done(&symbolizer->units[i].inlined);
+    free(symbolizer->units);
     free(symbolizer->ranges);
     free(symbolizer->function);
     free(symbolizer->file);

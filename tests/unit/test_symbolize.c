@@ -15,7 +15,12 @@ __attribute__((noinline)) int marked_function(int number)
 {
     return number * 3 + 1;
 }
-enum { MARKED_LINE = __LINE__ - 2 }; /* of the statement above */
+int other_function(int number);
+__attribute__((noinline)) int other_function(int number)
+{
+    return number * 5 + 2;
+}
+enum { MARKED_LINE = __LINE__ - 7 }; /* of the statement above */
 
 static const char *own_path(void)
 {
@@ -26,12 +31,17 @@ static const char *own_path(void)
 }
 
 /* Run-time address minus load bias: a little past the function's beginning, in its first statement. */
-static uint64_t marked_address(void)
+static uint64_t address_of(int (*function)(int))
 {
     struct link_map *map;
     Dl_info info;
-    CHECK(dladdr1((void *)marked_function, &info, (void **)&map, RTLD_DL_LINKMAP));
-    return (uint64_t)(uintptr_t)marked_function - map->l_addr;
+    CHECK(dladdr1((void *)function, &info, (void **)&map, RTLD_DL_LINKMAP));
+    return (uint64_t)(uintptr_t)function - map->l_addr;
+}
+
+static uint64_t marked_address(void)
+{
+    return address_of(marked_function);
 }
 
 static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -146,9 +156,30 @@ static void in_a_report(void)
     script_done(&script);
 }
 
+/* A line of a system library, known where its debug information is installed, comes after a line of the program; but before none. */
+static void system_lines_last(void)
+{
+    struct script script = {0};
+    const char *interpreter = test_path("python3.99"); /* the interpreter counts as system by its name */
+    CHECK_EQUAL(run("cp '%s' '%s'", own_path(), interpreter), 0);
+    uint32_t program = script_module(&script, own_path(), "", 0), library = script_module(&script, interpreter, "", 0);
+    uint32_t caller = script_native_node(&script, 0, program, address_of(other_function) + 1);
+    uint32_t below = script_native_node(&script, caller, library, marked_address() + 1);
+    uint32_t alone = script_native_node(&script, 0, library, marked_address() + 1);
+    script_allocate(&script, 10, below, 0);
+    script_allocate(&script, 200, alone, 0);
+    sqlite3 *database = report_open(script_save(&script, "trace", TRACE_END_EXIT));
+    check_report_rules(database);
+    CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use WHERE function = 'other_function'"), 10);
+    CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use WHERE function = 'marked_function'"), 200);
+    CHECK_STRING(report_text(database, "SELECT origin FROM line_use WHERE function = 'marked_function'"), "system");
+    sqlite3_close(database);
+    script_done(&script);
+}
+
 int main(void)
 {
-    CHECK_EQUAL(marked_function(2), 7);
+    CHECK_EQUAL(marked_function(2) + other_function(2), 7 + 12);
     test_folder();
     own_lines();
     build_ids();
@@ -156,6 +187,7 @@ int main(void)
     damaged_files();
     cxx_names();
     in_a_report();
+    system_lines_last();
     test_folder_remove();
     return 0;
 }
