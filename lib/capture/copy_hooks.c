@@ -38,12 +38,12 @@ static void copy_by_hand(char *to, const char *from, size_t bytes)
             __atomic_store_n(to + bytes, from[bytes], __ATOMIC_RELAXED);
 }
 
-COLD static void record_large(uint64_t bytes, const void *return_address)
+COLD static void record_large(uint64_t bytes, const void *return_address, uintptr_t frame)
 {
     /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
     if (real_is_heapline(return_address) || real_is_allocator(return_address))
         return;
-    struct thread_state *thread = recorder_enter();
+    struct thread_state *thread = recorder_enter_from(frame);
     if (!thread)
         return;
     uint32_t stack = stack_of_native_hook(thread, return_address);
@@ -57,11 +57,11 @@ COLD static void record_large(uint64_t bytes, const void *return_address)
 }
 
 /* A thread's first: its state isn't there yet. Copies from within the recorder end here too. */
-COLD static void count_small_slowly(uint64_t bytes, const void *return_address)
+COLD static void count_small_slowly(uint64_t bytes, const void *return_address, uintptr_t frame)
 {
     if (threshold_bytes == ~0ull || real_is_heapline(return_address))
         return;
-    struct thread_state *thread = recorder_enter();
+    struct thread_state *thread = recorder_enter_from(frame);
     if (!thread)
         return;
     atomic_fetch_add_explicit(&thread->shared->small_copies, 1, memory_order_relaxed);
@@ -78,12 +78,12 @@ HOT_INLINE void add_to(_Atomic uint64_t *counter, uint64_t more)
 HOT_INLINE void count_copy(uint64_t bytes, const void *return_address)
 {
     if (unlikely(bytes >= threshold_bytes)) {
-        record_large(bytes, return_address);
+        record_large(bytes, return_address, HOOK_FRAME);
         return;
     }
     struct thread_state *thread = current_thread;
     if (unlikely(thread->busy)) {
-        count_small_slowly(bytes, return_address);
+        count_small_slowly(bytes, return_address, HOOK_FRAME);
         return;
     }
     add_to(&thread->shared->small_copies, 1);

@@ -25,11 +25,11 @@ static unsigned layer_count;
 /* ---- around the allocator below ---- */
 
 /* A hook within a hook: the outermost one records. Or the thread is not registered yet, or interrupted while it records. */
-COLD static struct thread_state *admit(struct thread_state *thread)
+COLD static struct thread_state *admit(struct thread_state *thread, uintptr_t frame)
 {
     if (thread->object_depth)
         return NULL;
-    thread = recorder_admit(thread);
+    thread = recorder_admit(thread, frame);
     if (thread)
         recorder_leave(thread);
     return thread;
@@ -39,7 +39,7 @@ COLD static struct thread_state *admit(struct thread_state *thread)
 HOT_INLINE struct thread_state *thread_to_record(void)
 {
     struct thread_state *thread = current_thread;
-    return unlikely(thread->busy || thread->object_depth) ? admit(thread) : thread;
+    return unlikely(thread->busy || thread->object_depth) ? admit(thread, HOOK_FRAME) : thread;
 }
 
 HOT_INLINE void enter_below(struct thread_state *thread, uint64_t size, const void *address)

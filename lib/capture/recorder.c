@@ -22,11 +22,11 @@ static int on_alternate_stack(void)
     return syscall(SYS_sigaltstack, NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK);
 }
 
-/* A longjmp out of a signal handler can leave a hook without clearing the flag. A hook that is still running lies further out on
- * the stack than we do; one that lies further in is gone. */
-static int flag_is_stale(const struct thread_state *thread)
+/* A longjmp out of a signal handler can leave a hook without clearing the flag. A hook that is still running lies further out on the stack
+ * than the one that asks; where that one lies further out, or in its very place, it is gone. */
+static int flag_is_stale(const struct thread_state *thread, uintptr_t frame)
 {
-    return (uintptr_t)__builtin_frame_address(0) > thread->busy && !on_alternate_stack();
+    return frame >= thread->busy && !on_alternate_stack();
 }
 
 static struct thread_state *admit_unregistered(void)
@@ -39,19 +39,19 @@ static struct thread_state *admit_unregistered(void)
     return thread;
 }
 
-struct thread_state *recorder_admit(struct thread_state *thread)
+struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame)
 {
     int saved_errno = errno;
     if (thread->busy == THREAD_INTERNAL)
         return NULL;
     if (thread->busy == THREAD_UNREGISTERED)
         thread = admit_unregistered();
-    else if (!flag_is_stale(thread)) {
+    else if (!flag_is_stale(thread, frame)) {
         atomic_fetch_add_explicit(&thread->shared->lost_events, 1, memory_order_relaxed);
         return NULL;
     }
     if (thread)
-        thread->busy = (uintptr_t)__builtin_frame_address(0);
+        thread->busy = frame;
     errno = saved_errno;
     return thread;
 }

@@ -22,22 +22,30 @@
 /* The session of this process; NULL before the constructor and where recording is impossible. */
 extern struct session_header *recorder_session;
 
-/* Cold halves. recorder_admit: busy was set: register the thread, or count what is lost; NULL: don't record.
+/* Cold halves. recorder_admit: busy was set: register the thread, or count what is lost; NULL: don't record. `frame`: the hook's.
  * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: the event is dropped and counted. */
-COLD struct thread_state *recorder_admit(struct thread_state *thread);
+COLD struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame);
 COLD int recorder_prepare(struct thread_state *thread);
 /* The collector is gone: record nothing more in this process. */
 COLD void recorder_stop(void);
 
-HOT_INLINE struct thread_state *recorder_enter(void)
+/* For the outlined half of a hook, whose own frame says nothing: `frame` is the hook's. */
+HOT_INLINE struct thread_state *recorder_enter_from(uintptr_t frame)
 {
     struct thread_state *thread = current_thread;
     if (unlikely(thread->busy))
-        return recorder_admit(thread);
-    thread->busy = (uintptr_t)__builtin_frame_address(0);
+        return recorder_admit(thread, frame);
+    thread->busy = frame;
     /* A signal handler on this thread must see the flag before anything that follows. */
     atomic_signal_fence(memory_order_seq_cst);
     return thread;
+}
+
+#define HOOK_FRAME ((uintptr_t)__builtin_frame_address(0))
+
+HOT_INLINE struct thread_state *recorder_enter(void)
+{
+    return recorder_enter_from(HOOK_FRAME);
 }
 
 HOT_INLINE void recorder_leave(struct thread_state *thread)
