@@ -19,6 +19,8 @@
 #define RSS_IDLE_NS (100 * MS)
 #define RSS_UNCHANGED_NS (1000 * MS)
 #define HOUSEKEEPING_NS (1000 * MS)
+/* A killed collector loses no more events than those of a second. Of a target that does nothing, only samples of its RSS wait. */
+#define FLUSH_IDLE_NS (10000 * MS)
 #define EXEC_PENDING_NS (5 * MS)
 #define EXEC_CHECK_NS (1000 * MS)
 #define QUIET_PARALLEL_DRAINS 10
@@ -222,6 +224,16 @@ static void read_thread_names(struct collector *collector)
     }
 }
 
+static void flush(struct collector *collector)
+{
+    uint64_t events = trace_writer_totals(collector->writer)->event_count;
+    if (events == collector->flushed_events && collector->now_ns < collector->next_flush_ns)
+        return;
+    collector->flushed_events = events;
+    collector->next_flush_ns = collector->now_ns + FLUSH_IDLE_NS;
+    trace_writer_flush(collector->writer);
+}
+
 /* Once a second: what a reader of the file so far should know, and memory that isn't needed any more. */
 static void keep_house(struct collector *collector)
 {
@@ -233,8 +245,7 @@ static void keep_house(struct collector *collector)
     put_python_version(collector);
     read_thread_names(collector);
     address_table_trim(&collector->blocks.addresses);
-    if (trace_writer_pending_bytes(collector->writer) > 0)
-        trace_writer_flush(collector->writer);
+    flush(collector);
 }
 
 /* ---- the end ---- */

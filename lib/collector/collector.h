@@ -30,7 +30,8 @@ struct collector {
     uint64_t pause_ns;              /* how long to sleep before the next drain */
     uint64_t now_ns;                /* CLOCK_MONOTONIC at the current drain */
     uint64_t next_rss_ns, rss_written_ns, rss_bytes;
-    uint64_t next_housekeeping_ns, next_exec_check_ns;
+    uint64_t next_housekeeping_ns, next_exec_check_ns, next_flush_ns;
+    uint64_t flushed_events;        /* in the trace when it was last flushed here */
     uint32_t python_version;        /* as written */
 };
 

@@ -1,10 +1,10 @@
 /* The collector's program: file 3 is the memory of the session it is to drain; everything else it must know stands in there.
  * Started by libheapline.so in a grandchild of the target. It lives in a session of its own and outlives signals that are meant for the
  * target's terminal or group; only the end of the target ends it. */
-#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,23 +16,53 @@
 extern const char *malloc_conf;
 const char *malloc_conf = "narenas:1,background_thread:false,dirty_decay_ms:1000,muzzy_decay_ms:0";
 
-static void leave_the_target_s_world(void)
+static struct collector collector;
+
+/* A fault of our own: at least the target must not wait for us. */
+static void die(int number)
+{
+    if (collector.session)
+        collector_give_up(collector.session);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void ignore_signals(void)
 {
     static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2,
                                   SIGTSTP, SIGTTIN, SIGTTOU, SIGXCPU, SIGCHLD, SIGIO, SIGPWR};
-    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    for (size_t i = 0; i < ARRAY_LENGTH(ignored); i++)
         signal(ignored[i], SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LENGTH(faults); i++)
+        signal(faults[i], die);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid();
-    prctl(PR_SET_NAME, "heapline-collec");
+}
+
+/* The target's soft limits and real-time scheduling are meant for the target. */
+static void lift_limits(void)
+{
+    static const int limits[] = {RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_STACK};
+    for (size_t i = 0; i < ARRAY_LENGTH(limits); i++) {
+        struct rlimit limit;
+        if (getrlimit(limits[i], &limit) == 0) {
+            limit.rlim_cur = limit.rlim_max;
+            setrlimit(limits[i], &limit);
+        }
+    }
+    int policy = sched_getscheduler(0);
+    if (policy == SCHED_FIFO || policy == SCHED_RR)
+        sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
 }
 
 int main(void)
 {
-    static struct collector collector;
-    leave_the_target_s_world();
+    ignore_signals();
+    lift_limits();
+    setsid();
+    prctl(PR_SET_NAME, "heapline-collec");
     struct stat about;
     struct session_header *session = fstat(SESSION_FILE, &about) == 0 ? session_map(SESSION_FILE) : NULL;
     if (!session)
