@@ -161,7 +161,7 @@ struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame
     threads = probe;
     lock_release(&probe_lock);
     pthread_setspecific(thread_key, probe);
-    probe->state.busy = (uintptr_t)__builtin_frame_address(0);
+    probe->state.busy = frame;
     return &probe->state;
 }
 
