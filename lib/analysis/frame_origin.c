@@ -40,7 +40,8 @@ enum frame_origin frame_origin_of_python(const char *file)
     static const char frozen[] = "<frozen ";
     if (starts_with(file, frozen)) {
         const char *name = file + strlen(frozen);
-        return starts_with(name, "importlib") || starts_with(name, "zipimport") || starts_with(name, "runpy") ? FRAME_IMPORT : FRAME_STDLIB;
+        int imports = starts_with(name, "importlib") || starts_with(name, "zipimport") || starts_with(name, "runpy");
+        return imports ? FRAME_IMPORT : FRAME_STDLIB;
     }
     if (strstr(file, "/site-packages/") || strstr(file, "/dist-packages/"))
         return FRAME_PACKAGE;
@@ -52,7 +53,9 @@ enum frame_origin frame_origin_of_python(const char *file)
 
 enum frame_origin frame_origin_of_module(const char *path)
 {
-    static const char *const system_folders[] = {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/lib32/", "/usr/lib32/", "[vdso]"};
+    static const char *const system_folders[] = {
+        "/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/lib32/", "/usr/lib32/", "[vdso]",
+    };
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     if (strstr(path, "/site-packages/") || strstr(path, "/dist-packages/"))
         return FRAME_PACKAGE;

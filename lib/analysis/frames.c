@@ -102,6 +102,7 @@ static uint32_t native_frame(struct frame_table *table, struct symbolizer *symbo
 {
     struct symbol symbol = symbolizer ? symbolizer_find(symbolizer, address ? address - 1 : 0) : (struct symbol){0};
     const char *slash = module_path ? strrchr(module_path, '/') : NULL;
+    const char *module_name = slash ? slash + 1 : module_path ? module_path : "unknown module";
     char place[512];
     struct frame frame = {
         .module = module_path ? intern_text(table, module_path) : NULL,
@@ -110,7 +111,7 @@ static uint32_t native_frame(struct frame_table *table, struct symbolizer *symbo
         .origin = (uint8_t)(module_path ? frame_origin_of_module(module_path) : FRAME_OF_NATIVE),
     };
     if (!symbol.function) {
-        snprintf(place, sizeof place, "%.400s+0x%llx", slash ? slash + 1 : module_path ? module_path : "unknown module", (unsigned long long)address);
+        snprintf(place, sizeof place, "%.400s+0x%llx", module_name, (unsigned long long)address);
         symbol.function = place;
     }
     frame.function = intern_text(table, symbol.function);
@@ -130,7 +131,8 @@ static int compare_places(const void *a, const void *b)
 }
 
 /* All nodes of a kind, sorted by owner and place. */
-static int list_places(const struct definition_table *definitions, enum trace_frame_kind kind, struct node_place **ret_places, size_t *ret_count)
+static int list_places(const struct definition_table *definitions, enum trace_frame_kind kind, struct node_place **ret_places,
+                       size_t *ret_count)
 {
     size_t count = 0, filled = 0;
     for (uint32_t id = 1; id < definitions->node_count; id++)
@@ -167,7 +169,8 @@ static int resolve_python(struct frame_table *table, const struct definition_tab
 }
 
 /* All places of one module; `places` begins with its first. */
-static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct node_place *places, size_t count)
+static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct node_place *places,
+                          size_t count)
 {
     uint32_t module_id = places->owner_id, frame_id = 0;
     const struct module_definition *module = module_id ? &definitions->modules[module_id] : NULL;
@@ -189,7 +192,8 @@ static int resolve_module(struct frame_table *table, const struct definition_tab
     return frame_id ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-static int resolve_native(struct frame_table *table, const struct definition_table *definitions, frames_progress *progress, void *context)
+static int resolve_native(struct frame_table *table, const struct definition_table *definitions, frames_progress *progress,
+                          void *context)
 {
     struct node_place *places;
     size_t count, end;

@@ -34,8 +34,8 @@ static void add_site(struct inline_sites *sites, Dwarf_Die *entry, uint32_t dept
 /* What can contain inlined code. */
 static int is_scope(int tag)
 {
-    return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block || tag == DW_TAG_namespace ||
-           tag == DW_TAG_try_block || tag == DW_TAG_catch_block || tag == DW_TAG_module;
+    return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block ||
+           tag == DW_TAG_namespace || tag == DW_TAG_try_block || tag == DW_TAG_catch_block || tag == DW_TAG_module;
 }
 
 static void collect(struct collector *collector, Dwarf_Die *parent, uint32_t depth)

@@ -1,5 +1,5 @@
-/* Credits stacks to lines (line_report.h). The inclusive sums come from one walk over the tree of stacks: the sum of a node's whole
- * subtree goes to its line, unless a node nearer to the root has that line already. */
+/* Credits stacks to lines (line_report.h). The inclusive sums come from one walk over the tree of stacks: the sum of a node's
+ * whole subtree goes to its line, unless a node nearer to the root has that line already. */
 #include "line_report.h"
 
 #include "array.h"
@@ -42,7 +42,8 @@ struct figures line_report_stack_figures(const struct replay *replay, int64_t st
 /* ---- the tree of stacks ---- */
 
 /* Of a stack, the innermost frame of each kind that could be credited, the best kind first; 0: none.
- * A system library's line, where its debug information is installed, comes after a line of the program: strdup allocates for its caller. */
+ * A system library's line, where its debug information is installed, comes after a line of the program: strdup allocates for
+ * its caller. */
 enum credit { CREDIT_PYTHON, CREDIT_NATIVE, CREDIT_SYSTEM, CREDIT_COUNT };
 
 struct credits {
@@ -133,8 +134,13 @@ static int build_lines(struct line_report *report, const struct frame_table *fra
     memset(places, 0xff, capacity * sizeof *places);
     for (uint32_t id = 1; id < frames->frame_count; id++) {
         const struct frame *frame = &frames->frames[id];
-        struct line_entry line = {.file = frame->file ? frame->file : frame->module, .function = frame->function, .line = frame->line,
-                                  .kind = frame->kind, .origin = frame->origin};
+        struct line_entry line = {
+            .file = frame->file ? frame->file : frame->module,
+            .function = frame->function,
+            .line = frame->line,
+            .kind = frame->kind,
+            .origin = frame->origin,
+        };
         size_t place = hash_line(&line) & (capacity - 1);
         while (places[place] != UINT32_MAX && !same_line(&report->lines[places[place]], &line))
             place = (place + 1) & (capacity - 1);

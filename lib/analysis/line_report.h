@@ -1,7 +1,7 @@
 /* From the use of stacks to the use of source lines.
  *
- * Consumes a replay and its frames; produces for each stack the frame whose line it is credited to, and for each line the sum of the
- * stacks credited to it (self) and of all stacks that it is anywhere on (inclusive; recursion counts once).
+ * Consumes a replay and its frames; produces for each stack the frame whose line it is credited to, and for each line the sum of
+ * the stacks credited to it (self) and of all stacks that it is anywhere on (inclusive; recursion counts once).
  * One thread; allocates; linear in the number of stacks. */
 #ifndef HEAPLINE_ANALYSIS_LINE_REPORT_H
 #define HEAPLINE_ANALYSIS_LINE_REPORT_H
@@ -30,7 +30,7 @@ struct figures {
 enum pseudo_stack { STACK_ARENA_SLACK = -1, STACK_SMALL_COPIES = -2 };
 
 struct stack_entry {
-    uint32_t shown_id;      /* itself; of a hidden frame: the stack that is shown instead, the nearest one below it that isn't hidden */
+    uint32_t shown_id;      /* itself; where its frame is hidden: the nearest caller whose frame isn't */
     uint32_t caller_id;     /* of the stack that is shown, hidden ones left out */
     uint32_t frame_id;      /* 0: none (the empty stack) */
     uint32_t line_frame_id;

@@ -40,8 +40,8 @@ int report_key_read(const char *trace_path, struct report_key *ret_key)
     key.being_written = flock(file, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
     off_t tail = status.st_size > END_BYTES ? status.st_size - END_BYTES : 0;
     snprintf(key.text, sizeof key.text, "schema %d replay %d size %lld time %lld.%09ld inode %llu head %016llx tail %016llx",
-             STORE_SCHEMA_VERSION, REPLAY_VERSION, (long long)status.st_size, (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-             (unsigned long long)status.st_ino, (unsigned long long)hash_of_piece(file, 0),
+             STORE_SCHEMA_VERSION, REPLAY_VERSION, (long long)status.st_size, (long long)status.st_mtim.tv_sec,
+             status.st_mtim.tv_nsec, (unsigned long long)status.st_ino, (unsigned long long)hash_of_piece(file, 0),
              (unsigned long long)hash_of_piece(file, tail));
     close(file);
     *ret_key = key;
@@ -103,7 +103,8 @@ int report_cache_open(const char *report_path, const char *key, sqlite3 **ret_da
 {
     sqlite3 *database = NULL;
     if (sqlite3_open_v2(report_path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
-        query_is(database, "SELECT value FROM property WHERE key = '" STORE_KEY_PROPERTY "'", key) && is_whole(database, report_path)) {
+        query_is(database, "SELECT value FROM property WHERE key = '" STORE_KEY_PROPERTY "'", key) &&
+        is_whole(database, report_path)) {
         *ret_database = database;
         return STATUS_OK;
     }

@@ -1,7 +1,7 @@
 /* Where finished reports are kept, and how one is recognised as that of a trace as it is now.
  *
- * Two places: beside the trace (TRACE.report), and the user's cache directory, for folders that cannot be written. A report
- * is written under a temporary name and renamed, so that another process sees a whole one or none. One thread; allocates little. */
+ * Two places: beside the trace (TRACE.report), and the user's cache directory, for folders that cannot be written. A report is
+ * written under a temporary name and renamed, so that another process sees a whole one or none. One thread; allocates little. */
 #ifndef HEAPLINE_ANALYSIS_REPORT_CACHE_H
 #define HEAPLINE_ANALYSIS_REPORT_CACHE_H
 

@@ -78,8 +78,8 @@ static int write_report(sqlite3 *database, const struct report_parts *parts, con
 }
 
 /* Write the report to one of the places, and open it there. */
-static int keep_report(const char *trace_path, int place, const struct report_parts *parts, const char *key, sqlite3 **ret_database,
-                       struct status_detail *detail)
+static int keep_report(const char *trace_path, int place, const struct report_parts *parts, const char *key,
+                       sqlite3 **ret_database, struct status_detail *detail)
 {
     char report_path[PATH_MAX], temporary_path[PATH_MAX];
     sqlite3 *database = NULL;
@@ -101,7 +101,8 @@ static int keep_report(const char *trace_path, int place, const struct report_pa
 static int temporary_report(const struct report_parts *parts, sqlite3 **ret_database, struct status_detail *detail)
 {
     sqlite3 *database = NULL;
-    int status = sqlite3_open_v2("", &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int status = sqlite3_open_v2("", &database, flags, NULL) == SQLITE_OK
                      ? write_report(database, parts, NULL, detail)
                      : fail(detail, STATUS_DATABASE, "cannot open a temporary database", sqlite3_errmsg(database));
     if (!status && sqlite3_exec(database, "PRAGMA query_only = ON", NULL, NULL, NULL) != SQLITE_OK)

@@ -1,7 +1,7 @@
 /* The replayed report of a trace, as a read-only SQLite database (lib/analysis/schema.sql, docs/report_database.md).
- * The first opening replays the trace; later ones find the database beside the trace (TRACE.report) or, where that folder cannot be
- * written, in the user's cache directory, and reuse it while size, modification time, inode and header of the trace are unchanged and the
- * schema version fits. One thread. The library never prints. */
+ * The first opening replays the trace; later ones find the database beside the trace (TRACE.report) or, where that folder cannot
+ * be written, in the user's cache directory, and reuse it while size, modification time, inode and both ends of the trace are
+ * unchanged and the schema version fits. One thread. The library never prints. */
 #ifndef HEAPLINE_ANALYSIS_REPORT_DATABASE_H
 #define HEAPLINE_ANALYSIS_REPORT_DATABASE_H
 
@@ -37,9 +37,10 @@ struct report_process {
     int exit_status;
 };
 
-/* All traces of the run that `trace_path` belongs to (itself included, first): PATH, PATH.PID, PATH.PID.N with the same session id.
+/* All traces of the run that `trace_path` belongs to (itself first): PATH, PATH.PID, PATH.PID.N with the same session id.
  * Reads headers and end blocks only. Returns 0 or an error; the array is released with report_processes_free. */
-int report_processes_find(const char *trace_path, struct report_process **ret_processes, uint32_t *ret_count, struct status_detail *detail);
+int report_processes_find(const char *trace_path, struct report_process **ret_processes, uint32_t *ret_count,
+                          struct status_detail *detail);
 void report_processes_free(struct report_process *processes, uint32_t count);
 
 #endif

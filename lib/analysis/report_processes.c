@@ -128,7 +128,8 @@ static int compare_processes(const void *a, const void *b)
     return strcmp(left->trace_path, right->trace_path);
 }
 
-int report_processes_find(const char *trace_path, struct report_process **ret_processes, uint32_t *ret_count, struct status_detail *detail)
+int report_processes_find(const char *trace_path, struct report_process **ret_processes, uint32_t *ret_count,
+                          struct status_detail *detail)
 {
     struct process_list list = {0};
     struct status_detail ignored;

@@ -7,7 +7,9 @@
 #include "schema_text.h"
 #include "store_insert.h"
 
-static const char *const kind_names[] = {[TRACE_FRAME_PYTHON] = "python", [TRACE_FRAME_NATIVE] = "native", [TRACE_FRAME_CUT] = "cut"};
+static const char *const kind_names[] = {
+    [TRACE_FRAME_PYTHON] = "python", [TRACE_FRAME_NATIVE] = "native", [TRACE_FRAME_CUT] = "cut",
+};
 static const char *const origin_names[] = {
     [FRAME_USER] = "user",     [FRAME_PACKAGE] = "package",  [FRAME_STDLIB] = "stdlib",
     [FRAME_IMPORT] = "import", [FRAME_OF_NATIVE] = "native", [FRAME_SYSTEM] = "system",
@@ -17,7 +19,8 @@ static const char *const end_names[] = {
     [TRACE_END_EXEC] = "exec",       [TRACE_END_STOPPED] = "stopped",
 };
 static const char *const module_state_names[] = {
-    [SYMBOLIZER_UNUSED] = NULL, [SYMBOLIZER_ABSENT] = "absent", [SYMBOLIZER_CHANGED] = "changed", [SYMBOLIZER_SYMBOLS] = "functions", [SYMBOLIZER_LINES] = "lines",
+    [SYMBOLIZER_UNUSED] = NULL, [SYMBOLIZER_ABSENT] = "absent", [SYMBOLIZER_CHANGED] = "changed",
+    [SYMBOLIZER_SYMBOLS] = "functions", [SYMBOLIZER_LINES] = "lines",
 };
 
 static const char *end_name(const struct trace_overview *overview)
@@ -29,9 +32,8 @@ static const char *end_name(const struct trace_overview *overview)
 /* The process came to an end that it chose, and all of it was read. */
 static int is_complete(const struct replay *replay)
 {
-    const struct trace_overview *overview = &replay->overview;
-    return !replay->damage.status && overview->has_end &&
-           (overview->end.reason == TRACE_END_EXIT || overview->end.reason == TRACE_END_EXEC || overview->end.reason == TRACE_END_STOPPED);
+    uint32_t reason = replay->overview.has_end ? replay->overview.end.reason : TRACE_END_UNKNOWN;
+    return !replay->damage.status && (reason == TRACE_END_EXIT || reason == TRACE_END_EXEC || reason == TRACE_END_STOPPED);
 }
 
 static int write_summary(sqlite3 *database, const struct store_input *input)
@@ -141,7 +143,8 @@ static int write_frames(sqlite3 *database, const struct store_input *input)
     return insert_end(&insert);
 }
 
-static void write_stack(struct insert *insert, int64_t stack_id, uint32_t caller_id, uint32_t frame_id, uint32_t depth, uint32_t line_frame_id)
+static void write_stack(struct insert *insert, int64_t stack_id, uint32_t caller_id, uint32_t frame_id, uint32_t depth,
+                        uint32_t line_frame_id)
 {
     insert_signed(insert, stack_id);
     if (frame_id)

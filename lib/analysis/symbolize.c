@@ -172,7 +172,7 @@ static char *tidy_path(const char *path)
     return tidy;
 }
 
-/* The unit's source file, absolute where its folder is known. libdw joins the folder by itself, but not for DWARF 5's relative ones. */
+/* The unit's source file, absolute where its folder is known. libdw joins the folder by itself, but not DWARF 5's relative ones. */
 static char *source_path(Dwarf_Die *unit, const char *file)
 {
     Dwarf_Attribute attribute;

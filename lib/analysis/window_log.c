@@ -46,7 +46,8 @@ static int transfer(int file, int writing, void *bytes, size_t count, uint64_t o
 {
     for (size_t done = 0; done < count;) {
         char *at = (char *)bytes + done;
-        ssize_t moved = writing ? pwrite(file, at, count - done, (off_t)(offset + done)) : pread(file, at, count - done, (off_t)(offset + done));
+        off_t from = (off_t)(offset + done);
+        ssize_t moved = writing ? pwrite(file, at, count - done, from) : pread(file, at, count - done, from);
         if (moved > 0)
             done += (size_t)moved;
         else if (!moved || errno != EINTR)

@@ -144,7 +144,8 @@ void script_copy(struct script *script, uint64_t size_bytes, uint32_t stack_id)
 
 uint32_t script_undo_free(struct script *script, uint64_t size_bytes, uint32_t stack_id, unsigned flags)
 {
-    script_event(script, (struct trace_event){.kind = TRACE_UNDO_FREE, .size_bytes = size_bytes, .stack_id = stack_id, .flags = (uint8_t)flags});
+    script_event(script, (struct trace_event){
+        .kind = TRACE_UNDO_FREE, .size_bytes = size_bytes, .stack_id = stack_id, .flags = (uint8_t)flags});
     return script->steps[script->count - 1].event.slot;
 }
 

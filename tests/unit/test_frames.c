@@ -22,7 +22,8 @@ static sqlite3 *report(struct script *script)
     return database;
 }
 
-#define LINE(table, column, place) report_number(database, "SELECT coalesce(sum(" column "), 0) FROM " table " WHERE file = 'a.py' AND line = %d", place)
+#define LINE(table, column, place) \
+    report_number(database, "SELECT coalesce(sum(" column "), 0) FROM " table " WHERE file = 'a.py' AND line = %d", place)
 
 static void lines_and_recursion(void)
 {
@@ -52,7 +53,8 @@ static void lines_and_recursion(void)
     CHECK_EQUAL(LINE("line_use_inclusive", "copied_bytes", 21), 5);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM line_use_inclusive"), 3);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM frame WHERE file = 'a.py'"), 3);
-    CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", g2), "g (a.py:22) ← f (a.py:10) ← g (a.py:21) ← f (a.py:10)");
+    CHECK_STRING(report_text(database, "SELECT text FROM stack_text WHERE stack_id = %u", g2),
+                 "g (a.py:22) ← f (a.py:10) ← g (a.py:21) ← f (a.py:10)");
     CHECK_STRING(report_text(database, "SELECT function FROM functions LIMIT 1"), "g");
     CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM functions WHERE function = 'f'"), 101);
     sqlite3_close(database);

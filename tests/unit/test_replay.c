@@ -139,7 +139,8 @@ static void arenas(void)
     CHECK_EQUAL(TOTAL("live_bytes_at_end"), 1000);
     CHECK_EQUAL(TOTAL("live_allocations_at_end"), 2);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM stack_use WHERE stack_id = 1"), 0);
-    CHECK_EQUAL(report_number(database, "SELECT peak_bytes FROM line_use WHERE function = 'arena slack' AND kind = 'native' AND file IS NULL"), 200);
+    CHECK_EQUAL(report_number(database, "SELECT peak_bytes FROM line_use WHERE function = 'arena slack' AND "
+                                        "kind = 'native' AND file IS NULL"), 200);
     sqlite3_close(database);
 }
 
@@ -295,7 +296,8 @@ static void windows(void)
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM window_use WHERE stack_id = 1"), 32);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM window_use WHERE stack_id = 1 AND live_bytes != 10 * (window_id + 1)"), 0);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM window_use WHERE stack_id = 2"), 0);
-    CHECK_EQUAL(report_number(database, "SELECT count(*) FROM window_use WHERE stack_id = 3 AND live_bytes = 7 AND live_allocations = 1"), 32);
+    CHECK_EQUAL(report_number(database, "SELECT count(*) FROM window_use WHERE stack_id = 3 AND live_bytes = 7 AND "
+                                        "live_allocations = 1"), 32);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM live_span WHERE stack_id = 3"), 1);
     CHECK_EQUAL(report_number(database, "SELECT growth_bytes FROM leak_stacks WHERE stack_id = 1"), 320 - 80);
     CHECK_EQUAL(report_number(database, "SELECT growth_bytes FROM leak_stacks WHERE stack_id = 3"), 0);

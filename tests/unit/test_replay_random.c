@@ -32,7 +32,7 @@ static uint32_t any_live_slot(struct program *program)
 
 static void allocate(struct program *program)
 {
-    static const unsigned flags[] = {0, 0, TRACE_OBJECT, TRACE_OBJECT | TRACE_IN_ARENA, TRACE_OBJECT | TRACE_IN_ARENA, TRACE_MAPPING, TRACE_REALLOC};
+    const unsigned in_arena = TRACE_OBJECT | TRACE_IN_ARENA, flags[] = {0, 0, TRACE_OBJECT, in_arena, in_arena, TRACE_MAPPING, TRACE_REALLOC};
     struct script *script = &program->script;
     uint32_t stack_id = (uint32_t)below(program, script->stacks + 1);
     if (below(program, 20) == 0)
@@ -78,7 +78,8 @@ static void step(struct program *program)
         script_node(script, (uint32_t)below(program, script->stacks + 1));
     } else if (choice == 17 && script->live_count) {
         uint32_t slot = any_live_slot(program);
-        script_event(script, (struct trace_event){.kind = TRACE_SHRINK, .slot = slot, .size_bytes = below(program, script->slots[slot].size_bytes + 1)});
+        uint64_t size_bytes = below(program, script->slots[slot].size_bytes + 1);
+        script_event(script, (struct trace_event){.kind = TRACE_SHRINK, .slot = slot, .size_bytes = size_bytes});
     } else if (choice == 18) {
         script_flush(script);
     } else if (choice < 60 || !script->live_count) {

@@ -293,7 +293,8 @@ static void no_trace(void)
 
 /* ---- processes ---- */
 
-static void save_process(const char *name, uint64_t session_id, uint32_t pid, uint32_t parent_pid, uint64_t start_ns, const char *command, int reason)
+static void save_process(const char *name, uint64_t session_id, uint32_t pid, uint32_t parent_pid, uint64_t start_ns,
+                         const char *command, int reason)
 {
     struct trace_identity identity = {.session_id = session_id, .start_realtime_ns = start_ns, .pid = pid, .parent_pid = parent_pid};
     struct trace_end end = {.reason = (uint32_t)reason, .status = 9};
