@@ -198,16 +198,22 @@ static void put_counters(struct collector *collector)
         trace_writer_small_copies(collector->writer, copies, copied_bytes);
 }
 
-static void put_python_version(struct collector *collector)
+/* What the target finds out as it runs. */
+static void put_findings(struct collector *collector)
 {
-    char text[16];
-    uint32_t version = collector->session->python_version;
-    if (version == collector->python_version)
-        return;
-    collector->python_version = version;
-    snprintf(text, sizeof text, "%u.%u%s", version >> 8, version & 0xff,
-             collector->session->python_flags & PYTHON_FREE_THREADED ? "t" : "");
-    process_property_put(collector->writer, "python", text);
+    const struct session_header *session = collector->session;
+    uint32_t python = session->python_version << 8 | session->python_flags;
+    if (python != collector->python_written) {
+        char text[16];
+        collector->python_written = python;
+        snprintf(text, sizeof text, "%u.%u%s", session->python_version >> 8, session->python_version & 0xff,
+                 session->python_flags & PYTHON_FREE_THREADED ? "t" : "");
+        process_property_put(collector->writer, "python", text);
+        process_property_put(collector->writer, "python_stacks", session->python_flags & PYTHON_STACKS_OFF ? "off" : "on");
+    }
+    if (session->warnings & ~collector->warnings_written & WARNING_MALLOC_NOT_OURS)
+        process_property_put(collector->writer, "malloc", "of another library");
+    collector->warnings_written = session->warnings;
 }
 
 static void read_thread_names(struct collector *collector)
@@ -242,7 +248,7 @@ static void keep_house(struct collector *collector)
     collector->next_housekeeping_ns = collector->now_ns + HOUSEKEEPING_NS;
     collector_refuse_late_letters(collector);
     put_counters(collector);
-    put_python_version(collector);
+    put_findings(collector);
     read_thread_names(collector);
     address_table_trim(&collector->blocks.addresses);
     flush(collector);
@@ -296,7 +302,7 @@ static void finish(struct collector *collector, enum trace_end_reason reason)
     uint64_t unsafe_stacks = atomic_load(&session->unsafe_stacks);
     drain(collector, 1);
     put_counters(collector);
-    put_python_version(collector);
+    put_findings(collector);
     if (lost_definitions)
         process_property_put_number(collector->writer, "lost_definitions", lost_definitions);
     if (unsafe_stacks)

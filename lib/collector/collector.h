@@ -32,7 +32,7 @@ struct collector {
     uint64_t next_rss_ns, rss_written_ns, rss_bytes;
     uint64_t next_housekeeping_ns, next_exec_check_ns, next_flush_ns;
     uint64_t flushed_events;        /* in the trace when it was last flushed here */
-    uint32_t python_version;        /* as written */
+    uint32_t python_written, warnings_written; /* what the trace says already */
 };
 
 /* Take over a session, whose memfd has this inode number: open the target, create the trace, say that the collector runs.

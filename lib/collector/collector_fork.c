@@ -90,7 +90,7 @@ static int open_child_trace(struct collector *collector)
     free(slot_map);
     trace_writer_close(parent_writer, NULL);
     close(parent_file);
-    collector->python_version = 0;
+    collector->python_written = collector->warnings_written = 0;
     process_properties_put(collector->writer, collector->session, &collector->target);
     return 0;
 }

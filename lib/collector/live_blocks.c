@@ -6,6 +6,11 @@
 
 #include "event_words.h"
 
+/* pymalloc's are 1 MiB at most: a longer one is a word that somebody wrote over. */
+#define MAX_ARENA_BYTES (64ull << 20)
+/* No address space is larger. */
+#define MAX_MAPPING_BYTES (1ull << 57)
+
 int live_blocks_init(struct live_blocks *blocks, struct trace_writer *writer)
 {
     *blocks = (struct live_blocks){.writer = writer, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
@@ -147,9 +152,11 @@ static uint64_t unmap(struct live_blocks *blocks, uint64_t address, uint64_t len
 {
     uint64_t in_page = blocks->page_bytes - 1, start = address & ~in_page, end = (address + length + in_page) & ~in_page;
     uint64_t known_bytes = 0;
+    if (length > MAX_MAPPING_BYTES)
+        return 0;
     struct mapping piece;
     while (mapping_table_cut(&blocks->mappings, start, end, &piece) == 1) {
-        if (piece.is_arena)
+        if (piece.is_arena && piece.end - piece.start <= MAX_ARENA_BYTES)
             address_table_mark_arena(&blocks->addresses, piece.start, piece.end, 0);
         known_bytes += piece.end - piece.start;
         take_bytes(blocks, piece.slot, piece.end - piece.start, free_flags);
@@ -159,6 +166,8 @@ static uint64_t unmap(struct live_blocks *blocks, uint64_t address, uint64_t len
 
 static void map(struct live_blocks *blocks, uint64_t address, uint64_t length, uint32_t stack_id, unsigned trace_flags)
 {
+    if (length == 0 || length > MAX_MAPPING_BYTES)
+        return;
     uint32_t slot = trace_writer_allocate(blocks->writer, length, stack_id, trace_flags);
     if (slot == SLOT_NONE)
         return;
@@ -167,15 +176,14 @@ static void map(struct live_blocks *blocks, uint64_t address, uint64_t length, u
         trace_writer_free(blocks->writer, slot, 0);
         return;
     }
-    if (mapping.is_arena)
+    if (mapping.is_arena && length <= MAX_ARENA_BYTES)
         address_table_mark_arena(&blocks->addresses, address, address + length, 1);
 }
 
 void live_blocks_map(struct live_blocks *blocks, uint64_t address, uint64_t length, uint32_t stack_id, unsigned flags)
 {
     unmap(blocks, address, length, 0);
-    if (length)
-        map(blocks, address, length, stack_id, flags & EVENT_MAP_ARENA ? TRACE_ARENA : TRACE_MAPPING);
+    map(blocks, address, length, stack_id, flags & EVENT_MAP_ARENA ? TRACE_ARENA : TRACE_MAPPING);
 }
 
 void live_blocks_unmap(struct live_blocks *blocks, uint64_t address, uint64_t length)
@@ -188,6 +196,6 @@ void live_blocks_remap(struct live_blocks *blocks, uint64_t old_address, uint64_
 {
     uint64_t known_bytes = unmap(blocks, old_address, old_length, TRACE_REALLOC);
     unmap(blocks, address, length, 0);
-    if (known_bytes && length)
+    if (known_bytes)
         map(blocks, address, length, stack_id, flags & EVENT_MAP_ARENA ? TRACE_ARENA : TRACE_MAPPING | TRACE_REALLOC);
 }

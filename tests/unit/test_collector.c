@@ -683,6 +683,8 @@ static void play_counters(struct session_header *session)
     atomic_store(&session->lost_definitions, 5);
     atomic_store(&session->unsafe_stacks, 6);
     session->python_version = 0x030b;
+    session->python_flags = PYTHON_STACKS_OFF;
+    session->warnings = WARNING_MALLOC_NOT_OURS;
 }
 
 static void check_counters(void)
@@ -692,6 +694,7 @@ static void check_counters(void)
     CHECK_EQUAL(listing->totals.copies, 10);
     CHECK_EQUAL(listing->totals.copied_bytes, 1000);
     CHECK(has_line(listing, "lost_definitions=5") && has_line(listing, "unsafe_stacks=6") && has_line(listing, "python=3.11"));
+    CHECK(has_line(listing, "python_stacks=off") && has_line(listing, "malloc=of another library"));
     trace_listing_free(listing);
 }
 

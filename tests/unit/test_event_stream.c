@@ -400,6 +400,32 @@ static void check_garbage(void)
     stream_fixture_expect(&fixture, "t1 a0:1/1,0 t2 a1:3/1,0");
 }
 
+/* Words that any program could have written over the rings: nothing may crash or hang, and what comes out is a trace. */
+static void check_random_words(void)
+{
+    uint64_t seed = 11;
+    for (int round = 0; round < 300; round++) {
+        begin();
+        player_run(&one, 2, 0);
+        player_run(&two, 2, 0);
+        one.cursor = one.ring + one.ring_words - 1;
+        two.cursor = two.ring + check_random(&seed) % two.ring_words;
+        uint64_t *words = session_words(fixture.session);
+        for (uint64_t at = one.ring + 2; at < one.ring + 2048; at++) {
+            uint64_t payload = check_random(&seed) >> check_random(&seed) % 64;
+            if (check_random(&seed) % 4 == 0)
+                payload = one.ring + payload % 2048;
+            words[at] = at == two.ring || at == two.ring + 1 ? words[at]
+                        : check_random(&seed) % 8            ? EVENT_WORD(EVENT_PAD + check_random(&seed) % EVENT_OPCODE_COUNT, payload)
+                                                             : payload;
+        }
+        publish();
+        stream_fixture_take(&fixture, 9, 0);
+        stream_fixture_take(&fixture, ~0ull, ~0ull);
+        trace_listing_free(stream_fixture_end(&fixture));
+    }
+}
+
 int main(void)
 {
     check_every_event();
@@ -421,5 +447,6 @@ int main(void)
     check_overtaking_free_in_later_drain();
     check_unknown_free_in_parallel();
     check_garbage();
+    check_random_words();
     return 0;
 }
