@@ -1,0 +1,227 @@
+/* python_stack.c against a model: made-up frames are pushed, popped, moved on, recycled and swapped at random, code objects die and are
+ * replaced at their addresses; each stack id must stand for exactly the frames of that moment. */
+#include "capture_fixture.h"
+#include "check.h"
+#include "code_table.h"
+#include "python_objects.h"
+#include "python_stack.h"
+
+#define FRAMES 4000
+#define CODES 40
+#define STACKS 3
+#define MAX_NODES 2000000
+
+struct python_api python_api = {.code_type = python_objects_code_type};
+
+struct model_frame {
+    int place, code, instruction;
+};
+
+struct model_stack {
+    struct model_frame frames[FRAMES];
+    int depth;
+};
+
+static struct python_layout layout;
+static char places[FRAMES][128] __attribute__((aligned(16)));
+static char codes[CODES][512] __attribute__((aligned(16)));
+static int32_t first_lines[CODES];
+static int free_places[FRAMES], free_count;
+static struct model_stack stacks[STACKS];
+static char state[256], cframe[64];
+static uint64_t seed;
+static struct define_node *nodes;      /* by id */
+static int32_t *first_line_of;         /* of the code with this id */
+static uint32_t node_count;
+static int32_t next_first_line = 1;
+
+static int random_below(int bound)
+{
+    return (int)(check_random(&seed) % (uint64_t)bound);
+}
+
+static void make_code(int i)
+{
+    static void *name, *table;
+    name = name ? name : python_objects_name(&layout, "function");
+    table = table ? table : python_objects_bytes("", 0);
+    first_lines[i] = next_first_line++;
+    python_objects_code(&layout, codes[i], python_objects_name(&layout, "file"), name, table, first_lines[i]);
+}
+
+static void take_definitions(void)
+{
+    const struct definition *record;
+    while ((record = capture_fixture_next())) {
+        if (record->type == DEFINE_CODE) {
+            const struct define_code *code = (const void *)(record + 1);
+            first_line_of[code->code_id] = code->first_line;
+        } else if (record->type == DEFINE_NODE) {
+            memcpy(&nodes[++node_count], record + 1, sizeof *nodes);
+            CHECK_EQUAL(nodes[node_count].node_id, node_count);
+        }
+    }
+}
+
+/* ---- the made-up interpreter ---- */
+
+static void write_frame(const struct model_stack *stack, int at)
+{
+    const struct model_frame *frame = &stack->frames[at];
+    char *place = places[frame->place];
+    python_objects_set(place, layout.frame_previous, at ? (uintptr_t)places[stack->frames[at - 1].place] : 0);
+    python_objects_set(place, layout.frame_code, (uintptr_t)codes[frame->code] | (layout.version >= 0x030e ? 1 : 0));
+    if (layout.code_units == PYTHON_NONE)
+        python_objects_set_int(place, layout.frame_instruction, frame->instruction);
+    else
+        python_objects_set(place, layout.frame_instruction,
+                           (uintptr_t)codes[frame->code] + (uint64_t)layout.code_units + 2 * (uint64_t)(int64_t)frame->instruction);
+    if (layout.frame_owner != PYTHON_NONE)
+        place[layout.frame_owner] = 0;
+}
+
+static void show_top(const struct model_stack *stack)
+{
+    uint64_t top = stack->depth ? (uintptr_t)places[stack->frames[stack->depth - 1].place] : 0;
+    if (layout.cframe_frame == PYTHON_NONE) {
+        python_objects_set(state, layout.state_frame, top);
+    } else {
+        python_objects_set(cframe, layout.cframe_frame, top);
+        python_objects_set(state, layout.state_frame, (uintptr_t)cframe);
+    }
+}
+
+static void push(struct model_stack *stack)
+{
+    if (!free_count)
+        return;
+    /* The last one given back, as an interpreter would; or any. */
+    int from = random_below(4) ? free_count - 1 : random_below(free_count), place = free_places[from];
+    free_places[from] = free_places[--free_count];
+    stack->frames[stack->depth] = (struct model_frame){place, random_below(CODES), random_below(20) - 1};
+    write_frame(stack, stack->depth++);
+}
+
+static void pop(struct model_stack *stack)
+{
+    if (!stack->depth)
+        return;
+    int place = stack->frames[--stack->depth].place;
+    memset(places[place], 0xee, sizeof places[place]); /* reading it again would fault */
+    free_places[free_count++] = place;
+}
+
+static void move_on(struct model_stack *stack, int at)
+{
+    if (at < 0)
+        return;
+    stack->frames[at].instruction = random_below(20);
+    if (!random_below(20))
+        stack->frames[at].code = random_below(CODES);
+    write_frame(stack, at);
+}
+
+static int is_on_a_stack(int code)
+{
+    for (int s = 0; s < STACKS; s++)
+        for (int i = 0; i < stacks[s].depth; i++)
+            if (stacks[s].frames[i].code == code)
+                return 1;
+    return 0;
+}
+
+/* Another code object takes the place of a dead one, with the same instructions. */
+static void replace_code(int i)
+{
+    python_objects_set(codes[i], 0, 0);
+    if (code_table_death_begin((uintptr_t)codes[i]))
+        code_table_death_end((uintptr_t)codes[i]);
+    make_code(i);
+}
+
+/* The innermost function returns, its code dies, and what is called next has frame, code and instruction at the very same addresses. */
+static void replace_top(struct model_stack *stack)
+{
+    if (!stack->depth)
+        return;
+    struct model_frame top = stack->frames[--stack->depth];
+    if (!is_on_a_stack(top.code))
+        replace_code(top.code);
+    stack->frames[stack->depth] = top;
+    write_frame(stack, stack->depth++);
+}
+
+static void change(struct model_stack *stack, int usual_depth)
+{
+    int what = random_below(100);
+    if (what < 35)
+        stack->depth < usual_depth || random_below(2) ? push(stack) : pop(stack);
+    else if (what < 60)
+        pop(stack);
+    else if (what < 90)
+        move_on(stack, stack->depth - 1);
+    else if (what < 92)
+        move_on(stack, stack->depth ? random_below(stack->depth) : -1);
+    else if (what < 93)
+        for (int i = random_below(usual_depth); i > 0; i--)
+            pop(stack);
+    else if (what < 95)
+        for (int i = random_below(usual_depth); i > 0; i--)
+            push(stack);
+    else if (what < 99)
+        replace_top(stack);
+}
+
+/* ---- the comparison ---- */
+
+static void check_stack(const struct model_stack *stack, uint32_t id)
+{
+    for (int i = stack->depth; i-- > 0; id = nodes[id].parent_id) {
+        CHECK(id);
+        CHECK_EQUAL(first_line_of[nodes[id].code_id], first_lines[stack->frames[i].code]);
+        CHECK_EQUAL(nodes[id].instruction, stack->frames[i].instruction);
+    }
+    CHECK_EQUAL(id, 0);
+}
+
+static void capture_and_check(const struct model_stack *stack)
+{
+    show_top(stack);
+    uint32_t id = python_stack_capture(current_thread, state);
+    take_definitions();
+    check_stack(stack, id);
+}
+
+static void run(unsigned index, int rounds, int usual_depth)
+{
+    layout = python_layouts[index];
+    memset(stacks, 0, sizeof stacks);
+    for (free_count = 0; free_count < FRAMES; free_count++)
+        free_places[free_count] = FRAMES - 1 - free_count;
+    for (int i = 0; i < CODES; i++)
+        replace_code(i);
+    python_stack_start(&layout, index);
+    struct model_stack *stack = &stacks[0];
+    for (int round = 0; round < rounds; round++) {
+        if (!random_below(200))
+            stack = &stacks[random_below(STACKS)];
+        for (int i = random_below(3); i >= 0; i--)
+            change(stack, usual_depth);
+        capture_and_check(stack);
+    }
+    CHECK_EQUAL(recorder_session->python_flags, 0);
+    CHECK_EQUAL(recorder_session->unsafe_stacks, 0);
+}
+
+int main(void)
+{
+    seed = 5;
+    nodes = calloc(MAX_NODES, sizeof *nodes);
+    first_line_of = calloc(MAX_NODES, sizeof *first_line_of);
+    capture_fixture_begin();
+    for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++)
+        run(index, 20000, 30);
+    run(0, 3000, 800);
+    run(6, 3000, 800);
+    return 0;
+}
