@@ -79,7 +79,8 @@ static int open_child_trace(struct collector *collector)
     struct trace_writer *parent_writer = collector->writer;
     int parent_file = collector->output.file;
     uint32_t *slot_map;
-    int status = output_file_create(&collector->output, collector->base_path, collector->session->flags & SESSION_FORCE, &collector->identity);
+    int force = (collector->session->flags & SESSION_FORCE) != 0;
+    int status = output_file_create(&collector->output, collector->base_path, force, &collector->identity);
     if (status != 0)
         return status;
     status = trace_writer_fork(parent_writer, collector->output.file, &collector->identity, &collector->writer, &slot_map);

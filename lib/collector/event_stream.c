@@ -137,43 +137,13 @@ COLD static void tell_time(struct event_stream *stream, uint64_t ticks)
 static void end_reallocation(struct event_stream *stream, struct recorded_thread *thread, uint64_t address, uint64_t size_bytes,
                              uint32_t stack_id)
 {
-    if (thread->reallocating == 1)
+    if (thread->reallocating == REALLOCATING_UNKNOWN)
         live_blocks_unknown_free(stream->blocks);
-    if (thread->reallocating == 2 && address != thread->reallocated_address && stream->session->flags & SESSION_COPIES) {
+    if (thread->reallocating == REALLOCATING_KNOWN && address != thread->reallocated_address && stream->session->flags & SESSION_COPIES) {
         uint64_t old_bytes = thread->reallocated.size_bytes;
         trace_writer_copy(stream->blocks->writer, old_bytes < size_bytes ? old_bytes : size_bytes, stack_id);
     }
-    thread->reallocating = 0;
-}
-
-/* Events that change no block, or many. Returns the number of words, 0: not an event. */
-COLD static unsigned take_rare_event(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words)
-{
-    struct live_blocks *blocks = stream->blocks;
-    uint64_t payload = EVENT_PAYLOAD(words[0]);
-    switch (EVENT_OPCODE(words[0])) {
-    case EVENT_REALLOC_FAILED:
-        if (thread->reallocating == 2)
-            live_blocks_undo_free(blocks, payload, &thread->reallocated);
-        thread->reallocating = 0;
-        return 1;
-    case EVENT_COPY:
-        trace_writer_copy(blocks->writer, payload, definition_intake_stack(stream->definitions, (uint32_t)words[1]));
-        return 2;
-    case EVENT_MAP:
-        live_blocks_map(blocks, payload, words[2], definition_intake_stack(stream->definitions, (uint32_t)words[1]),
-                        (unsigned)(words[1] >> 32));
-        return 3;
-    case EVENT_UNMAP:
-        live_blocks_unmap(blocks, payload, words[1]);
-        return 2;
-    case EVENT_REMAP:
-        live_blocks_remap(blocks, payload, words[1], words[2], words[4], definition_intake_stack(stream->definitions, (uint32_t)words[3]),
-                          (unsigned)(words[3] >> 32));
-        return 5;
-    default:
-        return 0;
-    }
+    thread->reallocating = REALLOCATING_NOT;
 }
 
 /* Allocation opcodes come in pairs, the second with the size in a word of its own. */
@@ -194,14 +164,144 @@ static unsigned allocation_flags(enum event_opcode opcode)
     }
 }
 
+/* An allocation that is not of the two usual opcodes. */
+static int take_rare_allocation(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
+                                const struct event_origin *origin)
+{
+    enum event_opcode opcode = EVENT_OPCODE(words[0]);
+    uint64_t address = EVENT_PAYLOAD(words[0]);
+    int is_big = opcode != EVENT_REALLOC_END && opcode != EVENT_REALLOC_END_OBJECT;
+    uint64_t size_bytes = is_big ? words[2] : words[1] >> 32;
+    uint32_t stack_id = definition_intake_stack(stream->definitions, (uint32_t)words[1]);
+    unsigned flags = allocation_flags(opcode);
+    live_blocks_allocate(stream->blocks, address, size_bytes, stack_id, flags, origin);
+    if (flags & TRACE_REALLOC)
+        end_reallocation(stream, thread, address, size_bytes, stack_id);
+    return 2 + is_big;
+}
+
+/* Returns the number of words, 0: not an event. */
+__attribute__((noinline)) static int take_rare_event(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
+                                                     const struct event_origin *origin)
+{
+    struct live_blocks *blocks = stream->blocks;
+    struct definition_intake *definitions = stream->definitions;
+    uint64_t payload = EVENT_PAYLOAD(words[0]);
+    switch (EVENT_OPCODE(words[0])) {
+    case EVENT_ALLOCATE_BIG:
+    case EVENT_ALLOCATE_OBJECT_BIG:
+    case EVENT_REALLOC_END:
+    case EVENT_REALLOC_END_BIG:
+    case EVENT_REALLOC_END_OBJECT:
+    case EVENT_REALLOC_END_OBJECT_BIG:
+        return take_rare_allocation(stream, thread, words, origin);
+    case EVENT_REALLOC_FAILED:
+        if (thread->reallocating == REALLOCATING_KNOWN)
+            live_blocks_undo_free(blocks, payload, &thread->reallocated);
+        thread->reallocating = REALLOCATING_NOT;
+        return 1;
+    case EVENT_COPY:
+        trace_writer_copy(blocks->writer, payload, definition_intake_stack(definitions, (uint32_t)words[1]));
+        return 2;
+    case EVENT_MAP:
+        live_blocks_map(blocks, payload, words[2], definition_intake_stack(definitions, (uint32_t)words[1]), (unsigned)(words[1] >> 32));
+        return 3;
+    case EVENT_UNMAP:
+        live_blocks_unmap(blocks, payload, words[1]);
+        return 2;
+    case EVENT_REMAP:
+        live_blocks_remap(blocks, payload, words[1], words[2], words[4], definition_intake_stack(definitions, (uint32_t)words[3]),
+                          (unsigned)(words[3] >> 32));
+        return 5;
+    default:
+        return 0;
+    }
+}
+
+#define PUT_OFF (-1)
+
+/* A deallocation found nothing. Returns PUT_OFF while it may have overtaken its allocation. */
+COLD static int miss_free(struct event_stream *stream, const struct recorded_thread *thread, const struct event_origin *origin)
+{
+    if (origin->stamped && thread->put_off < MAX_PUT_OFF)
+        return PUT_OFF;
+    live_blocks_unknown_free(stream->blocks);
+    return 1;
+}
+
+static int begin_reallocation(struct event_stream *stream, struct recorded_thread *thread, uint64_t address,
+                              const struct event_origin *origin)
+{
+    int known = live_blocks_free(stream->blocks, address, TRACE_REALLOC, origin, &thread->reallocated);
+    if (!known && origin->stamped && thread->put_off < MAX_PUT_OFF)
+        return PUT_OFF;
+    thread->reallocating = known ? REALLOCATING_KNOWN : REALLOCATING_UNKNOWN;
+    thread->reallocated_address = address;
+    return 1;
+}
+
+/* Returns the number of words taken; PUT_OFF; 0: this is no event. */
+HOT_INLINE int take_event(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
+                          const struct event_origin *origin)
+{
+    enum event_opcode opcode = EVENT_OPCODE(words[0]);
+    uint64_t payload = EVENT_PAYLOAD(words[0]);
+    uint32_t stack_id;
+    switch (opcode) {
+    case EVENT_ALLOCATE:
+    case EVENT_ALLOCATE_OBJECT:
+        stack_id = definition_intake_stack(stream->definitions, (uint32_t)words[1]);
+        live_blocks_allocate(stream->blocks, payload, words[1] >> 32, stack_id, opcode == EVENT_ALLOCATE ? 0 : TRACE_OBJECT, origin);
+        return 2;
+    case EVENT_FREE:
+        if (likely(live_blocks_free(stream->blocks, payload, 0, origin, NULL)))
+            return 1;
+        return miss_free(stream, thread, origin);
+    case EVENT_REALLOC_BEGIN:
+        return begin_reallocation(stream, thread, payload, origin);
+    default:
+        return take_rare_event(stream, thread, words, origin);
+    }
+}
+
 /* ---- one thread ---- */
 
-__attribute__((noinline)) static void look_ahead(struct recorded_thread *thread, struct live_blocks *blocks, const uint64_t *all_words, uint64_t position)
+__attribute__((noinline)) static void look_ahead(struct recorded_thread *thread, struct live_blocks *blocks, const uint64_t *all_words,
+                                                 uint64_t position)
 {
     uint64_t end = thread->end >= position && thread->end < thread->ring_end ? thread->end : thread->ring_end;
     if (thread->ahead.position < position || thread->ahead.position > end)
         look_ahead_reset(&thread->ahead, position);
     look_ahead_batch(&thread->ahead, blocks, all_words, end);
+}
+
+/* Another ring, or another lap of this one. Returns the position to go on at, 0: these words are no ring's. */
+COLD static uint64_t turn(struct recorded_thread *thread, const uint64_t *all_words, uint64_t position, unsigned *turns)
+{
+    if (position > thread->ring_end || ++*turns > MAX_TURNS)
+        return 0;
+    if (position == thread->ring_end || EVENT_OPCODE(all_words[position]) == EVENT_PAD)
+        return thread->ring_start;
+    uint64_t start = EVENT_PAYLOAD(all_words[position]), words = all_words[position + 1];
+    if (!ring_is_valid(start, words))
+        return 0;
+    thread->ring_start = start;
+    thread->ring_end = start + words;
+    return start;
+}
+
+COLD static void begin_generation(struct recorded_thread *thread, uint32_t generation)
+{
+    if (thread->generation != generation)
+        thread->trace_thread_id = 0;
+    thread->generation = generation;
+    thread->reallocating = REALLOCATING_NOT;
+}
+
+COLD static void break_off(struct recorded_thread *thread)
+{
+    thread->broken = 1;
+    thread->position = thread->end;
 }
 
 enum take_result { TAKE_ALL, TAKE_LATER };
@@ -210,71 +310,53 @@ enum take_result { TAKE_ALL, TAKE_LATER };
 static enum take_result take_thread(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit,
                                     struct order_key *ret_key)
 {
-    struct live_blocks *blocks = stream->blocks;
     struct event_origin origin = {.thread = (uint32_t)(thread - stream->threads)};
-    const uint64_t *all = stream->words;
+    const uint64_t *all_words = stream->words;
     uint64_t position = thread->position, end = thread->end, stamp_position = 0;
     unsigned turns = 0;
-    enum take_result result = TAKE_ALL;
-
-    if (key_above(thread->key, limit) && position != end) {
-        *ret_key = thread->key;
+    *ret_key = thread->key;
+    if (position != end && key_above(thread->key, limit))
         return TAKE_LATER;
-    }
     while (position != end) {
+        const uint64_t *words = all_words + position;
         if (unlikely(position >= thread->ring_end)) {
-            if (position > thread->ring_end || ++turns > MAX_TURNS)
+            if (!(position = turn(thread, all_words, position, &turns)))
                 goto broken;
-            position = thread->ring_start;
             continue;
         }
         if (unlikely(--thread->ahead.steps_left == 0))
-            look_ahead(thread, blocks, all, position);
-        const uint64_t *words = all + position;
-        enum event_opcode opcode = EVENT_OPCODE(words[0]);
+            look_ahead(thread, stream->blocks, all_words, position);
         uint64_t payload = EVENT_PAYLOAD(words[0]);
-        switch (opcode) {
+        switch (EVENT_OPCODE(words[0])) {
         case EVENT_PAD:
-            position = thread->ring_end;
-            continue;
         case EVENT_JUMP:
-            if (!ring_is_valid(payload, words[1]) || ++turns > MAX_TURNS)
+            if (!(position = turn(thread, all_words, position, &turns)))
                 goto broken;
-            thread->ring_start = position = payload;
-            thread->ring_end = payload + words[1];
             continue;
         case EVENT_THREAD:
-            if (thread->generation != (uint32_t)payload)
-                thread->trace_thread_id = 0;
-            thread->generation = (uint32_t)payload;
-            thread->reallocating = 0;
+            begin_generation(thread, (uint32_t)payload);
             position++;
             continue;
         case EVENT_RUN:
             *ret_key = (struct order_key){payload, 0};
-            if (key_above(*ret_key, limit)) {
-                result = TAKE_LATER;
-                goto stop;
-            }
+            if (key_above(*ret_key, limit))
+                goto later;
             thread->key = *ret_key;
             if (words[1] >= stream->next_time_ticks)
                 tell_time(stream, words[1]);
             position += 2;
             continue;
         case EVENT_STAMP:
-            *ret_key = (struct order_key){thread->key.epoch, payload + thread->put_off * blocks->swap_ticks};
+            ret_key->epoch = thread->key.epoch;
+            ret_key->stamp = payload + thread->put_off * stream->blocks->swap_ticks;
             if (ret_key->stamp < thread->key.stamp)
                 ret_key->stamp = thread->key.stamp;
-            if (key_above(*ret_key, limit)) {
-                result = TAKE_LATER;
-                goto stop;
-            }
+            if (key_above(*ret_key, limit))
+                goto later;
             thread->key.stamp = ret_key->stamp;
             if (payload >= stream->next_time_ticks)
                 tell_time(stream, payload);
-            origin.stamped = 1;
-            origin.epoch = thread->key.epoch;
-            origin.ticks = payload;
+            origin = (struct event_origin){origin.thread, 1, thread->key.epoch, payload};
             stamp_position = position++;
             continue;
         default:
@@ -283,71 +365,29 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
 
         if (unlikely(stream->current_trace_thread_id != thread->trace_thread_id || thread->trace_thread_id == 0))
             switch_thread(stream, thread);
-        switch (opcode) {
-        case EVENT_ALLOCATE:
-        case EVENT_ALLOCATE_OBJECT:
-            live_blocks_allocate(blocks, payload, words[1] >> 32, definition_intake_stack(stream->definitions, (uint32_t)words[1]),
-                                 opcode == EVENT_ALLOCATE ? 0 : TRACE_OBJECT, &origin);
-            position += 2;
-            break;
-        case EVENT_FREE:
-            if (unlikely(!live_blocks_free(blocks, payload, 0, &origin, NULL))) {
-                if (origin.stamped && thread->put_off < MAX_PUT_OFF)
-                    goto put_off;
-                live_blocks_unknown_free(blocks);
-            }
-            position++;
-            break;
-        case EVENT_REALLOC_BEGIN: {
-            int known = live_blocks_free(blocks, payload, TRACE_REALLOC, &origin, &thread->reallocated);
-            if (!known && origin.stamped && thread->put_off < MAX_PUT_OFF)
-                goto put_off;
-            thread->reallocating = known ? 2 : 1;
-            thread->reallocated_address = payload;
-            position++;
-            break;
-        }
-        case EVENT_ALLOCATE_BIG:
-        case EVENT_ALLOCATE_OBJECT_BIG:
-        case EVENT_REALLOC_END:
-        case EVENT_REALLOC_END_BIG:
-        case EVENT_REALLOC_END_OBJECT:
-        case EVENT_REALLOC_END_OBJECT_BIG: {
-            int is_big = opcode != EVENT_REALLOC_END && opcode != EVENT_REALLOC_END_OBJECT;
-            uint64_t size_bytes = is_big ? words[2] : words[1] >> 32;
-            uint32_t stack_id = definition_intake_stack(stream->definitions, (uint32_t)words[1]);
-            live_blocks_allocate(blocks, payload, size_bytes, stack_id, allocation_flags(opcode), &origin);
-            if (allocation_flags(opcode) & TRACE_REALLOC)
-                end_reallocation(stream, thread, payload, size_bytes, stack_id);
-            position += 2 + is_big;
-            break;
-        }
-        default: {
-            unsigned taken = take_rare_event(stream, thread, words);
+        int taken = take_event(stream, thread, words, &origin);
+        if (unlikely(taken <= 0)) {
             if (taken == 0)
                 goto broken;
-            position += taken;
-            break;
+            /* Look at it again when what other threads did within SWAP_NS of it has been taken. */
+            thread->put_off++;
+            position = stamp_position;
+            continue;
         }
-        }
+        position += (unsigned)taken;
         stream->taken_events++;
         thread->put_off = 0;
         origin.stamped = 0;
-        continue;
-
-    put_off:
-        /* Look at this event again when what other threads did within SWAP_NS of it has been taken. */
-        thread->put_off++;
-        position = stamp_position;
-        origin.stamped = 0;
     }
-stop:
     thread->position = position;
-    return result;
+    return TAKE_ALL;
+
+later:
+    thread->position = position;
+    return TAKE_LATER;
 
 broken:
-    thread->broken = 1;
-    thread->position = thread->end;
+    break_off(thread);
     return TAKE_ALL;
 }
 

@@ -39,8 +39,8 @@ struct recorded_thread {
     uint32_t trace_thread_id;       /* 0: not asked for yet */
     uint32_t put_off;               /* how often: the event at `position` waits for an allocation that it may have overtaken */
     uint32_t broken;                /* its words make no sense: somebody wrote over them */
-    uint32_t reallocating;          /* a REALLOC_BEGIN was the last event: 1, and of a known block: 2 */
-    struct freed_block reallocated; /* that block */
+    enum { REALLOCATING_NOT, REALLOCATING_UNKNOWN, REALLOCATING_KNOWN } reallocating; /* REALLOC_BEGIN was the last event, of what block */
+    struct freed_block reallocated; /* the known block */
     uint64_t reallocated_address;
     struct look_ahead ahead;
 };

@@ -1,4 +1,5 @@
-/* Receives what forked children of the target send: where the parent's threads stood at the fork, and the memory of the child's own session.
+/* Receives what forked children of the target send: where the parent's threads stood at the fork, and the memory of the child's own
+ * session.
  *
  * Letters wait here until it is their turn: forks are served in the order of their sequence numbers. One thread; allocates. */
 #ifndef HEAPLINE_COLLECTOR_FORK_SERVER_H

@@ -60,7 +60,8 @@ static void forget_overtaken(struct live_blocks *blocks, uint32_t index)
     memmove(&blocks->overtaken[index], &blocks->overtaken[index + 1], (blocks->overtaken_count - index) * sizeof *blocks->overtaken);
 }
 
-static void note_overtaken(struct live_blocks *blocks, uint64_t address, const struct freed_block *block, const struct event_origin *overtaker)
+static void note_overtaken(struct live_blocks *blocks, uint64_t address, const struct freed_block *block,
+                           const struct event_origin *overtaker)
 {
     if (blocks->overtaken_count == MAX_OVERTAKEN)
         forget_overtaken(blocks, 0);

@@ -90,7 +90,8 @@ int target_process_has_execed(const struct target_process *target)
 {
     if (target->was_another)
         return !target_process_wait(target, 0);
-    /* The file belongs to the memory of one program image; once that is given up, it reads as empty. A process that ends has none at all. */
+    /* The file belongs to the memory of one program image; once that is given up, it reads as empty. A process that ends has no memory
+     * at all. */
     if (target->maps_file < 0 || has_memory(target->maps_file))
         return 0;
     int maps_now = openat(target->folder, "maps", O_RDONLY | O_CLOEXEC);
