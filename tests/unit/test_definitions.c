@@ -44,15 +44,25 @@ static void check_order(void)
     CHECK_EQUAL(recorder_session->lost_definitions, 0);
 }
 
-/* A full ring holds all it was given, wherever it began; the next record is lost, and all after it. */
-static void check_full(void)
+/* Everything taken, and the next record begins so many bytes after the ring's start. */
+static void begin_at(uint64_t place)
 {
-    size_t bytes = 1010;
-    uint32_t written = 0, lost = (uint32_t)recorder_session->lost_definitions;
-    for (int i = 0; i < 1000; i++)
-        write_numbered(0, bytes, 0);
+    const uint64_t overhead = sizeof(struct definition) + sizeof(struct define_thread);
+    uint64_t left;
+    while ((left = SESSION_DEFINITION_BYTES - recorder_session->definition_head % SESSION_DEFINITION_BYTES) != SESSION_DEFINITION_BYTES) {
+        write_numbered(0, left > sizeof text ? sizeof text / 2 : left - overhead, 0);
+        capture_fixture_discard();
+    }
+    write_numbered(0, place - overhead, 0);
     capture_fixture_discard();
+}
+
+/* A full ring holds all it was given, wherever it began; the next record is lost, and all after it. */
+static void check_full(size_t bytes)
+{
     struct define_thread fixed = {.slot = 0};
+    uint32_t written = 0, lost = (uint32_t)recorder_session->lost_definitions;
+    begin_at(64);
     recorder_session->collector_state = COLLECTOR_GONE;
     for (; definitions_write(DEFINE_THREAD, &fixed, sizeof fixed, text, bytes, NULL, 0); written++)
         fixed.slot++;
@@ -64,7 +74,7 @@ static void check_full(void)
     CHECK(!definitions_write(DEFINE_THREAD, &fixed, sizeof fixed, NULL, 0, NULL, 0));
     CHECK_EQUAL(recorder_session->lost_definitions, lost + 2);
     definitions_after_fork();
-    CHECK(definitions_write(DEFINE_THREAD, &fixed, sizeof fixed, NULL, 0, NULL, 0));
+    CHECK(definitions_write(DEFINE_THREAD, &fixed, sizeof fixed, text, bytes, NULL, 0));
 }
 
 /* A signal handler that forks while its thread holds the lock. */
@@ -84,7 +94,8 @@ int main(void)
         text[i] = (char)(i * 31 % 251);
     capture_fixture_begin();
     check_order();
-    check_full();
+    for (size_t bytes = 900; bytes < 1200; bytes += 8)
+        check_full(bytes);
     check_nested_lock();
     return 0;
 }
