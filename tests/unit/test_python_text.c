@@ -51,12 +51,11 @@ static void check_cut(const struct python_layout *layout)
 /* A str whose characters lie elsewhere (a subclass), one that has none, and no str at all. */
 static void check_others(const struct python_layout *layout)
 {
-    char *object = python_objects_text(layout, "", 0, 1, 0);
+    char *object = realloc(python_objects_text(layout, "", 0, 1, 0), 256);
     python_objects_set(object, 16, 3);
     python_objects_set_int(object, 32, 1 << 2);
     python_objects_set(object, layout->text_compact, 0);
     CHECK_EQUAL(python_text_copy(layout, (uintptr_t)object, text), 0);
-    object = realloc(object, 256);
     python_objects_set(object, layout->text_compact, (uintptr_t)"abc");
     CHECK_COPY(python_text_copy(layout, (uintptr_t)object, text), "abc");
     python_objects_set_int(object, 32, 0);
