@@ -1,5 +1,6 @@
 """`pip install .`: one wheel for every Python 3, that needs nothing but the C library, and that records."""
 
+import json
 import pathlib
 import platform
 import shutil
@@ -9,6 +10,8 @@ import zipfile
 import pytest
 
 VERSIONS = range(8, 20)
+# pip 24 is the last that installs for Python 3.8, too.
+TOOLS = ["pip>=24,<25", "meson-python", "meson", "ninja"]
 SYSTEM_LIBRARIES = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
                     "libgcc_s.so.1"}
 
@@ -19,7 +22,7 @@ def interpreters():
     candidates += sorted(str(path) for path in pathlib.Path.home().glob(".pyenv/versions/3.*/bin/python3"))
     found = {}
     for candidate in filter(None, candidates):
-        code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2], sys.version_info >= (3, 8))"
+        code = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.version_info >= (3, 8))"
         answer = subprocess.run([candidate, "-c", code], capture_output=True, text=True)
         if answer.returncode == 0 and answer.stdout.endswith("True\n"):
             found.setdefault(answer.stdout.split()[0], candidate)
@@ -27,11 +30,17 @@ def interpreters():
 
 
 @pytest.fixture(scope="module")
-def wheel(root, tmp_path_factory):
+def pip(tmp_path_factory):
+    """A pip of its own, which also installs into other environments."""
+    folder = tmp_path_factory.mktemp("pip")
+    subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True)
+    return folder / "bin" / "pip"
+
+
+@pytest.fixture(scope="module")
+def wheel(root, pip, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(["/usr/bin/python3", "-m", "venv", folder / "tools"], check=True)
-    pip = folder / "tools" / "bin" / "pip"
-    tools = subprocess.run([pip, "install", "--quiet", "meson-python", "meson", "ninja"], capture_output=True, text=True)
+    tools = subprocess.run([pip, "install", "--quiet", "--disable-pip-version-check", *TOOLS], capture_output=True, text=True)
     if tools.returncode != 0:
         pytest.skip("meson-python cannot be had from a package index here")
     # pip builds in the source tree: give it a copy, without build folders.
@@ -73,15 +82,15 @@ def test_it_needs_nothing_but_the_c_library(wheel, tmp_path):
 
 
 @pytest.mark.parametrize("version", sorted(interpreters(), key=lambda version: int(version.split(".")[1])))
-def test_it_records_with(version, wheel, run, tmp_path):
-    run(interpreters()[version], "-m", "venv", tmp_path / "environment")
+def test_it_records_with(version, wheel, pip, run, tmp_path):
+    run(interpreters()[version], "-m", "venv", "--without-pip", tmp_path / "environment")
     python = tmp_path / "environment" / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--no-index", wheel)
+    run(pip, "--python", python, "install", "--quiet", "--no-index", wheel)
     question = "import heapline; print(heapline.is_recording())"
     assert run(python, "-c", question) == "False\n"
     assert run(python, "-m", "heapline", "run", "--quiet", "-o", "t.heapline", "-c", question) == "True\n"
     command = tmp_path / "environment" / "bin" / "heapline"
-    assert '"complete": true' in run(command, "report", "--json", "t.heapline").replace('":true', '": true')
+    assert json.loads(run(command, "report", "--json", "t.heapline"))["complete"] is True
     assert run(python, "-c", "import heapline; print(heapline.command_path())") == f"{command}\n"
     library = tmp_path / "environment" / "lib" / "heapline" / "libheapline.so"
     assert run(python, "-c", "import heapline; print(heapline.library_path())") == f"{library}\n"
