@@ -8,6 +8,9 @@
 
 #include "copy_hooks.h"
 #include "hook.h"
+#include "module_table.h"
+#include "native_stack.h"
+#include "python_api.h"
 
 void *__memcpy_chk(void *to, const void *from, size_t bytes, size_t room);
 void *__memmove_chk(void *to, const void *from, size_t bytes, size_t room);
@@ -38,6 +41,19 @@ static void copy_by_hand(char *to, const char *from, size_t bytes)
             __atomic_store_n(to + bytes, from[bytes], __ATOMIC_RELAXED);
 }
 
+/* In 3.11 and 3.12 the way to Python's frames begins in a struct on the C stack (cframe). While greenlet puts a saved stack back, with
+ * memcpy, that struct may be overwritten already or not be back yet. */
+static int way_to_frames_is_unsafe(const void *return_address)
+{
+    return (python_api.version == 0x030b || python_api.version == 0x030c) && module_table_may_be((uintptr_t)return_address, "greenlet");
+}
+
+static uint32_t stack_of_copy(struct thread_state *thread, const void *return_address)
+{
+    return unlikely(way_to_frames_is_unsafe(return_address)) ? native_stack_of_caller(thread, return_address)
+                                                             : stack_of_native_hook(thread, return_address);
+}
+
 COLD static void record_large(uint64_t bytes, const void *return_address, uintptr_t frame)
 {
     /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
@@ -46,7 +62,7 @@ COLD static void record_large(uint64_t bytes, const void *return_address, uintpt
     struct thread_state *thread = recorder_enter_from(frame);
     if (!thread)
         return;
-    uint32_t stack = stack_of_native_hook(thread, return_address);
+    uint32_t stack = stack_of_copy(thread, return_address);
     uint64_t *words = recorder_begin(thread);
     if (words) {
         words[0] = EVENT_WORD(EVENT_COPY, bytes);

@@ -190,11 +190,25 @@ uint32_t module_table_find(uint64_t address)
     return module;
 }
 
+int module_table_may_be(uint64_t address, const char *part)
+{
+    struct dl_find_object object;
+    if (!_dl_find_object || _dl_find_object((void *)(uintptr_t)address, &object) != 0)
+        return 1;
+    const char *path = object.dlfo_link_map->l_name;
+    return path && strstr(path, part) != NULL;
+}
+
 #else
 
 uint32_t module_table_find(uint64_t address)
 {
     return 0;
+}
+
+int module_table_may_be(uint64_t address, const char *part)
+{
+    return 1;
 }
 
 #endif

@@ -20,4 +20,7 @@ void module_table_changed(void);
 /* Id of the module that holds the address; 0: none, or it can't be defined. Takes the definition lock. */
 uint32_t module_table_find(uint64_t address);
 
+/* Does the path of the module that holds the address contain `part`? Also 1 where that can't be known. No lock. */
+int module_table_may_be(uint64_t address, const char *part);
+
 #endif
