@@ -22,6 +22,7 @@
 #include "pages.h"
 #include "python_attach.h"
 #include "python_stack.h"
+#include "real.h"
 #include "recorder.h"
 #include "stacks.h"
 
@@ -170,6 +171,13 @@ int recorder_prepare(struct thread_state *thread)
 {
     drain(thread);
     return 1;
+}
+
+/* Does this address lie in this library? Its bounds by the linker. */
+bool real_is_heapline(const void *return_address)
+{
+    extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
+    return (const char *)return_address >= __ehdr_start && (const char *)return_address < _end;
 }
 
 /* ---- malloc ---- */
