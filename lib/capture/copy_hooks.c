@@ -8,6 +8,7 @@
 
 #include "copy_hooks.h"
 #include "hook.h"
+#include "own_code.h"
 #include "module_table.h"
 #include "native_stack.h"
 #include "python_api.h"
@@ -57,7 +58,7 @@ static uint32_t stack_of_copy(struct thread_state *thread, const void *return_ad
 COLD static void record_large(uint64_t bytes, const void *return_address, uintptr_t frame)
 {
     /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
-    if (real_is_heapline(return_address) || real_is_allocator(return_address))
+    if (own_code_holds(return_address) || real_is_allocator(return_address))
         return;
     struct thread_state *thread = recorder_enter_from(frame);
     if (!thread)
@@ -75,7 +76,7 @@ COLD static void record_large(uint64_t bytes, const void *return_address, uintpt
 /* A thread's first: its state isn't there yet. Copies from within the recorder end here too. */
 COLD static void count_small_slowly(uint64_t bytes, const void *return_address, uintptr_t frame)
 {
-    if (threshold_bytes == ~0ull || real_is_heapline(return_address))
+    if (threshold_bytes == ~0ull || own_code_holds(return_address))
         return;
     struct thread_state *thread = recorder_enter_from(frame);
     if (!thread)

@@ -13,7 +13,6 @@ _Atomic uint32_t real_ready;
 static _Atomic(void *) resolver; /* the resolving thread, by the address of its TLS pointer */
 
 static uintptr_t allocator_start, allocator_end; /* module of the real malloc; empty when that is libc */
-static uintptr_t own_start, own_end;
 
 static alignas(16) char bootstrap_buffer[64 << 10];
 static _Atomic size_t bootstrap_used;
@@ -73,7 +72,6 @@ static void find_module_ranges(void)
     real_module_of((const void *)(uintptr_t)real.execve, &libc_start, &libc_end);
     if (allocator_start == libc_start)
         allocator_start = allocator_end = 0;
-    real_module_of((const void *)(uintptr_t)&real_resolve, &own_start, &own_end);
 }
 
 int real_resolve(void)
@@ -101,9 +99,4 @@ int real_resolve(void)
 bool real_is_allocator(const void *return_address)
 {
     return (uintptr_t)return_address - allocator_start < allocator_end - allocator_start;
-}
-
-bool real_is_heapline(const void *return_address)
-{
-    return (uintptr_t)return_address - own_start < own_end - own_start;
 }

@@ -81,8 +81,6 @@ size_t bootstrap_size(const void *block);
 /* Does the code at this address belong to the library that provides malloc, and is that not libc? Its own mmap and memcpy calls serve
  * blocks that were counted already. */
 bool real_is_allocator(const void *return_address);
-/* ... to this library itself? */
-bool real_is_heapline(const void *return_address);
 
 /* The addresses that the module of this address takes up; unchanged when there is none. */
 void real_module_of(const void *address, uintptr_t *ret_start, uintptr_t *ret_end);

@@ -3,8 +3,11 @@
 #include "stacks.h"
 
 #include "native_stack.h"
+#include "native_unwind.h"
 #include "python_api.h"
+#include "python_boundary.h"
 #include "python_stack.h"
+#include "recorder.h"
 
 /* From 3.12 on the current state is kept per thread; before, it is that of whichever thread holds the GIL. */
 #define VERSION_OF_THREAD_LOCAL_STATE 0x030c
@@ -29,12 +32,30 @@ HOT_INLINE const void *state_without_gil(void)
     return unlikely(state && state != current && python_api.is_finalizing()) ? NULL : state;
 }
 
+/* With SESSION_NATIVE: the native frames that the innermost Python frame called, or the whole native stack where there is none. */
+COLD static uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state)
+{
+    uint64_t boundary = python ? python_boundary(state) : 0;
+    if (python && !boundary)
+        return python;
+    uint32_t stack = native_unwind(thread, python, boundary);
+    return stack ? stack : python;
+}
+
+HOT_INLINE uint32_t complete(struct thread_state *thread, uint32_t python, const void *state, const void *return_address)
+{
+    uint32_t stack = python;
+    if (unlikely(recorder_session->flags & SESSION_NATIVE))
+        stack = with_native_frames(thread, python, state);
+    return likely(stack) ? stack : native_stack_of_caller(thread, return_address);
+}
+
 uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address)
 {
     python_stack_function capture = python_stack_capture;
     const void *state = likely(capture != NULL) ? state_under_gil(thread) : NULL;
     uint32_t stack = likely(state != NULL) ? capture(thread, state) : 0;
-    return likely(stack) ? stack : native_stack_of_caller(thread, return_address);
+    return complete(thread, stack, state, return_address);
 }
 
 uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address)
@@ -42,5 +63,5 @@ uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_ad
     python_stack_function capture = python_stack_capture;
     const void *state = capture ? state_without_gil() : NULL;
     uint32_t stack = state ? capture(thread, state) : 0;
-    return stack ? stack : native_stack_of_caller(thread, return_address);
+    return complete(thread, stack, state, return_address);
 }

@@ -12,7 +12,8 @@
 #include "session.h"
 
 struct python_walk; /* python_stack.c: the shadow of this thread's last Python stack */
-struct native_walk; /* the same for native frames */
+struct native_walk; /* return addresses this thread has been called from (native_stack.c) */
+struct native_unwinder; /* what full native stacks are made with (native_unwind.c) */
 
 struct thread_state {
     /* hot: one cache line */
@@ -40,6 +41,7 @@ struct thread_state {
     uint32_t previous_ring_words;
     struct python_walk *python;
     struct native_walk *native;
+    struct native_unwinder *unwinder;
     struct thread_state *next;  /* all states of this process, newest first */
 };
 

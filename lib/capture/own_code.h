@@ -1,0 +1,17 @@
+/* Is this code ours? The linker tells where this library's own code begins and ends. Any time, even before relocation. */
+#ifndef HEAPLINE_CAPTURE_OWN_CODE_H
+#define HEAPLINE_CAPTURE_OWN_CODE_H
+
+#include <stdint.h>
+
+#include "compiler.h"
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _etext[] __attribute__((visibility("hidden")));
+
+HOT_INLINE int own_code_holds(const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)__ehdr_start < (uintptr_t)_etext - (uintptr_t)__ehdr_start;
+}
+
+#endif
