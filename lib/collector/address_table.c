@@ -103,7 +103,7 @@ static uint32_t overflow_home(const struct address_table *table, uint64_t addres
 
 static struct address_overflow *overflow_find(const struct address_table *table, uint64_t address)
 {
-    if (table->overflow_count == 0)
+    if (table->overflow_count == 0 || address == 0)
         return NULL;
     for (uint32_t i = overflow_home(table, address);; i = (i + 1) & (table->overflow_capacity - 1)) {
         if (table->overflow[i].address == address)

@@ -108,6 +108,11 @@ static void check_limits(void)
     CHECK_EQUAL(address_table_insert(&table, 0xfffffffffffff8, 5), 0); /* the highest an event can name */
     CHECK_EQUAL(address_table_remove(&table, 0xfffffffffffff8), 5);
     CHECK_EQUAL(address_table_find(&table, 0), SLOT_NONE);
+    /* Not even with others of its granule, which it could be mistaken for an empty place of the overflow. */
+    for (uint64_t address = 1; address < 16; address++)
+        CHECK_EQUAL(address_table_insert(&table, address, (uint32_t)address), 0);
+    CHECK_EQUAL(address_table_remove(&table, 0), SLOT_NONE);
+    CHECK_EQUAL(table.overflow_count, 14);
     address_table_done(&table);
 }
 
