@@ -173,13 +173,6 @@ int recorder_prepare(struct thread_state *thread)
     return 1;
 }
 
-/* Does this address lie in this library? Its bounds by the linker. */
-bool real_is_heapline(const void *return_address)
-{
-    extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
-    return (const char *)return_address >= __ehdr_start && (const char *)return_address < _end;
-}
-
 /* ---- malloc ---- */
 
 static int serves_object(const struct thread_state *thread, uint64_t size)
