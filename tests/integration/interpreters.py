@@ -58,6 +58,9 @@ every_interpreter = pytest.mark.parametrize("python", INTERPRETERS, ids=lambda p
 DEFAULT = next((python for python in INTERPRETERS if python.path == "/usr/bin/python3"), INTERPRETERS[0] if INTERPRETERS else None)
 # For what depends on how an interpreter keeps its frames: each layout once.
 LAYOUTS = list({python.version[:2]: python for python in INTERPRETERS}.values())
+# The ends of the range and the one that is linked statically: where any of them will tell.
+SOME = list({python.id: python for python in (*LAYOUTS[:1], *([DEFAULT] if DEFAULT else []), *LAYOUTS[-1:])}.values())
+some_interpreters = pytest.mark.parametrize("python", SOME, ids=lambda python: python.id)
 every_layout = pytest.mark.parametrize("python", LAYOUTS, ids=lambda python: python.id)
 
 

@@ -13,6 +13,11 @@ SIZE = sys.getsizeof(bytearray(5000))
 fact("size", SIZE)
 
 
+def fill_free_list():
+    """Calls pack their arguments into tuples, which come from a free list: it must not be empty."""
+    return [(number,) for number in range(100)] and None
+
+
 def foreign_threads():
     """pthread_create with a ctypes callback as its start routine."""
     pthread = ctypes.CDLL(None)
@@ -42,6 +47,7 @@ def greenlets():
             kept.append(block)
             parent.switch()
 
+    fill_free_list()
     parent = greenlet.getcurrent()
     children = [greenlet.greenlet(child) for _ in range(20)]
     for round_number in range(10):
@@ -58,6 +64,7 @@ def gevents():
             block = bytearray(5000)  # ALLOC gevent/slept bytes=150*size count=300 live=150*size live_count=300
             kept.append(block)
 
+    gevent.joinall([gevent.spawn(fill_free_list)])
     gevent.joinall([gevent.spawn(work, number) for number in range(15)])
 
 
