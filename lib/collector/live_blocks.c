@@ -8,8 +8,8 @@
 
 /* pymalloc's are 1 MiB at most: a longer one is a word that somebody wrote over. */
 #define MAX_ARENA_BYTES (64ull << 20)
-/* No address space is larger. */
-#define MAX_MAPPING_BYTES (1ull << 57)
+/* No address space is larger; and so much fits into a slot. */
+#define MAX_MAPPING_BYTES (1ull << 55)
 
 int live_blocks_init(struct live_blocks *blocks, struct trace_writer *writer)
 {
