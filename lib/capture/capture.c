@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "copy_hooks.h"
@@ -70,6 +71,16 @@ static void leave_environment(char **environment)
     drop_variable(environment, "HEAPLINE_");
 }
 
+/* Preloaded without `heapline run`: the children must know which run they belong to. */
+static void share_session(void)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[17] = "";
+    for (int i = 0; i < 16; i++)
+        text[i] = digits[recorder_session->session_id >> (60 - 4 * i) & 15];
+    setenv("HEAPLINE_SESSION", text, 0);
+}
+
 static void check_interception(void)
 {
     void *visible = real.dlsym(RTLD_DEFAULT, "malloc");
@@ -90,7 +101,9 @@ __attribute__((constructor)) static void capture_construct(int argc, char **argv
     check_interception();
     thread_registry_init();
     process_hooks_init();
-    if (!(recorder_session->flags & SESSION_FOLLOW))
+    if (recorder_session->flags & SESSION_FOLLOW)
+        share_session();
+    else
         leave_environment(environment);
     python_attach_find();
     /* The name of the trace is this process's before a child of it, or the next image that it runs, can ask for one; and whoever waits for

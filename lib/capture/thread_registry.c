@@ -177,8 +177,10 @@ void thread_registry_after_fork(void)
     struct thread_state *self = current_thread;
     if (self == &unregistered || !recorder_session)
         return;
-    if (give_slot(self))
+    if (give_slot(self)) {
         begin_generation(self);
-    else
+        name_as_kernel_says(self);
+    } else {
         current_thread = &unregistered;
+    }
 }
