@@ -21,6 +21,14 @@ static char *property(sqlite3 *database, const char *key)
     return value;
 }
 
+static int property_is(sqlite3 *database, const char *key, const char *value)
+{
+    char *found = property(database, key);
+    int is = found && !strcmp(found, value);
+    free(found);
+    return is;
+}
+
 static int64_t property_number(sqlite3 *database, const char *key)
 {
     char *value = property(database, key);
@@ -57,6 +65,8 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     summary.stopped = property(database, "stopped");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
+    summary.other_malloc = property_is(database, "malloc", "of another library");
+    summary.python_stacks_off = property_is(database, "python_stacks", "off");
     *ret_summary = summary;
 }
 
@@ -138,6 +148,11 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
     if (summary->event_count == 0)
         print_warning(reading, "no allocation was recorded: unless the program makes none, another allocator is linked into it statically, or "
                                "preloaded before this recorder");
+    else if (summary->other_malloc)
+        print_warning(reading, "malloc is another library's, preloaded before this recorder or linked into the program: what it serves is not "
+                               "recorded. Preload that library after heapline");
+    if (summary->python_stacks_off)
+        print_warning(reading, "this Python's frames can't be read (free-threaded, or newer than this heapline): its lines are unknown");
     if (summary->stopped) {
         char *clean = text_clean(summary->stopped, reading->terminal.unicode);
         snprintf(text, sizeof text, "recording was stopped before the end: %s", clean);

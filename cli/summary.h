@@ -8,6 +8,8 @@ struct summary {
     char *command, *executable, *exit_kind, *damage;
     char *stopped;          /* why recording ended before the program; NULL: it didn't */
     int64_t unsafe_stacks, lost_definitions;
+    int other_malloc;       /* malloc was another library's: only what came through us was recorded */
+    int python_stacks_off;  /* an interpreter whose frames can't be read */
     int64_t pid, parent_pid, exit_status, start_realtime_ns, duration_ns, complete;
     int64_t peak_bytes, peak_time_ns, peak_rss_bytes, event_count;
     int64_t allocated_bytes, allocations, live_bytes_at_end, live_allocations_at_end, temporary_allocations;
