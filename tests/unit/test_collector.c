@@ -705,7 +705,9 @@ static void check_default_name(void)
     CHECK(getcwd(before, sizeof before) && chdir(folder) == 0);
     scene_begin(&scene, "", 0, play_and_exit);
     scene_end(&scene);
-    check_two_blocks(trace_listing_read(file_in_folder("test_collector.%u.heapline", (unsigned)scene.player)));
+    struct trace_listing *listing = trace_listing_read(file_in_folder("test_collector.%u.heapline", (unsigned)scene.player));
+    check_two_blocks(listing);
+    trace_listing_free(listing);
     CHECK(chdir(before) == 0);
 }
 
