@@ -15,12 +15,6 @@
 #include "paths.h"
 #include "trace_reader.h"
 
-#define POLL_NS 5000000
-#define POLLS_BEFORE_MESSAGE 400  /* 2 s */
-/* A program that ends at once is gone before its collector has made the file: 10 s, for a machine that is busy. */
-#define POLLS_FOR_APPEARANCE 2000
-#define POLLS_BEFORE_GIVING_UP 12000 /* 60 s without a byte written */
-
 static char *absolute(const char *path)
 {
     char directory[PATH_MAX], *result;

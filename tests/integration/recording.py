@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 
@@ -132,6 +133,18 @@ def read_facts(path):
             name, _, value = line.partition("=")
             facts[name] = int(value)
     return facts
+
+
+def completed(path):
+    """The trace once its collector, which outlives the program by a moment, has completed it."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if path.exists():
+            trace = Trace(path)
+            if trace.report["complete"]:
+                return trace
+        time.sleep(0.05)
+    raise AssertionError("the trace was never completed")
 
 
 def run_bare(program, *arguments, environment=None, timeout=TIMEOUT, **options):

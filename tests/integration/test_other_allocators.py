@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from marks import check_marks
-from recording import BUILD, SOURCES, Trace, clean_environment, heapline, target
+from recording import BUILD, SOURCES, clean_environment, completed, heapline, target
 
 SOURCE = SOURCES / "simple.c"
 LIBRARIES = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4", "mimalloc": "libmimalloc.so.2"}
@@ -43,12 +43,12 @@ def test_threads_with_another_allocator(record, name):
     check_marks(run.lines, SOURCES / "threads.c", run.facts, groups=["exchange"])
 
 
-def test_static_program_is_not_recorded_and_says_so(tmp_path):
+def test_static_program_is_refused_with_the_reason(tmp_path):
     trace = tmp_path / "t.heapline"
     result = heapline("run", "-o", trace, "--", target("simple_static"))
-    assert result.returncode == 17
-    assert result.stdout == b"simple: done\n"
-    assert b"static" in result.stderr.lower()
+    assert result.returncode == 4
+    assert result.stdout == b"", "the program must not have started"
+    assert b"statically linked" in result.stderr and not trace.exists()
 
 
 def test_own_malloc_is_not_recorded_silently(tmp_path):
@@ -70,7 +70,7 @@ def test_preloaded_before_ours(tmp_path, name):
     assert result.returncode == 17
     assert result.stdout == b"simple: done\n"
     said = result.stderr
-    if trace.exists():
-        Trace(trace).check_sums()
-        said += heapline("report", trace).stdout
+    trace = completed(trace)
+    trace.check_sums()
+    said += heapline("report", trace.path).stdout
     assert b"malloc" in said

@@ -1,12 +1,11 @@
 """The library alone, without the command: LD_PRELOAD with HEAPLINE_OUTPUT and HEAPLINE_OPTIONS gives the same figures."""
 
 import subprocess
-import time
 
 import pytest
 
 from marks import check_marks
-from recording import BUILD, SOURCES, Trace, clean_environment, read_facts, run_bare, target
+from recording import BUILD, SOURCES, clean_environment, completed, read_facts, run_bare, target
 
 
 def library():
@@ -20,25 +19,13 @@ def preload(program, *arguments, timeout=60, **environment):
                           env=clean_environment(LD_PRELOAD=library(), **environment))
 
 
-def finished(path):
-    """The trace once its collector, which outlives the program by a moment, has completed it."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if path.exists():
-            trace = Trace(path)
-            if trace.report["complete"]:
-                return trace
-        time.sleep(0.05)
-    raise AssertionError("the trace was never completed")
-
-
 @pytest.mark.parametrize("name", ["simple", "allocators", "mappings"])
 def test_same_figures(record, tmp_path, name):
     trace, facts = tmp_path / "alone.heapline", tmp_path / "alone.facts"
     result = preload(target(name), HEAPLINE_OUTPUT=trace, HEAPLINE_TEST_FACTS=facts)
     bare = run_bare(target(name))
     assert (result.returncode, result.stdout, result.stderr) == (bare.returncode, bare.stdout, bare.stderr)
-    alone = finished(trace)
+    alone = completed(trace)
     alone.check_sums()
     check_marks(alone.lines, SOURCES / f"{name}.c", read_facts(facts))
     run = record(target(name))
@@ -50,19 +37,19 @@ def test_options(tmp_path):
     trace = tmp_path / "alone.heapline"
     result = preload(target("strings"), HEAPLINE_OUTPUT=trace, HEAPLINE_OPTIONS="native", HEAPLINE_TEST_FACTS=tmp_path / "facts")
     assert result.returncode == 0
-    check_marks(finished(trace).lines, SOURCES / "strings.c", read_facts(tmp_path / "facts"))
+    check_marks(completed(trace).lines, SOURCES / "strings.c", read_facts(tmp_path / "facts"))
 
 
 def test_options_no_copies(tmp_path):
     trace = tmp_path / "alone.heapline"
     assert preload(target("copies"), HEAPLINE_OUTPUT=trace, HEAPLINE_OPTIONS="no-copies").returncode == 0
-    assert finished(trace).report["copied_bytes"] == 0
+    assert completed(trace).report["copied_bytes"] == 0
 
 
 def test_fork_without_the_command(tmp_path):
     trace, facts = tmp_path / "alone.heapline", tmp_path / "facts"
     assert preload(target("children"), "fork", HEAPLINE_OUTPUT=trace, HEAPLINE_TEST_FACTS=facts).returncode == 0
-    parent = finished(trace)
+    parent = completed(trace)
     check_marks(parent.lines, SOURCES / "children.c", read_facts(facts), groups=["parent"], only=["after", "last"])
     (child,) = parent.children()[read_facts(facts)["child"]]
     check_marks(child.lines, SOURCES / "children.c", groups=["child"])
@@ -87,5 +74,5 @@ def test_default_name(tmp_path):
     process = subprocess.Popen([str(target("simple"))], cwd=tmp_path, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
                                env=clean_environment(LD_PRELOAD=library()))
     assert process.communicate(timeout=60)[0] == b"simple: done\n"
-    trace = finished(tmp_path / f"simple.{process.pid}.heapline")
+    trace = completed(tmp_path / f"simple.{process.pid}.heapline")
     check_marks(trace.lines, SOURCES / "simple.c")

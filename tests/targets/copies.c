@@ -39,11 +39,6 @@ static NOINLINE void strings(void)
     to[0] = 0;
     strncat(to, from, opaque(120000)); // ALLOC strncat copied=120001 copies=1
     require(strlen(to) == 120000);
-    char *copy = strdup(from); // ALLOC strdup copied=200001 copies=1 live=?
-    require(copy);
-    copy = strndup(from, 90000); // ALLOC strndup copied=90001 copies=1 live=?
-    require(copy);
-    copy = NULL;
 }
 
 static NOINLINE void wide(void)

@@ -67,7 +67,7 @@ static NOINLINE void failing()
         caught++;
     }
     require(caught == 2);
-    void *refused = operator new(opaque(PTRDIFF_MAX), std::nothrow); // ALLOC new_nothrow_failed bytes=0 count=0 live_count=0
+    void *refused = operator new(opaque(PTRDIFF_MAX), std::nothrow); // ALLOC new_nothrow_failed live_count=0
     require(!refused);
 }
 

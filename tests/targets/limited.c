@@ -14,9 +14,9 @@ int main(int argc, char **argv)
     if (!strcmp(what, "file_size"))
         resource = RLIMIT_FSIZE;
     if (!strcmp(what, "address_space"))
-        resource = RLIMIT_AS, limit.rlim_cur = limit.rlim_max = 24 * MIB;
+        resource = RLIMIT_AS, limit.rlim_cur = limit.rlim_max = 256 * MIB;
     if (!strcmp(what, "data"))
-        resource = RLIMIT_DATA, limit.rlim_cur = limit.rlim_max = 16 * MIB;
+        resource = RLIMIT_DATA, limit.rlim_cur = limit.rlim_max = 64 * MIB;
     if (!strcmp(what, "processes"))
         resource = RLIMIT_NPROC, limit.rlim_cur = limit.rlim_max = 1;
     require(resource >= 0 || !strcmp(what, "nothing"));
