@@ -155,7 +155,7 @@ thread.join()
 
 
 @pytest.mark.parametrize("python", [python for python in INTERPRETERS if python.version >= (3, 11) and not python.free_threaded],
-                         ids=lambda python: python.id)
+                         ids=lambda python: getattr(python, "id", "none"))
 def test_too_deep(python, tmp_path):
     """The innermost frames are kept, and the stack says that it was cut; a stack that fits is whole again. (Before 3.11 every frame is
     an allocation, and the check of each of their stacks takes too long.)"""
@@ -185,7 +185,7 @@ def library_of(python):
 
 
 @pytest.mark.parametrize("python", [python for python in INTERPRETERS if python.shared and not python.free_threaded],
-                         ids=lambda python: python.id)
+                         ids=lambda python: getattr(python, "id", "none"))
 @pytest.mark.parametrize("scope, allocator, cycles", [("local", "none", 3), ("global", "none", 1), ("local", "stacked", 3),
                                                       ("local", "malloc", 2), ("local", "late", 2)])
 def test_embedded(python, scope, allocator, cycles, tmp_path):
