@@ -29,8 +29,9 @@
 #define SESSION_RING_SPACE_BYTES (48u << 20)
 #define SESSION_FIRST_RING_BYTES (64u << 10)
 #define SESSION_MAX_RING_BYTES (4u << 20)
-/* Copies below it are only counted: interpreters make millions of copies of a few bytes, which no line answers for. */
-#define SESSION_COPY_THRESHOLD_BYTES 256
+/* Copies below it are only counted: an interpreter makes millions of copies of a few bytes. Of 16.8 million in a JSON run 11,069 are
+ * of 32 bytes and more; in a TF-IDF batch 1.8 million, which hold 99 % of the bytes. */
+#define SESSION_COPY_THRESHOLD_BYTES 32
 #define SESSION_PATH_BYTES 4096
 #define SESSION_OPTIONS_BYTES 1024
 
