@@ -348,6 +348,7 @@ __attribute__((destructor)) static void end(void)
     drain(self);
     for (struct probe_thread *thread = threads; thread; thread = thread->next)
         thread->state.busy = THREAD_INTERNAL;
+    lock_take(&probe_lock); /* for good: the files are complete */
     flush_events();
     take_definitions();
     snprintf(path, sizeof path, "%s.facts", output);
