@@ -22,6 +22,7 @@ int capture_start(void)
     uint32_t expected = CAPTURE_UNTRIED;
     if (!atomic_compare_exchange_strong(&capture_state, &expected, CAPTURE_STARTING))
         return recorder_session != NULL;
+    recorder_mark_process();
     recorder_session = session_start();
     /* At once: other libraries' constructors, which run before ours, copy too. */
     if (recorder_session && recorder_session->flags & SESSION_COPIES)

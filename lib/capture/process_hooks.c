@@ -140,6 +140,8 @@ static void begin_forked_session(void)
     if (child && !passed)
         syscall(SYS_munmap, child, child->total_bytes);
     recorder_session = passed ? child : NULL;
+    if (passed)
+        recorder_mark_process();
     syscall(SYS_munmap, parent, parent->total_bytes);
 }
 

@@ -26,6 +26,8 @@ extern struct session_header *recorder_session;
  * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: the event is dropped and counted. */
 COLD struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame);
 COLD int recorder_prepare(struct thread_state *thread);
+/* This process is the one that records into recorder_session. From the start, and in a forked child that has a session of its own. */
+COLD void recorder_mark_process(void);
 /* The collector is gone: record nothing more in this process. */
 COLD void recorder_stop(void);
 

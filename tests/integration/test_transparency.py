@@ -123,6 +123,14 @@ def test_a_program_that_limits_itself(record, what, how):
         check_marks(run.lines, SOURCES / "limited.c", run.facts)
 
 
+@pytest.mark.parametrize("how, count", [("strict", 1000), ("refused", 300000)])
+def test_confined_program(record, how, count):
+    """seccomp: recording needs no system call that the program's own rules would answer with death or a refusal."""
+    run = record(target("confined"), how, count)
+    assert (run.returncode, run.stdout) == (15, b"confined: done\n"), run.stderr
+    check_marks(run.lines, SOURCES / "confined.c", run.facts)
+
+
 def test_niceness(record):
     both(record, target("transparent"), preexec_fn=lambda: os.nice(5))
 
