@@ -55,7 +55,13 @@ static uint32_t stack_of_copy(struct thread_state *thread, const void *return_ad
                                                              : stack_of_native_hook(thread, return_address);
 }
 
-COLD static void record_large(uint64_t bytes, const void *return_address, uintptr_t frame)
+/* Inside CPython's object allocator, which copies when a realloc moves: that counts with the realloc. */
+HOT_INLINE int moves_object(const struct thread_state *thread)
+{
+    return thread->object_depth != 0;
+}
+
+static __attribute__((noinline)) void record_large(uint64_t bytes, const void *return_address, uintptr_t frame)
 {
     /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
     if (own_code_holds(return_address) || real_is_allocator(return_address))
@@ -63,8 +69,12 @@ COLD static void record_large(uint64_t bytes, const void *return_address, uintpt
     struct thread_state *thread = recorder_enter_from(frame);
     if (!thread)
         return;
-    uint32_t stack = stack_of_copy(thread, return_address);
-    uint64_t *words = recorder_begin(thread);
+    uint64_t *words = NULL;
+    uint32_t stack = 0;
+    if (!moves_object(thread)) {
+        stack = stack_of_copy(thread, return_address);
+        words = recorder_begin(thread);
+    }
     if (words) {
         words[0] = EVENT_WORD(EVENT_COPY, bytes);
         words[1] = stack;
@@ -103,6 +113,8 @@ HOT_INLINE void count_copy(uint64_t bytes, const void *return_address)
         count_small_slowly(bytes, return_address, HOOK_FRAME);
         return;
     }
+    if (unlikely(moves_object(thread)))
+        return;
     add_to(&thread->shared->small_copies, 1);
     add_to(&thread->shared->small_copied_bytes, bytes);
 }

@@ -15,6 +15,7 @@
 
 #include "definitions.h"
 #include "pages.h"
+#include "python_attach.h"
 
 #define FIRST_CAPACITY 128u
 #define BUILD_ID_MAX_BYTES 64u
@@ -182,10 +183,13 @@ uint32_t module_table_find(uint64_t address)
     int saved_errno = errno;
     definitions_lock();
     uint32_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_acquire);
-    uint32_t module = find_current(address, epoch);
+    uint32_t module = find_current(address, epoch), known_count = module_count;
     if (!module && _dl_find_object && _dl_find_object((void *)(uintptr_t)address, &object) == 0)
         module = identify(&object, epoch);
+    int is_new = module_count != known_count;
     definitions_unlock();
+    if (unlikely(is_new))
+        python_attach_to(object.dlfo_link_map);
     errno = saved_errno;
     return module;
 }

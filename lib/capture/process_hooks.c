@@ -156,6 +156,7 @@ static void after_fork_in_child(void)
     }
     ring_after_fork();
     definitions_after_fork();
+    python_attach_after_fork();
     thread_registry_after_fork();
     if (recorder_session && fork_state.busy == THREAD_READY)
         current_thread->busy = THREAD_READY;

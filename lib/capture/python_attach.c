@@ -154,17 +154,34 @@ static void attach(const struct link_map *modules, const struct link_map *provid
     __atomic_store_n(&python_attached, 1, __ATOMIC_RELEASE);
 }
 
+static struct lock attach_lock;
+
+void python_attach_to(const struct link_map *module)
+{
+    int saved_errno = errno;
+    lock_take(&attach_lock);
+    const struct link_map *modules = python_attached ? NULL : elf_symbols_modules();
+    if (modules && elf_symbols_find(module, "PyMem_SetAllocator"))
+        attach(modules, module);
+    lock_release(&attach_lock);
+    errno = saved_errno;
+}
+
+void python_attach_after_fork(void)
+{
+    lock_reset(&attach_lock);
+}
+
 void python_attach_find(void)
 {
-    static struct lock lock;
     int saved_errno = errno;
-    lock_take(&lock);
+    lock_take(&attach_lock);
     const struct link_map *modules = elf_symbols_modules();
     if (modules && !python_attached && is_news(modules))
         for (const struct link_map *module = modules; module && !python_attached; module = module->l_next)
             if (elf_symbols_find(module, "PyMem_SetAllocator"))
                 attach(modules, module);
-    lock_release(&lock);
+    lock_release(&attach_lock);
     errno = saved_errno;
 }
 

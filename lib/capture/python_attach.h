@@ -18,7 +18,14 @@ extern uint32_t python_attached;
  * the first interpreter found is the one that is recorded. With busy set. Does nothing while the loader is at work. */
 void python_attach_find(void);
 
+/* The same for one module, whose code was seen running for the first time: an interpreter that came as a library of a plug-in. With busy set. */
+struct link_map;
+void python_attach_to(const struct link_map *module);
+
 /* From malloc hooks, while python_attached: one call into Py_IsInitialized; reinstalls lost hooks where that is safe. Never allocates. */
 void python_attach_check(void);
+
+/* In a forked child: another thread may have been looking. */
+void python_attach_after_fork(void);
 
 #endif
