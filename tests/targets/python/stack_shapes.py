@@ -25,6 +25,9 @@ FIRST_SIZE = int(os.environ.get("STACK_SHAPES_FIRST_SIZE", "4000"))
 BYTES_HEADER = sys.getsizeof(b"")
 HAS_QUALNAME = sys.version_info >= (3, 11)
 
+# A collection that begins by itself may do so while CPython 3.11 makes a generator: the generator's frame runs by then, yet f_back skips it.
+gc.disable()
+
 expected = []
 counter = itertools.count(FIRST_SIZE)
 
