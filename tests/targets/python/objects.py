@@ -102,10 +102,11 @@ def make_slotted():
 
 
 def make_tuples():
+    # From 3.12 on a repetition is filled by copies that double: some of them are large enough to count.
     pair = (None, None)
     items = [None] * 500
     for i in range(500):
-        items[i] = pair * 15  # ALLOC tuple bytes=500*tuple count=500 live=500*tuple live_count=500
+        items[i] = pair * 15  # ALLOC tuple bytes=500*tuple count=500 live=500*tuple live_count=500 copied=?
     fact("tuple", sys.getsizeof(items[0]))
     kept.append(items)
 
