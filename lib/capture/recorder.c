@@ -87,7 +87,7 @@ static int claim(struct thread_state *thread)
         }
     }
     int new_generation = thread->order == 0;
-    thread->order = order;
+    thread->order = order | RECORDER_MARK;
     thread->stamping = ORDER_OWNER(order) == ORDER_PARALLEL;
     if (new_generation)
         *thread->cursor++ = EVENT_WORD(EVENT_THREAD, atomic_load_explicit(&thread->shared->generation, memory_order_relaxed));
@@ -98,37 +98,29 @@ static int claim(struct thread_state *thread)
     return 1;
 }
 
-/* A child that was forked by a raw system call shares our rings and must not write into them. The kernel empties this page in it
- * (MADV_WIPEONFORK, Linux 4.14): so the kernel need not be asked at every claim, which a confined program (seccomp) may not do.
- * NULL: it can't be had. */
-static _Atomic uint32_t *process_mark;
+static const uint64_t unwiped_mark = RECORDER_MARK;
+const uint64_t *recorder_mark = &unwiped_mark;
 
 void recorder_mark_process(void)
 {
-    if (!process_mark) {
-        void *page = pages_map(MARK_BYTES);
-        if (page && syscall(SYS_madvise, page, MARK_BYTES, MADV_WIPEONFORK) == 0)
-            process_mark = page;
-        else if (page)
-            pages_unmap(page, MARK_BYTES);
-    }
-    if (process_mark)
-        atomic_store_explicit(process_mark, 1, memory_order_relaxed);
-}
-
-static int in_unknown_child(void)
-{
-    if (likely(process_mark != NULL))
-        return !atomic_load_explicit(process_mark, memory_order_relaxed);
-    return (uint32_t)syscall(SYS_getpid) != recorder_session->pid;
+    uint64_t *page = recorder_mark == &unwiped_mark ? pages_map(MARK_BYTES) : (uint64_t *)recorder_mark;
+    if (!page)
+        return;
+    *page = RECORDER_MARK;
+    if (recorder_mark == &unwiped_mark && syscall(SYS_madvise, page, MARK_BYTES, MADV_WIPEONFORK) != 0)
+        pages_unmap(page, MARK_BYTES);
+    else
+        recorder_mark = page;
 }
 
 int recorder_prepare(struct thread_state *thread)
 {
+    if (unlikely(!*recorder_mark))
+        return 0;
     int saved_errno = errno;
     uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
-    if (ORDER_OWNER(order) != ORDER_PAUSED && !in_unknown_child() && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
-        (order == thread->order || claim(thread))) {
+    if (ORDER_OWNER(order) != ORDER_PAUSED && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
+        ((order | RECORDER_MARK) == thread->order || claim(thread))) {
         errno = saved_errno;
         return 1;
     }

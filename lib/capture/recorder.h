@@ -22,11 +22,17 @@
 /* The session of this process; NULL before the constructor and where recording is impossible. */
 extern struct session_header *recorder_session;
 
+/* RECORDER_MARK in the process that records into recorder_session; in a child that was forked by a raw system call, and so shares our rings
+ * but must not write into them, the kernel has emptied it (MADV_WIPEONFORK, Linux 4.14). Kept in thread_state.order as well: an unknown
+ * child never finds the order it expects, and no event asks the kernel who it is, which a confined program (seccomp) may not do. */
+#define RECORDER_MARK (1ull << 63)
+extern const uint64_t *recorder_mark;
+
 /* Cold halves. recorder_admit: busy was set: register the thread, or count what is lost; NULL: don't record. `frame`: the hook's.
  * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: the event is dropped and counted. */
 COLD struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame);
 COLD int recorder_prepare(struct thread_state *thread);
-/* This process is the one that records into recorder_session. From the start, and in a forked child that has a session of its own. */
+/* Set the mark: this process is the one that records into recorder_session. From the start, and in a forked child that has a session of its own. */
 COLD void recorder_mark_process(void);
 /* The collector is gone: record nothing more in this process. */
 COLD void recorder_stop(void);
@@ -58,7 +64,7 @@ HOT_INLINE void recorder_leave(struct thread_state *thread)
 
 HOT_INLINE uint64_t *recorder_begin(struct thread_state *thread)
 {
-    uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
+    uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed) | *recorder_mark;
     if (unlikely((order != thread->order) | (thread->cursor > thread->limit)))
         if (!recorder_prepare(thread))
             return NULL;

@@ -17,7 +17,7 @@ FIELDS = {
     "copies": ("copies", None),
     "temporary": ("temporary_allocations", None),
 }
-CONSTANTS = {"KIB": 1 << 10, "MIB": 1 << 20, "PAGE": 4096}
+CONSTANTS = {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "PAGE": 4096}
 
 
 class Mark:

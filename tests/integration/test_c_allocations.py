@@ -51,6 +51,12 @@ def test_mappings(record, name):
     check_marks(run.lines, SOURCES / "mappings.c", run.facts)
 
 
+def test_sizes_above_four_gigabytes(record):
+    run = record(target("huge"))
+    assert run.returncode == 0, run.stderr
+    check_marks(run.lines, SOURCES / "huge.c", run.facts)
+
+
 @pytest.mark.parametrize("name", ["copies", "copies_checked"])
 def test_copy_volume(record, name):
     run = record(target(name))

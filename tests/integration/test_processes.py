@@ -62,6 +62,12 @@ def test_fork_is_not_followed_when_asked(record):
     assert len(run.report["processes"]) == 1
 
 
+def test_child_by_a_raw_system_call(record):
+    run = record(target("raw_clone"))
+    assert run.returncode == 0, run.stderr
+    check_marks(run.lines, SOURCES / "raw_clone.c", run.facts)
+
+
 def test_grandchildren(record):
     run = record(target("children"), "grandchildren")
     assert run.returncode == 0, run.stderr

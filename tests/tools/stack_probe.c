@@ -48,6 +48,8 @@ struct probe_thread {
 };
 
 struct session_header *recorder_session;
+static const uint64_t mark = RECORDER_MARK;
+const uint64_t *recorder_mark = &mark;
 static struct thread_state unregistered = {.busy = THREAD_UNREGISTERED};
 TLS_FAST struct thread_state *current_thread = &unregistered;
 
