@@ -16,6 +16,7 @@
 
 #include "array.h"
 #include "demangle.h"
+#include "function_table.h"
 #include "inline_sites.h"
 
 struct unit {
@@ -38,7 +39,8 @@ struct symbolizer {
     size_t unit_count, unit_capacity;
     struct unit_range *ranges; /* sorted by start */
     size_t range_count, range_capacity;
-    char *function;            /* demangled, of the latest look-up */
+    struct function_table functions;
+    char *function;            /* readable, of the latest look-up */
     char *file;                /* tidied, of the latest look-up */
 };
 
@@ -108,6 +110,7 @@ static void open_module(struct symbolizer *symbolizer, const char *path, const c
         return;
     }
     symbolizer->state = SYMBOLIZER_SYMBOLS;
+    function_table_collect(&symbolizer->functions, symbolizer->module);
     Dwarf *dwarf = dwfl_module_getdwarf(symbolizer->module, &symbolizer->dwarf_bias);
     if (dwarf)
         list_units(symbolizer, dwarf);
@@ -237,20 +240,27 @@ static void find_line(struct symbolizer *symbolizer, uint64_t address, struct sy
     symbol->line = number;
 }
 
+/* malloc@@GLIBC_2.2.5 is malloc. */
+static char *readable_name(const char *name)
+{
+    char *plain = strndup(name, strcspn(name, "@"));
+    char *demangled = plain ? demangle(plain) : NULL;
+    if (!demangled)
+        return plain;
+    free(plain);
+    return demangled;
+}
+
 struct symbol symbolizer_find(struct symbolizer *symbolizer, uint64_t address)
 {
     struct symbol symbol = {0};
-    GElf_Off offset;
-    GElf_Sym entry;
     free(symbolizer->function);
     free(symbolizer->file);
     symbolizer->function = symbolizer->file = NULL;
     if (symbolizer->state < SYMBOLIZER_SYMBOLS)
         return symbol;
-    const char *name = dwfl_module_addrinfo(symbolizer->module, address, &offset, &entry, NULL, NULL, NULL);
-    if (name && *name)
-        symbolizer->function = demangle(name);
-    symbol.function = symbolizer->function ? symbolizer->function : name && *name ? name : NULL;
+    const char *name = function_table_find(&symbolizer->functions, address);
+    symbol.function = symbolizer->function = name ? readable_name(name) : NULL;
     if (symbolizer->state == SYMBOLIZER_LINES)
         find_line(symbolizer, address, &symbol);
     return symbol;
@@ -264,6 +274,7 @@ void symbolizer_close(struct symbolizer *symbolizer)
         dwfl_end(symbolizer->dwfl);
     for (size_t i = 0; i < symbolizer->unit_count; i++)
         inline_sites_done(&symbolizer->units[i].inlined);
+    function_table_done(&symbolizer->functions);
     free(symbolizer->units);
     free(symbolizer->ranges);
     free(symbolizer->function);
