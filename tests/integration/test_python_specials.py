@@ -148,6 +148,22 @@ def test_children(record, python, how):
     assert line_figures(run.lines, mark.file, mark.line)["allocations"] == 0
 
 
+@every_layout
+def test_objects_inherited_by_a_fork(record, python):
+    """Objects within arenas and above: live in the child until it frees them, allocated only by the parent."""
+    run = record_script(record, python, "processes.py", "fork")
+    assert run.returncode == 0, run.stderr.decode()
+    check_marks(run.lines, PROCESSES, run.facts, groups=["inherited"], only=["small", "large"])
+    (child,) = run.children()[run.facts["child"]]
+    child.check_sums()
+    # Of 1000 places the child deleted 100 to 599: 400 small ones and 100 large ones. 500 small ones had gone before the fork.
+    for name, live, count in (("small", 16 * 100, 100), ("large", 400 * 3057, 800)):
+        (mark,) = [mark for mark in read_marks(PROCESSES) if mark.name == name]
+        figures = line_figures(child.lines, mark.file, mark.line)
+        assert (figures["live_bytes"], figures["live_allocations"]) == (live, count), name
+        assert figures["allocations"] == 0
+
+
 def test_shell_in_a_subprocess(record):
     run = record_script(record, DEFAULT, "processes.py", "subprocess_shell")
     assert run.returncode == 0, run.stderr.decode()

@@ -15,6 +15,16 @@ def parent_block():
     return block
 
 
+def inherited_objects():
+    bytearray(10)
+    blocks = [None] * 1000
+    for i in range(1000):
+        blocks[i] = object()  # ALLOC inherited/small live=? bytes=16000 count=1000
+    for i in range(500, 1000):
+        blocks[i] = bytearray(3000)  # ALLOC inherited/large live=? bytes=500*3057 count=1000
+    return blocks
+
+
 def child_work(number=0):
     bytearray(10)
     block = bytearray(60_000)  # ALLOC child/block bytes=60057 count=2 live=? peak=?
@@ -24,8 +34,10 @@ def child_work(number=0):
 def main(how):
     kept = parent_block()
     if how == "fork":
+        blocks = inherited_objects()
         child = os.fork()
         if child == 0:
+            del blocks[100:600]
             child_work()
             os._exit(3)
         fact("child", child)
