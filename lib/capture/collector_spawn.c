@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,18 +49,34 @@ static void exec_from(const char *path, const char *const *environment)
     syscall(SYS_execve, path, arguments, environment);
 }
 
+/* Ours is a table of descriptors of our own: whatever the target had open goes. Needs no number above the memfd's new one. */
 static void arrange_descriptors(int memfd)
 {
-    int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
-    /* dup3 refuses equal numbers; a memfd that is 0, 1, 2 or the null file being 3 must not overwrite one another. */
-    int kept = (int)syscall(SYS_fcntl, memfd, F_DUPFD, 16);
-    int null_kept = (int)syscall(SYS_fcntl, null, F_DUPFD, 17);
-    for (int number = 0; number < 3; number++)
-        syscall(SYS_dup3, null_kept, number, 0);
-    syscall(SYS_dup3, kept, COLLECTOR_MEMFD, 0);
+    if (memfd == COLLECTOR_MEMFD)
+        syscall(SYS_fcntl, memfd, F_SETFD, 0);
+    else
+        syscall(SYS_dup3, memfd, COLLECTOR_MEMFD, 0);
     if (syscall(SYS_close_range, COLLECTOR_MEMFD + 1, ~0u, 0) != 0)
         for (int number = COLLECTOR_MEMFD + 1; number < 4096; number++)
             syscall(SYS_close, number);
+    syscall(SYS_close, 0);
+    int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
+    for (int number = 0; number < COLLECTOR_MEMFD; number++)
+        if (number != null)
+            syscall(SYS_dup3, null, number, 0);
+}
+
+/* The target's soft limits are meant for the target; too few files or too little memory, and the collector can't even be loaded. */
+static void lift_limits(void)
+{
+    static const int limits[] = {RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE};
+    for (size_t i = 0; i < ARRAY_LENGTH(limits); i++) {
+        uint64_t limit[2]; /* soft and hard, as the kernel has them */
+        if (syscall(SYS_prlimit64, 0, limits[i], NULL, limit) == 0) {
+            limit[0] = limit[1];
+            syscall(SYS_prlimit64, 0, limits[i], limit, NULL);
+        }
+    }
 }
 
 static _Noreturn void become_collector(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
@@ -69,6 +86,8 @@ static _Noreturn void become_collector(int memfd, struct session_header *session
     unsigned long no_signals[1] = {0};
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, no_signals, NULL, sizeof no_signals);
     arrange_descriptors(memfd);
+    lift_limits();
+    atomic_store(&session->collector_pid, (uint32_t)syscall(SYS_getpid));
     if (override_path && *override_path)
         exec_from(override_path, environment);
     for (size_t i = 0; folder_bytes && i < ARRAY_LENGTH(places); i++) {
@@ -98,8 +117,36 @@ int collector_spawn(int memfd, struct session_header *session, const char *const
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Dead, but not waited for: where process 1 reaps no orphans (containers), a killed collector stays. */
+static int is_zombie(uint32_t pid)
+{
+    char path[32] = "/proc/", text[64] = "", *end = path + 6;
+    for (uint32_t unit = 1000000000; unit; unit /= 10)
+        if (pid >= unit)
+            *end++ = (char)('0' + pid / unit % 10);
+    memcpy(end, "/stat", sizeof "/stat");
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    syscall(SYS_read, file, text, sizeof text - 1);
+    syscall(SYS_close, file);
+    const char *state = strrchr(text, ')');
+    return state && state[1] == ' ' && (state[2] == 'Z' || state[2] == 'X');
+}
+
+int collector_died(struct session_header *session)
+{
+    uint32_t pid = atomic_load_explicit(&session->collector_pid, memory_order_relaxed);
+    if (atomic_load_explicit(&session->collector_state, memory_order_relaxed) == COLLECTOR_GONE)
+        return 1;
+    return pid && ((syscall(SYS_kill, pid, 0) < 0 && errno == ESRCH) || is_zombie(pid));
+}
+
 void collector_await(struct session_header *session)
 {
-    for (int round = 0; round < AWAIT_ROUNDS && atomic_load(&session->collector_state) == COLLECTOR_STARTING; round++)
+    for (int round = 0; round < AWAIT_ROUNDS && atomic_load(&session->collector_state) == COLLECTOR_STARTING; round++) {
         futex_wait(&session->collector_state, COLLECTOR_STARTING, AWAIT_ROUND_NS);
+        if (collector_died(session))
+            break;
+    }
 }

@@ -6,8 +6,6 @@
 #include "ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 #include "futex.h"
 #include "lock.h"
 #include "recorder.h"
+#include "session_start.h"
 
 #define UNIT_BYTES SESSION_FIRST_RING_BYTES
 #define UNIT_COUNT (SESSION_RING_SPACE_BYTES / UNIT_BYTES)
@@ -166,31 +165,6 @@ static int grow(struct thread_state *thread)
     return 1;
 }
 
-/* Dead, but not waited for: where process 1 reaps no orphans (containers), a killed collector stays. */
-static int is_zombie(uint32_t pid)
-{
-    char path[32] = "/proc/", text[64] = "", *end = path + 6;
-    for (uint32_t unit = 1000000000; unit; unit /= 10)
-        if (pid >= unit)
-            *end++ = (char)('0' + pid / unit % 10);
-    memcpy(end, "/stat", sizeof "/stat");
-    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return 0;
-    syscall(SYS_read, file, text, sizeof text - 1);
-    syscall(SYS_close, file);
-    const char *state = strrchr(text, ')');
-    return state && state[1] == ' ' && (state[2] == 'Z' || state[2] == 'X');
-}
-
-static int collector_died(void)
-{
-    uint32_t pid = atomic_load_explicit(&recorder_session->collector_pid, memory_order_relaxed);
-    if (atomic_load_explicit(&recorder_session->collector_state, memory_order_relaxed) == COLLECTOR_GONE)
-        return 1;
-    return pid && ((syscall(SYS_kill, pid, 0) < 0 && errno == ESRCH) || is_zombie(pid));
-}
-
 /* The collector is behind: sleep until it has drained some, but never hang the target on it. */
 static int wait_for_room(struct thread_state *thread)
 {
@@ -199,7 +173,7 @@ static int wait_for_room(struct thread_state *thread)
     int found = 0;
     if (atomic_load_explicit(&collector_stalled, memory_order_relaxed))
         return 0;
-    while (!found && clock_ns(CLOCK_MONOTONIC) < deadline && !collector_died()) {
+    while (!found && clock_ns(CLOCK_MONOTONIC) < deadline && !collector_died(recorder_session)) {
         uint32_t seen = atomic_load(&shared->space_futex);
         atomic_store(&shared->waiting, 1);
         wake_collector();
@@ -208,7 +182,7 @@ static int wait_for_room(struct thread_state *thread)
         atomic_store(&shared->waiting, 0);
         found = found || find_room(thread);
     }
-    if (!found && collector_died())
+    if (!found && collector_died(recorder_session))
         recorder_stop();
     else if (!found)
         atomic_store(&collector_stalled, 1);

@@ -15,6 +15,9 @@ struct session_header *session_start_forked(const struct session_header *parent,
 /* Run `heapline-collector` in a process that no one but init will ever wait for. 1 when it was started. */
 int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path);
 
+/* It has given up, or is no more. System calls. */
+int collector_died(struct session_header *session);
+
 /* Sleep until the collector of the session has opened its trace, or has given up; for at most some seconds. */
 void collector_await(struct session_header *session);
 
