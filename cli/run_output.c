@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,16 @@ static void check_directory(const char *path)
     if (access(directory, W_OK | X_OK))
         fail(CLI_SYSTEM, "run: cannot write '%s': %s; choose another place with -o", path, strerror(errno));
     free(directory);
+}
+
+/* Only making the file tells: root passes access() everywhere, and the name may be too long, the file system full or one of the kernel's. */
+static void check_new_file(const char *output, const char *path)
+{
+    int file = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file < 0)
+        fail(CLI_SYSTEM, "run: cannot write '%s': %s; choose another place with -o", path, strerror(errno));
+    close(file);
+    unlink(output);
 }
 
 /* What follows the run's base name in a name of its files: "", ".PID", ".PID.N", each with ".report" or not. */
@@ -113,8 +124,10 @@ char *run_output_prepare(const char *path, int force)
         fail(CLI_USAGE, "run: -o wants the name of a file, not '%s'", path);
     char *output = absolute(path);
     check_directory(output);
-    if (lstat(output, &status))
+    if (lstat(output, &status)) {
+        check_new_file(output, path);
         return output;
+    }
     if (S_ISDIR(status.st_mode))
         fail(CLI_USAGE, "run: '%s' is a directory: name a file in it", path);
     if (!S_ISREG(status.st_mode))

@@ -54,6 +54,16 @@ def test_unwritable_output(tmp_path):
     assert result.stdout == b"", "the program must not have started"
 
 
+@pytest.mark.parametrize("name", ["/proc/heapline.trace", "n" * 300])
+def test_output_that_cannot_be_made(tmp_path, name):
+    """A folder that seems writable (to root, every folder does) isn't enough."""
+    result = heapline("run", "-o", name, "--", target("simple"), cwd=tmp_path)
+    assert result.returncode == 4
+    assert name.encode() in result.stderr
+    assert result.stdout == b"", "the program must not have started"
+    assert os.listdir(tmp_path) == []
+
+
 def test_output_is_a_folder(tmp_path):
     result = heapline("run", "-o", tmp_path, "--", target("simple"))
     assert result.returncode in (2, 4) and result.stdout == b"" and str(tmp_path).encode() in result.stderr
