@@ -8,6 +8,7 @@
 #include "process_hooks.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -285,10 +286,31 @@ EXPORT int execle(const char *path, const char *first, ...)
 
 /* ---- exit ---- */
 
+/* VmHWM of /proc/self/status; 0: can't be had. */
+static uint64_t peak_rss_bytes(void)
+{
+    static const char name[] = "VmHWM:";
+    char text[2048];
+    int file = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY | O_CLOEXEC);
+    long bytes = file >= 0 ? syscall(SYS_read, file, text, sizeof text - 1) : 0;
+    if (file >= 0)
+        syscall(SYS_close, file);
+    text[bytes > 0 ? bytes : 0] = 0;
+    const char *at = strstr(text, name);
+    uint64_t kib = 0;
+    for (at = at ? at + sizeof name - 1 : ""; *at == ' ' || *at == '\t' || (*at >= '0' && *at <= '9'); at++)
+        if (*at >= '0')
+            kib = kib * 10 + (uint64_t)(*at - '0');
+    return kib * 1024;
+}
+
 static void announce_exit(int status)
 {
     if (!own_process())
         return;
+    int saved_errno = errno;
+    atomic_store(&recorder_session->peak_rss_bytes, peak_rss_bytes());
+    errno = saved_errno;
     atomic_store(&recorder_session->exit_status, status & 0xff);
     atomic_store(&recorder_session->exit_kind, EXIT_CALLED);
 }

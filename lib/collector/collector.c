@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "clock.h"
@@ -62,9 +63,9 @@ void collector_announce(struct collector *collector)
     futex_wake(&session->collector_state, 1 << 30);
 }
 
-int collector_start(struct collector *collector, struct session_header *session, uint64_t session_inode)
+int collector_start(struct collector *collector, struct session_header *session, int session_file, uint64_t session_inode)
 {
-    *collector = (struct collector){.session = session, .output.file = -1, .pause_ns = BUSY_PAUSE_NS};
+    *collector = (struct collector){.session = session, .session_file = session_file, .output.file = -1, .pause_ns = BUSY_PAUSE_NS};
     target_process_open(&collector->target, (int)session->pid, -1, session_inode);
     collector_identify(collector);
     int status = open_trace(collector);
@@ -167,13 +168,21 @@ static void tell_time(struct collector *collector)
     trace_writer_time(collector->writer, now_ns);
 }
 
+/* What the target touched of the shared memory is in its resident set, but not its own doing. */
+static uint64_t without_session(const struct collector *collector, uint64_t rss_bytes)
+{
+    struct stat about;
+    uint64_t session_bytes = fstat(collector->session_file, &about) == 0 ? (uint64_t)about.st_blocks * 512 : 0;
+    return rss_bytes > session_bytes ? rss_bytes - session_bytes : 0;
+}
+
 static void sample_rss(struct collector *collector)
 {
     uint64_t now_ns = collector->now_ns;
     if (now_ns < collector->next_rss_ns)
         return;
     collector->next_rss_ns = now_ns + (collector->pause_ns == BUSY_PAUSE_NS ? RSS_BUSY_NS : RSS_IDLE_NS);
-    uint64_t rss_bytes = target_process_rss_bytes(&collector->target);
+    uint64_t rss_bytes = without_session(collector, target_process_rss_bytes(&collector->target));
     if (rss_bytes == 0 || (rss_bytes == collector->rss_bytes && now_ns < collector->rss_written_ns + RSS_UNCHANGED_NS))
         return;
     collector->rss_bytes = rss_bytes;
@@ -301,6 +310,7 @@ static void finish(struct collector *collector, enum trace_end_reason reason)
     uint64_t lost_definitions = atomic_load(&session->lost_definitions) + collector->definitions.refused;
     uint64_t unsafe_stacks = atomic_load(&session->unsafe_stacks);
     drain(collector, 1);
+    trace_writer_peak_rss(collector->writer, without_session(collector, atomic_load(&session->peak_rss_bytes)));
     put_counters(collector);
     put_findings(collector);
     if (lost_definitions)

@@ -16,6 +16,7 @@
 
 struct collector {
     struct session_header *session;
+    int session_file;         /* its memfd: tells how much of the target's resident set is ours */
     struct target_process target;
     struct output_file output;
     struct trace_identity identity;
@@ -37,7 +38,7 @@ struct collector {
 
 /* Take over a session, whose memfd has this inode number: open the target, create the trace, say that the collector runs.
  * Returns 0 or an error of status.h. */
-int collector_start(struct collector *collector, struct session_header *session, uint64_t session_inode);
+int collector_start(struct collector *collector, struct session_header *session, int session_file, uint64_t session_inode);
 
 /* Until the target is gone or runs another program; writes the end. */
 void collector_run(struct collector *collector);

@@ -34,12 +34,14 @@ static void leave_parent(struct collector *collector)
     fork_server_done(&collector->forks);
     target_process_close(&collector->target);
     session_unmap(collector->session);
+    close(collector->session_file);
 }
 
 static void enter_child(struct collector *collector, struct session_header *session, struct fork_letter *letter)
 {
     struct stat about;
     collector->session = session;
+    collector->session_file = fcntl(letter->memfd, F_DUPFD_CLOEXEC, 3);
     target_process_open(&collector->target, letter->child_pid, letter->child_pidfd, fstat(letter->memfd, &about) == 0 ? about.st_ino : 0);
     letter->child_pidfd = -1; /* the target's now */
     collector_identify(collector);

@@ -67,8 +67,7 @@ int main(void)
     struct session_header *session = fstat(SESSION_FILE, &about) == 0 ? session_map(SESSION_FILE) : NULL;
     if (!session)
         return 1;
-    close(SESSION_FILE);
-    if (collector_start(&collector, session, about.st_ino) != 0) {
+    if (collector_start(&collector, session, SESSION_FILE, about.st_ino) != 0) {
         collector_give_up(session);
         return 1;
     }

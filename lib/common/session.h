@@ -119,6 +119,7 @@ struct session_header {
     _Atomic uint32_t fork_sequence;
     _Atomic uint32_t exit_kind;  /* enum session_exit_kind */
     _Atomic int32_t exit_status;
+    _Atomic uint64_t peak_rss_bytes;      /* target: its largest resident set, the session's memory included, when it said goodbye; 0: it didn't */
     _Atomic uint64_t lost_events;         /* by threads that have no slot */
     _Atomic uint64_t lost_definitions;
     _Atomic uint64_t unsafe_stacks;       /* stacks that could not be read and were recorded as cut or empty */

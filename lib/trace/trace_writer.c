@@ -367,6 +367,11 @@ void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes)
     event_encoder_put(&writer->encoder, SECTION_MISC, rss_bytes);
 }
 
+void trace_writer_peak_rss(struct trace_writer *writer, uint64_t rss_bytes)
+{
+    account_rss(&writer->account, rss_bytes);
+}
+
 void trace_writer_lost(struct trace_writer *writer, uint64_t events)
 {
     if (events == writer->lost_by_caller)

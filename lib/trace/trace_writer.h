@@ -38,6 +38,8 @@ void trace_writer_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_
 void trace_writer_time(struct trace_writer *writer, uint64_t time_ns);
 void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id);
 void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes);
+/* The largest resident set of all, where that is known better than from the samples: goes into the totals. */
+void trace_writer_peak_rss(struct trace_writer *writer, uint64_t rss_bytes);
 /* Running totals, written only when changed. */
 void trace_writer_lost(struct trace_writer *writer, uint64_t events);
 void trace_writer_small_copies(struct trace_writer *writer, uint64_t copies, uint64_t bytes);
