@@ -169,11 +169,29 @@ static void tell_time(struct collector *collector)
 }
 
 /* What the target touched of the shared memory is in its resident set, but not its own doing. */
-static uint64_t without_session(const struct collector *collector, uint64_t rss_bytes)
+static uint64_t session_bytes(const struct collector *collector)
 {
     struct stat about;
-    uint64_t session_bytes = fstat(collector->session_file, &about) == 0 ? (uint64_t)about.st_blocks * 512 : 0;
-    return rss_bytes > session_bytes ? rss_bytes - session_bytes : 0;
+    return fstat(collector->session_file, &about) == 0 ? (uint64_t)about.st_blocks * 512 : 0;
+}
+
+static uint64_t sample_own_rss(struct collector *collector)
+{
+    uint64_t rss_bytes = target_process_rss_bytes(&collector->target), shared_bytes = session_bytes(collector);
+    if (rss_bytes > collector->highest_rss_bytes) {
+        collector->highest_rss_bytes = rss_bytes;
+        collector->shared_at_highest_bytes = shared_bytes;
+    }
+    return rss_bytes > shared_bytes ? rss_bytes - shared_bytes : 0;
+}
+
+/* The kernel knows the true peak, but not how much of it was shared memory, which only grows: as much as at the highest sample. */
+static void put_peak_rss(struct collector *collector)
+{
+    uint64_t rss_bytes = atomic_load(&collector->session->peak_rss_bytes);
+    uint64_t shared_bytes = collector->highest_rss_bytes ? collector->shared_at_highest_bytes : session_bytes(collector);
+    if (rss_bytes > shared_bytes)
+        trace_writer_peak_rss(collector->writer, rss_bytes - shared_bytes);
 }
 
 static void sample_rss(struct collector *collector)
@@ -182,7 +200,7 @@ static void sample_rss(struct collector *collector)
     if (now_ns < collector->next_rss_ns)
         return;
     collector->next_rss_ns = now_ns + (collector->pause_ns == BUSY_PAUSE_NS ? RSS_BUSY_NS : RSS_IDLE_NS);
-    uint64_t rss_bytes = without_session(collector, target_process_rss_bytes(&collector->target));
+    uint64_t rss_bytes = sample_own_rss(collector);
     if (rss_bytes == 0 || (rss_bytes == collector->rss_bytes && now_ns < collector->rss_written_ns + RSS_UNCHANGED_NS))
         return;
     collector->rss_bytes = rss_bytes;
@@ -310,7 +328,7 @@ static void finish(struct collector *collector, enum trace_end_reason reason)
     uint64_t lost_definitions = atomic_load(&session->lost_definitions) + collector->definitions.refused;
     uint64_t unsafe_stacks = atomic_load(&session->unsafe_stacks);
     drain(collector, 1);
-    trace_writer_peak_rss(collector->writer, without_session(collector, atomic_load(&session->peak_rss_bytes)));
+    put_peak_rss(collector);
     put_counters(collector);
     put_findings(collector);
     if (lost_definitions)

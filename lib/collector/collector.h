@@ -31,6 +31,7 @@ struct collector {
     uint64_t pause_ns;              /* how long to sleep before the next drain */
     uint64_t now_ns;                /* CLOCK_MONOTONIC at the current drain */
     uint64_t next_rss_ns, rss_written_ns, rss_bytes;
+    uint64_t highest_rss_bytes, shared_at_highest_bytes; /* of all samples, the session's memory included; its share then */
     uint64_t next_housekeeping_ns, next_exec_check_ns, next_flush_ns;
     uint64_t flushed_events;        /* in the trace when it was last flushed here */
     uint32_t python_written, warnings_written; /* what the trace says already */

@@ -48,7 +48,7 @@ static void enter_child(struct collector *collector, struct session_header *sess
     event_stream_move(&collector->stream, session);
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
     collector->now_ns = clock_ns(CLOCK_MONOTONIC);
-    collector->rss_bytes = 0;
+    collector->rss_bytes = collector->highest_rss_bytes = 0;
     collector->next_rss_ns = collector->next_housekeeping_ns = collector->next_exec_check_ns = collector->next_flush_ns = 0;
     collector->quiet_parallel_drains = 0;
     collector_announce(collector);
