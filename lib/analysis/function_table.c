@@ -43,7 +43,8 @@ void function_table_collect(struct function_table *table, Dwfl_Module *module)
         table->symbols[table->count++] = (struct function_symbol){
             .start = start, .end = start + symbol.st_size, .name = name, .index = (uint32_t)i, .binding = binding_rank(&symbol)};
     }
-    qsort(table->symbols, table->count, sizeof *table->symbols, compare_symbols);
+    if (table->count)
+        qsort(table->symbols, table->count, sizeof *table->symbols, compare_symbols);
     uint64_t reach = 0;
     for (size_t i = 0; i < table->count; i++)
         table->symbols[i].reach = reach = table->symbols[i].end > reach ? table->symbols[i].end : reach;
