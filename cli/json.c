@@ -104,11 +104,23 @@ void json_integer(struct json *json, const char *key, int64_t value)
     fprintf(json->out, "%lld", (long long)value);
 }
 
+/* As few as tell the number from every other one. */
+static int digits_of(double value)
+{
+    char text[32];
+    for (int digits = 10; digits < 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return digits;
+    }
+    return 17;
+}
+
 void json_real(struct json *json, const char *key, double value)
 {
     begin_value(json, key);
     if (isfinite(value))
-        fprintf(json->out, "%.10g", value);
+        fprintf(json->out, "%.*g", digits_of(value), value);
     else
         fputs("null", json->out);
 }
