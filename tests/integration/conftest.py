@@ -20,10 +20,10 @@ def pytest_report_header(config):
 def record(tmp_path):
     """record(program, *arguments, options=[…], environment={…}, check=True, …) -> Recording.
 
-    check: the program must have left a whole trace in which nothing was lost; all sums are verified."""
+    check: the program must have left a whole trace in which nothing was lost; all sums are verified (`stacks`: check_sums)."""
     count = 0
 
-    def run(program, *arguments, options=(), environment=None, check=True, timeout=TIMEOUT, **more):
+    def run(program, *arguments, options=(), environment=None, check=True, stacks=True, timeout=TIMEOUT, **more):
         nonlocal count
         count += 1
         trace, facts = tmp_path / f"{count}.heapline", tmp_path / f"{count}.facts"
@@ -35,7 +35,7 @@ def record(tmp_path):
             assert trace.exists(), f"no trace: status {result.returncode}, {result.stderr!r}"
             assert recording.report["lost_events"] == 0
             assert recording.report["sampling_interval_bytes"] == 0
-            recording.check_sums()
+            recording.check_sums(stacks)
         return recording
 
     return run

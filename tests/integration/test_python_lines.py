@@ -13,9 +13,9 @@ PYTHON = SOURCES / "python"
 QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
 
 
-def record_script(record, python, script, *arguments, options=(), environment=None, **more):
+def record_script(record, python, script, *arguments, options=(), environment=None, stacks=False, **more):
     return record(PYTHON / script, *arguments, options=["--python", python.path, *options], environment={**QUIET, **(environment or {})},
-                  **more)
+                  stacks=stacks, **more)
 
 
 @every_interpreter
@@ -55,7 +55,7 @@ def test_memory_from_ctypes(record, python):
 
 @every_interpreter
 def test_allocator_domains(record, python):
-    run = record_script(record, python, "own_allocators.py")
+    run = record_script(record, python, "own_allocators.py", stacks=True)
     assert run.returncode == 0, run.stderr.decode()
     check_marks(run.lines, PYTHON / "own_allocators.py", run.facts)
 
