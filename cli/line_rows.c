@@ -37,7 +37,9 @@ const char *line_order(const struct reading *reading, enum measure otherwise)
         return "file IS NULL, file, line, function";
     if (!strcmp(name, "function"))
         return "function, file, line";
-    fail_usage(reading->command->name, "%s: cannot sort by '%s': there are file, function, peak_bytes, peak_allocations, live_bytes, "
+    if (!strcmp(name, "kind"))
+        return "kind DESC, allocated_bytes DESC, file, line, function";
+    fail_usage(reading->command->name, "%s: cannot sort by '%s': there are file, line, function, kind, peak_bytes, peak_allocations, live_bytes, "
                "live_allocations, allocated_bytes, allocations, temporary_allocations, copied_bytes, copies", reading->command->name, name);
 }
 
