@@ -3,7 +3,7 @@
  * Most of a stack is what it was at the thread's last allocation. So: walk from the innermost frame to the first one that the kept walk
  * knows. From there take each caller's address from the walk and only compare it with what the frame says: the loads don't wait for one
  * another. Note the outermost level whose key has changed, and resolve anew from there. Every level is looked at down to the root, as
- * stopping at the first equal frame is wrong for 3 to 5 % of stacks: a frame below may have moved on (docs/internals.md).
+ * stopping at the first equal frame is wrong for 3 to 5 % of stacks: a frame below may have moved on.
  *
  * A key is forgeable only by a code object that takes the place of a dead one; the code epoch tells. */
 #include "python_stack.h"
