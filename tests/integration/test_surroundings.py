@@ -120,5 +120,5 @@ def test_rows_are_limited_and_sorted(record):
 
 def test_numbers_of_a_query_keep_their_digits(record):
     run = record(target("simple"))
-    (row,) = run.sql("SELECT 1234567890123.5 AS real, 0.1 AS tenth, 9223372036854775807 AS whole, NULL AS nothing")
-    assert row == {"real": 1234567890123.5, "tenth": 0.1, "whole": 9223372036854775807, "nothing": None}
+    (row,) = run.sql("SELECT 1234567890123.5 AS real, 0.1 AS tenth, 9223372036854775807 AS whole, NULL AS absent")
+    assert row == {"real": 1234567890123.5, "tenth": 0.1, "whole": 9223372036854775807, "absent": None}
