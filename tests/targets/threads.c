@@ -2,6 +2,7 @@
  * Every pattern frees all it allocated but for what its mark keeps live: a lost or swapped event shows as a live block or as
  * an unknown free. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "target.h"
@@ -19,7 +20,7 @@ static void *pipe_consumer(void *unused)
     for (long i = 0; i < count; i++) {
         void *block;
         while (!(block = atomic_exchange_explicit(&queue[i % QUEUE], NULL, memory_order_acq_rel)))
-            ;
+            sched_yield();
         free(block);
     }
     return NULL;
@@ -35,8 +36,10 @@ static NOINLINE void pattern_pipe(void)
         void *block = malloc(size); // ALLOC pipe/block bytes=pipe_bytes count=pipe_count live_count=0
         bytes += (long)size;
         void *expected = NULL;
-        while (!atomic_compare_exchange_weak_explicit(&queue[i % QUEUE], &expected, block, memory_order_acq_rel, memory_order_relaxed))
+        while (!atomic_compare_exchange_weak_explicit(&queue[i % QUEUE], &expected, block, memory_order_acq_rel, memory_order_relaxed)) {
             expected = NULL;
+            sched_yield();
+        }
     }
     pthread_join(consumer, NULL);
     fact("pipe_bytes", bytes);

@@ -1,0 +1,175 @@
+/* Signal handlers that copy and fork, wherever they interrupt the program. Usage: handlers HOW.
+ *   register   handlers copy while threads begin
+ *   copy       handlers fork while the program copies; the child goes on where the handler interrupted it
+ *   fork       handlers fork while the program forks
+ *   thread     a thread forks, and ends as the child's only one
+ *   crowd      more threads at once than there are rings for; each allocates and copies */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+#include "target.h"
+
+#define FORKS 200
+#define CHILD_COPIES 40
+#define CROWD 1200
+
+static char from[8 * KIB], to[8 * KIB];
+static volatile int forks, child_copies;
+
+static void copy(size_t bytes)
+{
+    memcpy(to, from, opaque(bytes));
+    keep(to);
+}
+
+static void start_timer(void (*handler)(int), int microseconds)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct itimerval timer = {{0, microseconds}, {0, microseconds}};
+    require(!sigaction(SIGALRM, &action, NULL));
+    require(!setitimer(ITIMER_REAL, &timer, NULL));
+}
+
+static void on_alarm_copy(int signal)
+{
+    char own[600];
+    memcpy(own, from, opaque(sizeof own));
+    keep(own);
+}
+
+static void *short_thread(void *unused)
+{
+    for (int i = 0; i < 5; i++)
+        on_alarm_copy(0);
+    return unused;
+}
+
+static void in_register(void)
+{
+    start_timer(on_alarm_copy, 20);
+    for (int i = 0; i < 3000; i++) {
+        pthread_t threads[4];
+        for (int k = 0; k < 4; k++)
+            require(!pthread_create(&threads[k], NULL, short_thread, NULL));
+        for (int k = 0; k < 4; k++)
+            require(!pthread_join(threads[k], NULL));
+    }
+}
+
+static void on_alarm_fork(int signal)
+{
+    int saved_errno = errno, status;
+    if (child_copies)
+        return;
+    pid_t child = fork();
+    require(child >= 0);
+    if (child) {
+        require(waitpid(child, &status, 0) == child);
+        require(status == 0);
+        forks++;
+    } else {
+        child_copies = 1;
+    }
+    errno = saved_errno;
+}
+
+static NOINLINE void copy_at_depth(int depth)
+{
+    if (depth) {
+        copy_at_depth(depth - 1);
+        keep(&depth);
+        return;
+    }
+    for (int i = 0; i < 20; i++) {
+        copy(600 + i);
+        if (child_copies && child_copies++ > CHILD_COPIES)
+            _exit(0);
+    }
+}
+
+static void in_copy(void)
+{
+    start_timer(on_alarm_fork, 700);
+    for (int depth = 0; forks < FORKS; depth++)
+        copy_at_depth(depth % 200);
+}
+
+static void in_fork(void)
+{
+    start_timer(on_alarm_fork, 700);
+    while (forks < FORKS) {
+        pid_t child = fork();
+        int waited = child > 0 && waitpid(child, NULL, 0) == child;
+        if (!child || child_copies)
+            _exit(0); /* the child of a handler may have got anywhere here */
+        require(waited);
+    }
+}
+
+static void *forking_thread(void *unused)
+{
+    int status;
+    copy(600);
+    pid_t child = fork();
+    if (!child) {
+        copy(600);
+        pthread_exit(NULL);
+    }
+    require(waitpid(child, &status, 0) == child);
+    require(status == 0);
+    return unused;
+}
+
+static void in_thread(void)
+{
+    pthread_t thread;
+    copy(600);
+    require(!pthread_create(&thread, NULL, forking_thread, NULL));
+    require(!pthread_join(thread, NULL));
+}
+
+static pthread_barrier_t all_here;
+
+static void *crowd_member(void *unused)
+{
+    char own[300];
+    for (int i = 0; i < 1000; i++) {
+        if (i == 500)
+            pthread_barrier_wait(&all_here);
+        void *block = malloc(opaque(40));
+        keep(block);
+        free(block);
+        memcpy(own, from, opaque(sizeof own));
+        keep(own);
+    }
+    return unused;
+}
+
+static void in_crowd(void)
+{
+    static pthread_t threads[CROWD];
+    pthread_attr_t attributes;
+    require(!pthread_barrier_init(&all_here, NULL, CROWD));
+    require(!pthread_attr_init(&attributes) && !pthread_attr_setstacksize(&attributes, 64 * KIB));
+    for (int i = 0; i < CROWD; i++)
+        require(!pthread_create(&threads[i], &attributes, crowd_member, NULL));
+    for (int i = 0; i < CROWD; i++)
+        require(!pthread_join(threads[i], NULL));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } ways[] = {{"register", in_register}, {"copy", in_copy}, {"fork", in_fork}, {"thread", in_thread}, {"crowd", in_crowd}};
+    require(argc == 2);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        if (!strcmp(argv[1], ways[i].name)) {
+            ways[i].run();
+            return 0;
+        }
+    return 2;
+}
