@@ -96,7 +96,8 @@ void player_run(struct player *player, uint64_t epoch, uint64_t ticks)
 void player_claim(struct player *player, int parallel)
 {
     uint64_t order = atomic_load_explicit(&player->session->order, memory_order_acquire);
-    while (order != player->order) {
+    /* A pause is the collector's to end: like the library, never claim over it. */
+    while (order != player->order && ORDER_OWNER(order) != ORDER_PAUSED) {
         uint64_t wanted = ORDER_OWNER(order) == ORDER_PARALLEL
                               ? order
                               : ORDER_WORD(ORDER_EPOCH(order) + 1, parallel ? ORDER_PARALLEL : player->slot + 1);
