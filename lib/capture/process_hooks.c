@@ -14,8 +14,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -26,12 +28,16 @@
 #include "pages.h"
 #include "ring.h"
 #include "session_start.h"
+#include "signals.h"
 #include "thread_registry.h"
+
+#define SEND_LIMIT_S 5
 
 /* ---- fork ---- */
 
 /* What the fork began with, kept for the child: in the shared memory it may have moved on by then. Guarded by the registry's lock. */
 static struct {
+    uint64_t signals; /* the mask that the thread had */
     uintptr_t busy;
     int followed;
     uint32_t sequence;
@@ -51,13 +57,18 @@ static int forks_are_followed(void)
 
 static void before_fork(void)
 {
+    /* A handler that forks as well, between here and the fork's end, would wait for our locks for ever. */
+    uint64_t signals = signals_block();
     uintptr_t busy = current_thread->busy;
     if (busy == THREAD_READY)
         current_thread->busy = THREAD_INTERNAL;
     thread_registry_lock();
     definitions_lock();
+    fork_state.signals = signals;
     fork_state.busy = busy;
-    fork_state.followed = forks_are_followed();
+    /* Otherwise a signal handler forks that has interrupted one of our hooks: the child will go on in it, with pointers into our session. */
+    int outside_hook = busy == THREAD_READY || busy == THREAD_UNREGISTERED;
+    fork_state.followed = forks_are_followed() && outside_hook;
     if (!fork_state.followed)
         return;
     fork_state.definition_head = atomic_load(&recorder_session->definition_head);
@@ -68,10 +79,12 @@ static void before_fork(void)
 static void after_fork_in_parent(void)
 {
     uintptr_t busy = fork_state.busy;
+    uint64_t signals = fork_state.signals;
     definitions_unlock();
     thread_registry_unlock();
     if (busy == THREAD_READY)
         current_thread->busy = THREAD_READY;
+    signals_restore(signals);
 }
 
 struct fork_letter {
@@ -100,6 +113,9 @@ static int send_letter(const struct fork_letter *letter, size_t letter_bytes, co
     int connection = (int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (connection < 0)
         return 0;
+    /* A collector that is stopped must not stop the child. */
+    struct timeval limit = {.tv_sec = SEND_LIMIT_S};
+    syscall(SYS_setsockopt, connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t address_bytes = strnlen(address, sizeof to.sun_path - 1);
     memcpy(to.sun_path + 1, address, address_bytes);
@@ -130,7 +146,14 @@ static int pass_on(struct session_header *parent, int memfd)
     return sent;
 }
 
-static void begin_forked_session(void)
+/* What was shared becomes the child's own: whoever was interrupted by the handler that forked may still write into it. */
+static int make_private(struct session_header *session, uint64_t bytes)
+{
+    return syscall(SYS_mmap, session, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != -1;
+}
+
+/* The child records into a session of its own from now on. 0: it can't have one. */
+static int begin_forked_session(void)
 {
     struct session_header *parent = recorder_session;
     int memfd = -1;
@@ -140,27 +163,43 @@ static void begin_forked_session(void)
         syscall(SYS_close, memfd);
     if (child && !passed)
         syscall(SYS_munmap, child, child->total_bytes);
-    recorder_session = passed ? child : NULL;
-    if (passed)
-        recorder_mark_process();
-    syscall(SYS_munmap, parent, parent->total_bytes);
+    if (!passed)
+        return 0;
+    recorder_session = child;
+    recorder_mark_process();
+    syscall(SYS_munmap, (char *)parent + SESSION_DEFINITIONS_OFFSET, parent->total_bytes - SESSION_DEFINITIONS_OFFSET);
+    make_private(parent, SESSION_DEFINITIONS_OFFSET); /* a copy hook counts in its thread's slot without raising its flag */
+    return 1;
+}
+
+/* The child records nothing: the mark has been wiped. All that an interrupted hook holds pointers to stays where it is. */
+static void abandon_session(void)
+{
+    uint64_t bytes = recorder_session->total_bytes;
+    if (!make_private(recorder_session, bytes))
+        return;
+    recorder_session->total_bytes = bytes;
+    atomic_store(&recorder_session->order, ORDER_WORD(1, ORDER_PAUSED));
+    atomic_store(&recorder_session->collector_state, COLLECTOR_GONE);
 }
 
 static void after_fork_in_child(void)
 {
     int saved_errno = errno;
-    if (fork_state.followed) {
-        begin_forked_session();
-    } else if (recorder_session) {
-        syscall(SYS_munmap, recorder_session, recorder_session->total_bytes);
-        recorder_session = NULL;
-    }
     ring_after_fork();
-    definitions_after_fork();
     python_attach_after_fork();
-    thread_registry_after_fork();
-    if (recorder_session && fork_state.busy == THREAD_READY)
-        current_thread->busy = THREAD_READY;
+    if (fork_state.followed && begin_forked_session()) {
+        definitions_after_fork();
+        thread_registry_after_fork();
+        if (fork_state.busy == THREAD_READY)
+            current_thread->busy = THREAD_READY;
+    } else {
+        if (recorder_session)
+            abandon_session();
+        definitions_unlock();
+        thread_registry_unlock();
+    }
+    signals_restore(fork_state.signals);
     errno = saved_errno;
 }
 
@@ -169,6 +208,10 @@ EXPORT pid_t fork(void)
 {
     if (!real_available())
         return (errno = EAGAIN, -1);
+    /* So that the flag of a hook that was jumped out of is not taken for a hook's that goes on in the child. */
+    struct thread_state *thread = recorder_enter();
+    if (thread)
+        recorder_leave(thread);
     pid_t child = real.fork();
     /* The handlers of libc can't tell a failed fork. */
     if (child < 0 && fork_state.followed)

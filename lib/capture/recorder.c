@@ -36,6 +36,8 @@ static struct thread_state *admit_unregistered(void)
 {
     if (!recorder_session && !capture_start())
         return NULL;
+    if (!*recorder_mark)
+        return NULL; /* a child that is not recorded */
     struct thread_state *thread = thread_registry_add();
     if (!thread)
         atomic_fetch_add_explicit(&recorder_session->lost_events, 1, memory_order_relaxed);

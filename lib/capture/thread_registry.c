@@ -14,8 +14,10 @@
 #include "pages.h"
 #include "recorder.h"
 #include "ring.h"
+#include "signals.h"
 
 #define THREAD_NAME_BYTES 16
+#define FULL_LOOK_EVENTS 4096
 
 static struct thread_state unregistered = {.busy = THREAD_UNREGISTERED};
 TLS_FAST struct thread_state *current_thread = &unregistered;
@@ -25,6 +27,8 @@ static struct thread_state *first_state;
 static uint32_t slot_count;
 static pthread_key_t exit_key;
 static int exit_key_valid;
+/* No slot or no ring was left for a thread: the others that come need not look, until some thread has ended or many events were lost. */
+static _Atomic uint32_t registry_full;
 
 static int kernel_thread_gone(uint32_t kernel_id)
 {
@@ -103,10 +107,18 @@ static void name_as_kernel_says(struct thread_state *thread)
     thread_registry_name(thread, name);
 }
 
+static void retire(struct thread_state *thread)
+{
+    atomic_store_explicit(&thread->retiring, 1, memory_order_release);
+    atomic_store_explicit(&registry_full, 0, memory_order_relaxed);
+}
+
 /* pthread runs destructors in rounds as long as keys are set again: stay to the last, then let the slot go. */
 static void thread_exits(void *context)
 {
     struct thread_state *thread = context;
+    if (!thread->shared)
+        return; /* a fork has left it without a slot */
     uintptr_t was_busy = thread->busy;
     thread->busy = THREAD_INTERNAL;
     if (thread->exit_rounds++ == 0)
@@ -114,7 +126,7 @@ static void thread_exits(void *context)
     if (thread->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS)
         pthread_setspecific(exit_key, thread);
     else
-        atomic_store_explicit(&thread->retiring, 1, memory_order_release);
+        retire(thread);
     thread->busy = was_busy;
 }
 
@@ -125,7 +137,7 @@ void thread_registry_init(void)
         pthread_setspecific(exit_key, current_thread);
 }
 
-struct thread_state *thread_registry_add(void)
+static struct thread_state *add(void)
 {
     lock_take(&registry_lock);
     struct thread_state *state = take_over_retired();
@@ -138,6 +150,8 @@ struct thread_state *thread_registry_add(void)
         state->busy = THREAD_INTERNAL;
         current_thread = state;
         begin_generation(state);
+    } else {
+        atomic_store_explicit(&registry_full, 1, memory_order_relaxed);
     }
     lock_release(&registry_lock);
     if (state) {
@@ -147,6 +161,24 @@ struct thread_state *thread_registry_add(void)
             pthread_setspecific(exit_key, state);
         errno = saved_errno;
     }
+    return state;
+}
+
+/* Looking for room takes the lock and a walk over all threads: not at every event of the threads that found none. */
+static int worth_looking(void)
+{
+    return !atomic_load_explicit(&registry_full, memory_order_relaxed) ||
+           atomic_load_explicit(&recorder_session->lost_events, memory_order_relaxed) % FULL_LOOK_EVENTS == 0;
+}
+
+struct thread_state *thread_registry_add(void)
+{
+    if (!worth_looking())
+        return NULL;
+    uint64_t signals = signals_block();
+    /* A signal handler may have been here since the caller looked. */
+    struct thread_state *state = current_thread == &unregistered ? add() : current_thread;
+    signals_restore(signals);
     return state;
 }
 
@@ -169,6 +201,7 @@ void thread_registry_after_fork(void)
 {
     lock_reset(&registry_lock);
     slot_count = 0;
+    atomic_store_explicit(&registry_full, 0, memory_order_relaxed);
     for (struct thread_state *state = first_state; state; state = state->next) {
         state->shared = NULL;
         state->previous_ring = NULL;
