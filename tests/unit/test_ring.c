@@ -8,7 +8,6 @@
 #include "event_words.h"
 #include "recorder.h"
 #include "session_start.h"
-#include "session_start.h"
 
 #define ROUNDS 300000
 
