@@ -11,6 +11,8 @@
 
 #include "target.h"
 
+#define COPY_MICROSECONDS 20
+#define FORK_MICROSECONDS 700
 #define FORKS 200
 #define CHILD_COPIES 40
 #define CROWD 1200
@@ -24,31 +26,43 @@ static void copy(size_t bytes)
     keep(to);
 }
 
-static void start_timer(void (*handler)(int), int microseconds)
+/* Once: a handler sets it again at its end, so that the program gets on however long a handler takes. */
+static void set_timer(int microseconds)
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-    struct itimerval timer = {{0, microseconds}, {0, microseconds}};
-    require(!sigaction(SIGALRM, &action, NULL));
+    struct itimerval timer = {{0, 0}, {0, microseconds}};
     require(!setitimer(ITIMER_REAL, &timer, NULL));
 }
 
-static void on_alarm_copy(int signal)
+static void start_timer(void (*handler)(int), int microseconds)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    require(!sigaction(SIGALRM, &action, NULL));
+    set_timer(microseconds);
+}
+
+static void copy_own(void)
 {
     char own[600];
     memcpy(own, from, opaque(sizeof own));
     keep(own);
 }
 
+static void on_alarm_copy(int signal)
+{
+    copy_own();
+    set_timer(COPY_MICROSECONDS);
+}
+
 static void *short_thread(void *unused)
 {
     for (int i = 0; i < 5; i++)
-        on_alarm_copy(0);
+        copy_own();
     return unused;
 }
 
 static void in_register(void)
 {
-    start_timer(on_alarm_copy, 20);
+    start_timer(on_alarm_copy, COPY_MICROSECONDS);
     for (int i = 0; i < 3000; i++) {
         pthread_t threads[4];
         for (int k = 0; k < 4; k++)
@@ -69,6 +83,7 @@ static void on_alarm_fork(int signal)
         require(waitpid(child, &status, 0) == child);
         require(status == 0);
         forks++;
+        set_timer(FORK_MICROSECONDS);
     } else {
         child_copies = 1;
     }
@@ -91,14 +106,14 @@ static NOINLINE void copy_at_depth(int depth)
 
 static void in_copy(void)
 {
-    start_timer(on_alarm_fork, 700);
+    start_timer(on_alarm_fork, FORK_MICROSECONDS);
     for (int depth = 0; forks < FORKS; depth++)
         copy_at_depth(depth % 200);
 }
 
 static void in_fork(void)
 {
-    start_timer(on_alarm_fork, 700);
+    start_timer(on_alarm_fork, FORK_MICROSECONDS);
     while (forks < FORKS) {
         pid_t child = fork();
         int waited = child > 0 && waitpid(child, NULL, 0) == child;
