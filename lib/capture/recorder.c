@@ -13,6 +13,7 @@
 #include "thread_registry.h"
 
 struct session_header *recorder_session;
+_Atomic uint64_t recorder_own_requests;
 
 /* A claim that lasted for fewer words than this was hurried; after so many in a row the threads really run side by side. */
 #define HURRIED_WORDS 128
@@ -47,8 +48,10 @@ static struct thread_state *admit_unregistered(void)
 struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame)
 {
     int saved_errno = errno;
-    if (thread->busy == THREAD_INTERNAL)
+    if (thread->busy == THREAD_INTERNAL) {
+        atomic_fetch_add_explicit(&recorder_own_requests, 1, memory_order_relaxed);
         return NULL;
+    }
     if (thread->busy == THREAD_UNREGISTERED)
         thread = admit_unregistered();
     else if (!flag_is_stale(thread, frame)) {

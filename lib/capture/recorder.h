@@ -22,6 +22,9 @@
 /* The session of this process; NULL before the constructor and where recording is impossible. */
 extern struct session_header *recorder_session;
 
+/* Requests that the recorder itself made of the target's allocator, by way of its own hooks: not recorded. */
+extern _Atomic uint64_t recorder_own_requests;
+
 /* RECORDER_MARK in the process that records into recorder_session; in a child that was forked by a raw system call, and so shares our rings
  * but must not write into them, the kernel has emptied it (MADV_WIPEONFORK, Linux 4.14). Kept in thread_state.order as well: an unknown
  * child never finds the order it expects, and no event asks the kernel who it is, which a confined program (seccomp) may not do. */

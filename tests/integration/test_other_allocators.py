@@ -60,6 +60,12 @@ def test_own_malloc_is_not_recorded_silently(tmp_path):
     assert b"malloc" in result.stderr
 
 
+def test_own_address_of_malloc_is_no_other_malloc(record):
+    run = record(target("malloc_pointer"))
+    assert run.returncode == 0, run.stderr
+    assert b"another library" not in heapline("report", run.path).stdout + run.stderr
+
+
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_preloaded_before_ours(tmp_path, name):
     """Whoever preloads by hand may put another allocator first: its malloc wins, and the report has to say so."""
