@@ -9,7 +9,10 @@
 #include "event_words.h"
 #include "live_blocks.h"
 
-#define LOOK_AHEAD_BATCH 24
+/* The best of 4 to 48: larger ones want more misses at once than a core keeps track of. */
+#define LOOK_AHEAD_BATCH 12
+/* Batches to begin with: for the first of them it is too late. */
+#define LOOK_AHEAD_LEAD 3
 /* Below so many live blocks all of it is in the cache anyway. */
 #define LOOK_AHEAD_LIVE_BLOCKS 50000
 
@@ -36,13 +39,10 @@ static inline void look_ahead_reset(struct look_ahead *ahead, uint64_t position)
     ahead->count = 0;
 }
 
-/* Between events; end: a word in the same lap of the ring, or its end. */
+/* One batch more; end: a word in the same lap of the ring, or its end. */
 static inline void look_ahead_batch(struct look_ahead *ahead, struct live_blocks *blocks, const uint64_t *all_words, uint64_t end)
 {
     const struct live_slots *slots = trace_writer_slots(blocks->writer);
-    ahead->steps_left = LOOK_AHEAD_BATCH;
-    if (slots->live_count < LOOK_AHEAD_LIVE_BLOCKS)
-        return;
     for (uint32_t i = 0; i < ahead->count; i++)
         if (*ahead->entries[i])
             __builtin_prefetch(&slots->slots[(*ahead->entries[i] & ~ADDRESS_MIDDLE) - 1], 1);
