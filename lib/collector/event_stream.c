@@ -15,11 +15,6 @@
  * make us turn more often are not a ring's. */
 #define MAX_TURNS 64
 
-struct thread_heap_entry {
-    struct order_key key;
-    uint32_t thread;
-};
-
 static int key_above(struct order_key a, struct order_key b)
 {
     return a.epoch > b.epoch || (a.epoch == b.epoch && a.stamp > b.stamp);
@@ -115,13 +110,17 @@ void event_stream_publish(struct event_stream *stream)
 
 /* ---- one event ---- */
 
-COLD static void switch_thread(struct event_stream *stream, struct recorded_thread *thread)
+COLD static void find_trace_thread(struct event_stream *stream, struct recorded_thread *thread)
 {
     uint32_t slot = (uint32_t)(thread - stream->threads);
-    if (thread->trace_thread_id == 0) {
-        uint32_t kernel_id = atomic_load_explicit(&session_threads(stream->session)[slot].thread_id, memory_order_relaxed);
-        thread->trace_thread_id = definition_intake_thread(stream->definitions, slot, thread->generation, kernel_id);
-    }
+    uint32_t kernel_id = atomic_load_explicit(&session_threads(stream->session)[slot].thread_id, memory_order_relaxed);
+    thread->trace_thread_id = definition_intake_thread(stream->definitions, slot, thread->generation, kernel_id);
+}
+
+static void switch_thread(struct event_stream *stream, struct recorded_thread *thread)
+{
+    if (unlikely(thread->trace_thread_id == 0))
+        find_trace_thread(stream, thread);
     stream->current_trace_thread_id = thread->trace_thread_id;
     trace_writer_thread(stream->blocks->writer, thread->trace_thread_id);
 }
@@ -313,17 +312,16 @@ COLD static void break_off(struct recorded_thread *thread)
 
 enum take_result { TAKE_ALL, TAKE_LATER };
 
-/* Go through the thread's words up to its end, or up to the limit; then ret_key is the key of the event it stopped at. */
-static enum take_result take_thread(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit,
-                                    struct order_key *ret_key)
+/* Go through the thread's words up to its end, or up to the limit; then thread->next_key is the key of the event it stopped at. */
+static enum take_result take_thread(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit)
 {
     struct event_origin origin = {.thread = (uint32_t)(thread - stream->threads)};
     const uint64_t *all_words = stream->words;
     uint64_t position = thread->position, end = thread->end, stamp_position = 0;
     unsigned turns = 0;
-    *ret_key = thread->key;
-    if (position != end && key_above(thread->key, limit))
-        return TAKE_LATER;
+    struct order_key key = thread->key;
+    if (position != end && key_above(key, limit))
+        goto later;
     while (position != end) {
         const uint64_t *words = all_words + position;
         if (unlikely(position >= thread->ring_end)) {
@@ -345,22 +343,21 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             position++;
             continue;
         case EVENT_RUN:
-            *ret_key = (struct order_key){payload, 0};
-            if (key_above(*ret_key, limit))
+            key = (struct order_key){payload, 0};
+            if (key_above(key, limit))
                 goto later;
-            thread->key = *ret_key;
+            thread->key = key;
             if (words[1] >= stream->next_time_ticks)
                 tell_time(stream, words[1]);
             position += 2;
             continue;
         case EVENT_STAMP:
-            ret_key->epoch = thread->key.epoch;
-            ret_key->stamp = payload + thread->put_off * stream->blocks->swap_ticks;
-            if (ret_key->stamp < thread->key.stamp)
-                ret_key->stamp = thread->key.stamp;
-            if (key_above(*ret_key, limit))
+            key = (struct order_key){thread->key.epoch, payload + thread->put_off * stream->blocks->swap_ticks};
+            if (key.stamp < thread->key.stamp)
+                key.stamp = thread->key.stamp;
+            if (key_above(key, limit))
                 goto later;
-            thread->key.stamp = ret_key->stamp;
+            thread->key.stamp = key.stamp;
             if (payload >= stream->next_time_ticks)
                 tell_time(stream, payload);
             origin = (struct event_origin){origin.thread, 1, thread->key.epoch, payload};
@@ -370,7 +367,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             break;
         }
 
-        if (unlikely(stream->current_trace_thread_id != thread->trace_thread_id || thread->trace_thread_id == 0))
+        if (stream->current_trace_thread_id != thread->trace_thread_id || unlikely(thread->trace_thread_id == 0))
             switch_thread(stream, thread);
         int taken = take_event(stream, thread, words, &origin);
         if (unlikely(taken <= 0)) {
@@ -391,6 +388,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
 
 later:
     thread->position = position;
+    thread->next_key = key;
     return TAKE_LATER;
 
 broken:
@@ -400,13 +398,15 @@ broken:
 
 /* ---- all threads ---- */
 
-static void heap_sift_down(struct thread_heap_entry *heap, uint32_t count, uint32_t at)
+/* Threads by next_key, lowest first. Keys stay with the threads: an entry that was just written in parts and is moved as a whole costs the
+ * processor a stall. */
+HOT_INLINE void heap_sift_down(struct recorded_thread **heap, uint32_t count, uint32_t at)
 {
-    struct thread_heap_entry moved = heap[at];
+    struct recorded_thread *moved = heap[at];
     for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && key_above(heap[child].key, heap[child + 1].key))
+        if (child + 1 < count && key_above(heap[child]->next_key, heap[child + 1]->next_key))
             child++;
-        if (!key_above(moved.key, heap[child].key))
+        if (!key_above(moved->next_key, heap[child]->next_key))
             break;
         heap[at] = heap[child];
     }
@@ -414,11 +414,11 @@ static void heap_sift_down(struct thread_heap_entry *heap, uint32_t count, uint3
 }
 
 /* The lowest key that the heap's first thread is to stop above: that of the next one. */
-static struct order_key second_key(const struct thread_heap_entry *heap, uint32_t count, struct order_key limit)
+static struct order_key second_key(struct recorded_thread *const *heap, uint32_t count, struct order_key limit)
 {
     for (uint32_t child = 1; child < 3 && child < count; child++)
-        if (key_above(limit, heap[child].key))
-            limit = heap[child].key;
+        if (key_above(limit, heap[child]->next_key))
+            limit = heap[child]->next_key;
     return limit;
 }
 
@@ -431,25 +431,23 @@ static int has_words(struct recorded_thread *thread)
 
 void event_stream_take(struct event_stream *stream, struct order_key limit)
 {
-    struct thread_heap_entry *heap = stream->heap;
+    struct recorded_thread **heap = stream->heap;
     uint32_t count = 0;
     /* With key 0 each is asked first how far it may go. */
     for (uint32_t i = 0; i < stream->thread_count; i++)
         if (has_words(&stream->threads[i])) {
             look_ahead_reset(&stream->threads[i].ahead, stream->threads[i].position);
-            heap[count++] = (struct thread_heap_entry){{0, 0}, i};
+            stream->threads[i].next_key = (struct order_key){0, 0};
+            heap[count++] = &stream->threads[i];
         }
     struct order_key none = {0, 0};
-    for (uint32_t unasked = count > 1 ? count : 0; unasked-- > 0;) {
-        struct thread_heap_entry *entry = &heap[unasked];
-        if (take_thread(stream, &stream->threads[entry->thread], none, &entry->key) == TAKE_ALL)
+    for (uint32_t unasked = count > 1 ? count : 0; unasked-- > 0;)
+        if (take_thread(stream, heap[unasked], none) == TAKE_ALL)
             heap[unasked] = heap[--count];
-    }
     for (uint32_t at = count / 2; at-- > 0;)
         heap_sift_down(heap, count, at);
-    while (count > 0 && !key_above(heap[0].key, limit)) {
-        struct order_key stop = second_key(heap, count, limit);
-        if (take_thread(stream, &stream->threads[heap[0].thread], stop, &heap[0].key) == TAKE_ALL)
+    while (count > 0 && !key_above(heap[0]->next_key, limit)) {
+        if (take_thread(stream, heap[0], second_key(heap, count, limit)) == TAKE_ALL)
             heap[0] = heap[--count];
         heap_sift_down(heap, count, 0);
     }

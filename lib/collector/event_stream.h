@@ -35,6 +35,7 @@ struct recorded_thread {
     uint64_t end;                   /* the cursor, as last read */
     uint64_t ring_start, ring_end;
     struct order_key key;           /* of the last event taken */
+    struct order_key next_key;      /* of the event at `position`, while other threads are served */
     uint32_t generation;
     uint32_t trace_thread_id;       /* 0: not asked for yet */
     uint32_t put_off;               /* how often: the event at `position` waits for an allocation that it may have overtaken */
@@ -57,7 +58,7 @@ struct event_stream {
     uint64_t next_time_ticks;          /* the writer hears of the time from here on */
     uint64_t time_step_ticks;
     uint64_t taken_events;             /* statistics for the pace of draining */
-    struct thread_heap_entry *heap;
+    struct recorded_thread **heap;     /* room for all of them */
 };
 
 /* Returns 0 or STATUS_NO_MEMORY. blocks and definitions stay the caller's. */
