@@ -69,7 +69,10 @@ COLD int real_resolve(void);
 /* 1 when `real` may be used. */
 HOT_INLINE int real_available(void)
 {
-    return likely(atomic_load_explicit(&real_ready, memory_order_acquire)) || real_resolve();
+    /* Not as one expression: an expectation within the callers' own makes gcc 12 take all that follows for cold code. */
+    if (unlikely(!atomic_load_explicit(&real_ready, memory_order_acquire)))
+        return real_resolve();
+    return 1;
 }
 
 /* Blocks from before `real` is available; never freed. */
