@@ -30,6 +30,7 @@ struct level {
 
 struct python_walk {
     uint64_t code_epoch;   /* the walk is valid for; 0: for none */
+    uint32_t tag;          /* of that epoch, for predictions */
     struct level *levels;  /* root to top */
     uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
     uint32_t depth, capacity;
@@ -86,11 +87,9 @@ HOT_INLINE int is_shim(const struct python_layout *layout, uint64_t frame)
     return layout->version >= 0x030c && python_read_byte(frame, layout->frame_owner) >= PYTHON_OWNER_INTERPRETER;
 }
 
-/* The node of this frame, called from `parent`. */
-HOT_INLINE uint32_t resolve(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint32_t parent)
+/* The node of this frame, called from `parent`, from what the frame says. */
+OUTLINED uint32_t resolve(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint32_t parent)
 {
-    if (is_shim(layout, frame))
-        return parent;
     uint64_t code = code_of(layout, frame);
     uint32_t code_id = code_table_find(layout, code);
     if (unlikely(!code_id || code_id == CODE_HIDDEN)) {
@@ -220,11 +219,21 @@ HOT_INLINE uint32_t node_below(const struct python_walk *walk, uint32_t level)
     return level ? walk->levels[level - 1].node : walk->root;
 }
 
+/* What this level held before, whatever it was, is the hint: often the frame's last sibling. */
 HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at)
 {
     struct level *level = &walk->levels[at];
+    uint32_t parent = node_below(walk, at), hint = level->node;
     level->key = key_of(layout, level->frame);
-    level->node = resolve(layout, walk, level->frame, node_below(walk, at));
+    level->node = parent;
+    if (is_shim(layout, level->frame))
+        return;
+    level->node = stack_table_predict(parent, hint, level->key, walk->tag);
+    if (likely(level->node))
+        return;
+    level->node = resolve(layout, walk, level->frame, parent);
+    if (level->node && level->node != parent)
+        stack_table_remember(level->node, parent, hint, level->key, walk->tag);
 }
 
 /* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
@@ -269,6 +278,7 @@ HOT_INLINE uint32_t capture(const struct python_layout *layout, struct python_wa
     uint64_t epoch = atomic_load_explicit(&code_table_epoch, memory_order_relaxed);
     if (unlikely(walk->code_epoch != epoch)) {
         walk->code_epoch = epoch;
+        walk->tag = stack_tag_of_epoch(epoch);
         walk->depth = 0;
     }
     struct kept kept = {0};
@@ -291,7 +301,7 @@ static uint32_t resolve_from(const struct python_layout *layout, struct python_w
 {
     uint32_t node = walk->root;
     while (count > 0)
-        node = resolve(layout, walk, frames[--count], node);
+        node = is_shim(layout, frames[--count]) ? node : resolve(layout, walk, frames[count], node);
     return node;
 }
 

@@ -1,120 +1,149 @@
 /* Consumes frames, produces node ids and DEFINE_NODE records.
  *
- * An open-addressing table of 24-byte entries. An entry is empty while its node is 0; its other fields are written before the node id is
- * (release), so that a reader which sees an id (acquire) sees the whole entry. Entries are never changed or removed. */
+ * One mapping holds the nodes by id, and behind them an open-addressing index of ids by (parent, identity). A node is written before its
+ * id is put into the index (release), so that a reader which sees an id (acquire) sees the whole node. Of a node only the prediction
+ * changes; the key before the tag (release), so that who sees the tag (acquire) sees its key. */
 #include "stack_table.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-#include "compiler.h"
 #include "definitions.h"
 #include "pages.h"
 #include "recorder.h"
 
 #define FIRST_CAPACITY 4096u
-/* Marks the frame word of native nodes, whose other bits are the module id; a code id never has it. */
-#define NATIVE_FRAME 0x80000000u
+#define NOBODY UINT32_MAX
+/* Identities: code id above, instruction below; or this bit and an address, whose module is the tag's. */
+#define NATIVE_IDENTITY (1ull << 63)
+#define CUT_IDENTITY ((uint64_t)DEFINE_NODE_CUT << 32)
+#define NATIVE_TAG 0x80000000u
 
-struct stack_entry {
-    uint64_t location; /* instruction, or native address */
-    uint32_t frame;    /* code id, DEFINE_NODE_CUT, or NATIVE_FRAME | module id */
-    uint32_t parent;
-    _Atomic uint32_t node;
+struct stack_table {
+    uint32_t capacity; /* of nodes; twice as many slots */
+    _Atomic uint32_t *slots;
+    struct stack_node nodes[];
 };
 
-struct stack_slots {
-    uint32_t mask;
-    struct stack_entry entries[];
-};
+static _Atomic uint32_t no_slots[2];
+static struct stack_table no_table = {.capacity = 1, .slots = no_slots, .nodes = {{.parent = NOBODY}}};
 
-static struct stack_slots *_Atomic current_slots;
+/* The only way to the current table: who has seen an id in it never sees an older one. */
+struct stack_node *_Atomic stack_nodes = no_table.nodes;
 static uint32_t node_count; /* under the definition lock */
 
-static uint64_t hash_of(uint32_t parent, uint32_t frame, uint64_t location)
+static struct stack_table *current_table(void)
+{
+    struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_acquire);
+    return (struct stack_table *)((char *)nodes - offsetof(struct stack_table, nodes));
+}
+
+static uint64_t hash_of(uint32_t parent, uint64_t identity)
 {
     /* Multipliers of Fibonacci hashing and of splitmix64 (Steele, Lea, Flood 2014). */
-    uint64_t x = ((uint64_t)parent << 32 | frame) * 0x9E3779B97F4A7C15ull;
-    x = (x ^ (x >> 29) ^ location) * 0xBF58476D1CE4E5B9ull;
+    uint64_t x = parent * 0x9E3779B97F4A7C15ull;
+    x = (x ^ (x >> 29) ^ identity) * 0xBF58476D1CE4E5B9ull;
     return x ^ (x >> 32);
 }
 
-/* The entry of this key, or the empty one where it belongs. */
-HOT_INLINE struct stack_entry *find(struct stack_slots *slots, uint32_t parent, uint32_t frame, uint64_t location, uint32_t *ret_node)
+static int is_native(uint32_t tag)
 {
-    for (uint64_t at = hash_of(parent, frame, location);; at++) {
-        struct stack_entry *entry = &slots->entries[at & slots->mask];
-        *ret_node = atomic_load_explicit(&entry->node, memory_order_acquire);
-        if (!*ret_node || (entry->location == location && entry->parent == parent && entry->frame == frame))
-            return entry;
+    return (tag & NATIVE_TAG) != 0;
+}
+
+/* The slot of this node, or the empty one where it belongs. */
+static _Atomic uint32_t *find(struct stack_table *table, uint32_t parent, uint64_t identity, uint32_t tag, uint32_t *ret_node)
+{
+    for (uint64_t at = hash_of(parent, identity);; at++) {
+        _Atomic uint32_t *slot = &table->slots[at & (table->capacity * 2ull - 1)];
+        uint32_t id = atomic_load_explicit(slot, memory_order_acquire);
+        const struct stack_node *node = &table->nodes[id];
+        *ret_node = id;
+        if (!id || (node->identity == identity && node->parent == parent &&
+                    (!is_native(tag) || atomic_load_explicit(&node->tag, memory_order_relaxed) == tag)))
+            return slot;
     }
 }
 
-static size_t slots_bytes(uint32_t capacity)
+static size_t table_bytes(uint32_t capacity)
 {
-    return sizeof(struct stack_slots) + capacity * sizeof(struct stack_entry);
+    return sizeof(struct stack_table) + capacity * (sizeof(struct stack_node) + 2 * sizeof(uint32_t));
 }
 
-static void copy_slots(struct stack_slots *to, const struct stack_slots *from)
+static struct stack_table *table_make(uint32_t capacity)
 {
-    for (uint32_t i = 0; i <= from->mask; i++) {
-        const struct stack_entry *entry = &from->entries[i];
-        uint32_t node = atomic_load_explicit(&entry->node, memory_order_relaxed), none;
-        if (!node)
-            continue;
-        struct stack_entry *place = find(to, entry->parent, entry->frame, entry->location, &none);
-        place->location = entry->location;
-        place->frame = entry->frame;
-        place->parent = entry->parent;
-        atomic_store_explicit(&place->node, node, memory_order_relaxed);
+    struct stack_table *table = pages_map(table_bytes(capacity));
+    if (!table)
+        return NULL;
+    table->capacity = capacity;
+    table->slots = (_Atomic uint32_t *)(table->nodes + capacity);
+    table->nodes[0].parent = NOBODY;
+    return table;
+}
+
+static void copy_nodes(struct stack_table *to, const struct stack_table *from)
+{
+    memcpy(to->nodes, from->nodes, (node_count + 1ul) * sizeof to->nodes[0]);
+    for (uint32_t id = 1, none; id <= node_count; id++) {
+        const struct stack_node *node = &to->nodes[id];
+        atomic_store_explicit(find(to, node->parent, node->identity, node->tag, &none), id, memory_order_relaxed);
     }
 }
 
-/* A table with room for one more node, grown to keep it at most two thirds full, or NULL. Under the lock. */
-static struct stack_slots *slots_with_room(void)
+/* Gives the pages of a table back and keeps the addresses: who still reads there finds nothing. */
+static void forget(struct stack_table *table)
 {
-    struct stack_slots *slots = atomic_load_explicit(&current_slots, memory_order_relaxed);
-    uint32_t capacity = slots ? slots->mask + 1 : 0;
-    if (slots && node_count < capacity / 3 * 2)
-        return slots;
-    uint32_t larger = slots ? capacity * 2 : FIRST_CAPACITY;
-    struct stack_slots *grown = larger ? pages_map(slots_bytes(larger)) : NULL;
-    if (!grown) /* go on in the full one while lookups still end at an empty entry */
-        return slots && node_count < capacity / 16 * 15 ? slots : NULL;
-    grown->mask = larger - 1;
-    if (slots)
-        copy_slots(grown, slots);
-    atomic_store_explicit(&current_slots, grown, memory_order_release);
+    uintptr_t first = ((uintptr_t)table->nodes + 4095) & ~4095ul, end = ((uintptr_t)table + table_bytes(table->capacity)) & ~4095ul;
+    if (end > first)
+        syscall(SYS_madvise, first, end - first, MADV_DONTNEED);
+}
+
+/* A table with room for one more node, or NULL. Under the lock. */
+static struct stack_table *table_with_room(void)
+{
+    struct stack_table *table = current_table();
+    if (node_count + 1 < table->capacity)
+        return table;
+    uint32_t capacity = table == &no_table ? FIRST_CAPACITY : table->capacity * 2;
+    struct stack_table *grown = capacity ? table_make(capacity) : NULL;
+    if (!grown)
+        return NULL;
+    copy_nodes(grown, table);
+    atomic_store_explicit(&stack_nodes, grown->nodes, memory_order_release);
+    if (table != &no_table)
+        forget(table);
     return grown;
 }
 
-static int define(uint32_t node_id, uint32_t parent, uint32_t frame, uint64_t location)
+static int define(uint32_t node_id, uint32_t parent, uint64_t identity, uint32_t tag)
 {
     struct define_node node = {.node_id = node_id, .parent_id = parent};
-    if (frame == DEFINE_NODE_CUT) {
-        node.code_id = DEFINE_NODE_CUT;
-    } else if (frame & NATIVE_FRAME) {
-        node.address = location;
-        node.module_id = frame & ~NATIVE_FRAME;
+    if (is_native(tag)) {
+        node.address = identity & ~NATIVE_IDENTITY;
+        node.module_id = tag & ~NATIVE_TAG;
     } else {
-        node.code_id = frame;
-        node.instruction = (int32_t)location;
+        node.code_id = (uint32_t)(identity >> 32);
+        node.instruction = (int32_t)identity;
     }
     return definitions_append(DEFINE_NODE, &node, sizeof node, NULL, 0, NULL, 0);
 }
 
-COLD static uint32_t insert(uint32_t parent, uint32_t frame, uint64_t location)
+COLD static uint32_t insert(uint32_t parent, uint64_t identity, uint64_t key, uint32_t tag)
 {
     uint32_t node = 0;
     definitions_lock();
-    struct stack_slots *slots = slots_with_room();
-    struct stack_entry *entry = slots ? find(slots, parent, frame, location, &node) : NULL;
-    if (entry && !node && define(node_count + 1, parent, frame, location)) {
+    struct stack_table *table = table_with_room();
+    _Atomic uint32_t *slot = table ? find(table, parent, identity, tag, &node) : NULL;
+    if (slot && !node && define(node_count + 1, parent, identity, tag)) {
         node = ++node_count;
-        entry->location = location;
-        entry->frame = frame;
-        entry->parent = parent;
-        atomic_store_explicit(&entry->node, node, memory_order_release);
+        table->nodes[node].identity = identity;
+        table->nodes[node].parent = parent;
+        table->nodes[node].key = key;
+        atomic_store_explicit(&table->nodes[node].tag, tag, memory_order_release);
+        atomic_store_explicit(slot, node, memory_order_release);
     }
     definitions_unlock();
     if (!node)
@@ -122,28 +151,49 @@ COLD static uint32_t insert(uint32_t parent, uint32_t frame, uint64_t location)
     return node;
 }
 
-HOT_INLINE uint32_t intern(uint32_t parent, uint32_t frame, uint64_t location)
+static uint32_t intern(uint32_t parent, uint64_t identity, uint64_t key, uint32_t tag)
 {
-    struct stack_slots *slots = atomic_load_explicit(&current_slots, memory_order_acquire);
     uint32_t node = 0;
-    if (likely(slots != NULL))
-        find(slots, parent, frame, location, &node);
-    return likely(node) ? node : insert(parent, frame, location);
+    find(current_table(), parent, identity, tag, &node);
+    return likely(node) ? node : insert(parent, identity, key, tag);
 }
 
+/* A new node has no tag yet: its first key is remembered when it has been found. */
 uint32_t stack_table_python(uint32_t parent_id, uint32_t code_id, int32_t instruction)
 {
-    return intern(parent_id, code_id, (uint32_t)instruction);
+    return intern(parent_id, (uint64_t)code_id << 32 | (uint32_t)instruction, 0, 0);
+}
+
+static void link_prediction(struct stack_node *nodes, uint32_t node_id, uint32_t parent_id, uint32_t hint)
+{
+    uint32_t before = stack_node_before(nodes, parent_id, hint);
+    if (before)
+        atomic_store_explicit(&nodes[before].next, node_id, memory_order_release);
+    atomic_store_explicit(&nodes[parent_id].child, node_id, memory_order_release);
+}
+
+void stack_table_remember(uint32_t node_id, uint32_t parent_id, uint32_t hint, uint64_t key, uint32_t tag)
+{
+    struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_acquire);
+    nodes[node_id].key = key;
+    atomic_store_explicit(&nodes[node_id].tag, tag, memory_order_release);
+    link_prediction(nodes, node_id, parent_id, hint);
 }
 
 uint32_t stack_table_native(uint32_t parent_id, uint32_t module_id, uint64_t address)
 {
-    return intern(parent_id, NATIVE_FRAME | module_id, address);
+    uint32_t tag = NATIVE_TAG | module_id, node = stack_table_predict(parent_id, 0, address, tag);
+    if (likely(node))
+        return node;
+    node = intern(parent_id, NATIVE_IDENTITY | address, address, tag);
+    if (node)
+        link_prediction(atomic_load_explicit(&stack_nodes, memory_order_acquire), node, parent_id, 0);
+    return node;
 }
 
 uint32_t stack_table_cut(void)
 {
-    return intern(0, DEFINE_NODE_CUT, 0);
+    return intern(0, CUT_IDENTITY, 0, 0);
 }
 
 uint32_t stack_table_count(void)

@@ -12,6 +12,8 @@
 #define HOT_INLINE static inline __attribute__((always_inline))
 /* Runs rarely: keep it out of the hot functions' cache lines. */
 #define COLD __attribute__((cold, noinline))
+/* Too large for the hot functions, but not rare. */
+#define OUTLINED static __attribute__((noinline))
 /* The only symbols that libheapline.so shows to the target. */
 #define EXPORT __attribute__((visibility("default")))
 /* Initial-exec TLS costs one load; the general model costs a call per access
