@@ -21,20 +21,20 @@
 #define SLOT_BITS 9
 #define NOT_KNOWN UINT32_MAX
 #define ALL_LINKED UINT32_MAX
+#define NO_FRAME 1ull
 
 struct level {
     uint64_t frame;
     uint64_t key;
-    uint32_t node; /* the stack that ends with this frame */
 };
 
 struct python_walk {
     uint64_t code_epoch;   /* the walk is valid for; 0: for none */
     uint32_t tag;          /* of that epoch, for predictions */
-    struct level *levels;  /* root to top */
+    struct level *levels;  /* root to top; levels[-1].frame is no frame's address, so that comparing ends there */
+    uint32_t *nodes;       /* of each level, the stack that ends with it; nodes[-1]: 0, or the cut */
     uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
     uint32_t depth, capacity;
-    uint32_t root;         /* node below level 0: 0, or the cut */
     uint32_t unreadable;   /* a frame's code has no id: the walk must not be believed next time */
     uint32_t slots[1 << SLOT_BITS]; /* hash of frame -> level */
 };
@@ -101,44 +101,63 @@ OUTLINED uint32_t resolve(const struct python_layout *layout, struct python_walk
 
 /* ---- the walk ---- */
 
+/* Entry -1 is there as well. NULL: no memory; `entries` is as it was. */
+COLD static void *resize_entries(void *entries, size_t entry_bytes, size_t old_count, size_t count)
+{
+    char *pages = entries ? (char *)entries - entry_bytes : NULL;
+    pages = pages ? pages_remap(pages, (old_count + 1) * entry_bytes, (count + 1) * entry_bytes) : pages_map((count + 1) * entry_bytes);
+    return pages ? pages + entry_bytes : NULL;
+}
+
+/* 0: no memory, or at the bound; the walk is as it was, but that some of its arrays may be larger than they need be. */
+COLD static int walk_resize(struct python_walk *walk, uint32_t capacity)
+{
+    uint32_t old = walk->capacity;
+    struct level *levels = NULL;
+    uint32_t *nodes = NULL;
+    uint64_t *fresh = NULL;
+    if (capacity <= PYTHON_STACK_MAX_DEPTH && (levels = resize_entries(walk->levels, sizeof *levels, old, capacity)))
+        walk->levels = levels;
+    if (levels && (nodes = resize_entries(walk->nodes, sizeof *nodes, old, capacity)))
+        walk->nodes = nodes;
+    if (nodes && (fresh = resize_entries(walk->fresh, sizeof *fresh, old, capacity)))
+        walk->fresh = fresh;
+    if (!fresh)
+        return 0;
+    walk->capacity = capacity;
+    return 1;
+}
+
+COLD static void unmap_entries(void *entries, size_t entry_bytes)
+{
+    if (entries)
+        pages_unmap((char *)entries - entry_bytes, (FIRST_DEPTH + 1) * entry_bytes);
+}
+
+COLD static void walk_drop(struct python_walk *walk)
+{
+    unmap_entries(walk->levels, sizeof *walk->levels);
+    unmap_entries(walk->nodes, sizeof *walk->nodes);
+    pages_unmap(walk, sizeof *walk);
+}
+
 COLD static struct python_walk *walk_of(struct thread_state *thread)
 {
     struct python_walk *walk = pages_map(sizeof *walk);
-    struct level *levels = pages_map(FIRST_DEPTH * sizeof *levels);
-    uint64_t *fresh = pages_map(FIRST_DEPTH * sizeof *fresh);
-    if (!walk || !levels || !fresh) {
+    if (!walk || !walk_resize(walk, FIRST_DEPTH)) {
         if (walk)
-            pages_unmap(walk, sizeof *walk);
-        if (levels)
-            pages_unmap(levels, FIRST_DEPTH * sizeof *levels);
-        if (fresh)
-            pages_unmap(fresh, FIRST_DEPTH * sizeof *fresh);
+            walk_drop(walk);
         atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
         return NULL;
     }
-    walk->levels = levels;
-    walk->fresh = fresh;
-    walk->capacity = FIRST_DEPTH;
+    walk->levels[-1].frame = NO_FRAME;
     thread->python = walk;
     return walk;
 }
 
-/* Twice the capacity. 0: at the bound, or the system refuses. */
 COLD static int walk_grow(struct python_walk *walk)
 {
-    uint32_t capacity = walk->capacity;
-    if (capacity >= PYTHON_STACK_MAX_DEPTH)
-        return 0;
-    uint64_t *fresh = pages_remap(walk->fresh, capacity * sizeof *fresh, 2 * capacity * sizeof *fresh);
-    if (!fresh)
-        return 0;
-    walk->fresh = fresh;
-    struct level *levels = pages_remap(walk->levels, capacity * sizeof *levels, 2 * capacity * sizeof *levels);
-    if (!levels)
-        return 0;
-    walk->levels = levels;
-    walk->capacity = 2 * capacity;
-    return 1;
+    return walk_resize(walk, 2 * walk->capacity);
 }
 
 HOT_INLINE uint32_t *slot_of(struct python_walk *walk, uint64_t frame)
@@ -156,22 +175,21 @@ HOT_INLINE uint32_t level_of(struct python_walk *walk, uint64_t frame)
  * none), or the level whose caller is another one by now. */
 HOT_INLINE uint32_t compare(const struct python_layout *layout, const struct python_walk *walk, uint32_t from, uint32_t *ret_changed)
 {
-    const struct level *levels = walk->levels;
-    uint64_t frame = levels[from].frame, changed = from + 1ull;
-    for (uint64_t at = from;; at--) {
-        changed = key_of(layout, frame) != levels[at].key ? at : changed;
-        uint64_t caller = caller_of(layout, frame);
-        if (unlikely(!at)) {
-            *ret_changed = (uint32_t)changed;
-            return likely(!caller == !walk->root) ? ALL_LINKED : 0;
-        }
-        uint64_t expected = levels[at - 1].frame;
-        if (unlikely(caller != expected))
-            return (uint32_t)at;
-        /* The two are equal, and the compiler must not know: going on from `caller` would chain the loads. */
-        __asm__("" : "+r"(expected));
-        frame = expected;
-    }
+    const struct level *level = &walk->levels[from] + 1, *changed = level;
+    uint64_t expected = walk->levels[from].frame, caller;
+    do {
+        uint64_t frame = expected;
+        /* It equals `caller`, and the compiler must not know: going on from there would chain the loads. */
+        __asm__("" : "+r"(frame));
+        level--;
+        changed = key_of(layout, frame) != level->key ? level : changed;
+        caller = caller_of(layout, frame);
+        expected = level[-1].frame;
+    } while (likely(caller == expected));
+    *ret_changed = (uint32_t)(changed - walk->levels);
+    if (unlikely(level > walk->levels))
+        return (uint32_t)(level - walk->levels);
+    return likely(!caller == !walk->nodes[-1]) ? ALL_LINKED : 0;
 }
 
 /* What of the walk still holds. */
@@ -210,30 +228,25 @@ HOT_INLINE int find_kept(const struct python_layout *layout, struct python_walk 
         if (!add_fresh(walk, kept, frame))
             return 0;
     }
-    walk->root = 0;
+    walk->nodes[-1] = 0;
     return 1;
-}
-
-HOT_INLINE uint32_t node_below(const struct python_walk *walk, uint32_t level)
-{
-    return level ? walk->levels[level - 1].node : walk->root;
 }
 
 /* What this level held before, whatever it was, is the hint: often the frame's last sibling. */
 HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at)
 {
-    struct level *level = &walk->levels[at];
-    uint32_t parent = node_below(walk, at), hint = level->node;
-    level->key = key_of(layout, level->frame);
-    level->node = parent;
-    if (is_shim(layout, level->frame))
+    uint64_t frame = walk->levels[at].frame, key = key_of(layout, frame);
+    uint32_t *node = &walk->nodes[at], parent = node[-1], hint = *node;
+    walk->levels[at].key = key;
+    *node = parent;
+    if (is_shim(layout, frame))
         return;
-    level->node = stack_table_predict(parent, hint, level->key, walk->tag);
-    if (likely(level->node))
+    *node = stack_table_predict(parent, hint, key, walk->tag);
+    if (likely(*node))
         return;
-    level->node = resolve(layout, walk, level->frame, parent);
-    if (level->node && level->node != parent)
-        stack_table_remember(level->node, parent, hint, level->key, walk->tag);
+    *node = resolve(layout, walk, frame, parent);
+    if (*node && *node != parent)
+        stack_table_remember(*node, parent, hint, key, walk->tag);
 }
 
 /* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
@@ -249,7 +262,7 @@ HOT_INLINE uint32_t update(const struct python_layout *layout, struct python_wal
         resolve_level(layout, walk, at);
     }
     walk->depth = depth;
-    return node_below(walk, depth);
+    return walk->nodes[(int64_t)depth - 1];
 }
 
 /* Forgets the walk and reads the whole stack, or so much of its inner part as leaves room to grow in. */
@@ -259,10 +272,10 @@ COLD static uint32_t rebuild(const struct python_layout *layout, struct python_w
     uint64_t frame = top;
     while (frame && add_fresh(walk, &none, frame))
         frame = caller_of(layout, frame);
-    walk->root = 0;
+    walk->nodes[-1] = 0;
     if (frame) {
         none.fresh_count = walk->capacity / 4 * 3;
-        walk->root = stack_table_cut();
+        walk->nodes[-1] = stack_table_cut();
     }
     return update(layout, walk, &none);
 }
@@ -270,7 +283,7 @@ COLD static uint32_t rebuild(const struct python_layout *layout, struct python_w
 /* A cut walk that most of its frames have left says less than could be known again. */
 HOT_INLINE int is_worn_out(const struct python_walk *walk, uint32_t depth)
 {
-    return walk->root && depth < walk->capacity / 2;
+    return walk->nodes[-1] && depth < walk->capacity / 2;
 }
 
 HOT_INLINE uint32_t capture(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
@@ -299,7 +312,7 @@ _Atomic uint64_t python_stack_checks, python_stack_differences;
 
 static uint32_t resolve_from(const struct python_layout *layout, struct python_walk *walk, const uint64_t *frames, uint32_t count)
 {
-    uint32_t node = walk->root;
+    uint32_t node = walk->nodes[-1];
     while (count > 0)
         node = is_shim(layout, frames[--count]) ? node : resolve(layout, walk, frames[count], node);
     return node;
@@ -310,7 +323,7 @@ static void self_check(const struct python_layout *layout, struct python_walk *w
     uint32_t count = 0;
     for (uint64_t frame = top; frame && count < walk->depth; frame = caller_of(layout, frame))
         walk->fresh[count++] = frame;
-    int whole = count == walk->depth && (walk->root || !caller_of(layout, walk->fresh[count - 1]));
+    int whole = count == walk->depth && (walk->nodes[-1] || !caller_of(layout, walk->fresh[count - 1]));
     atomic_fetch_add(&python_stack_checks, 1);
     if (!whole || resolve_from(layout, walk, walk->fresh, count) != node)
         atomic_fetch_add(&python_stack_differences, 1);
