@@ -71,7 +71,7 @@ HOT_INLINE int apply_block(struct event_decoder *decoder, struct trace_event *ev
     }
     event->kind = TRACE_ALLOCATE;
     event->flags = class & CLASS_FLAGS;
-    event->slot = live_slots_take(&decoder->slots, size_bytes, event->flags, stack_id, decoder->model->next_sequence);
+    event->slot = live_slots_take(&decoder->slots, size_bytes, event->flags, stack_id, (uint32_t)decoder->model->next_sequence);
     if (unlikely(event->slot == SLOT_NONE))
         return STATUS_NO_MEMORY;
     model_allocated(decoder->model, event->slot);
@@ -140,7 +140,7 @@ HOT_INLINE void apply_free(struct event_decoder *decoder, struct trace_event *ev
 /* The live slot of an allocation within the ring's reach, or SLOT_NONE. */
 HOT_INLINE uint32_t slot_of_sequence(const struct event_decoder *decoder, uint32_t sequence)
 {
-    if (unlikely(decoder->model->next_sequence - sequence - 1 >= MODEL_RING_LENGTH))
+    if (unlikely((uint32_t)decoder->model->next_sequence - sequence - 1 >= MODEL_RING_LENGTH))
         return SLOT_NONE;
     uint32_t slot = decoder->model->ring[sequence % MODEL_RING_LENGTH];
     if (unlikely(slot >= decoder->slots.used_count))
@@ -153,7 +153,7 @@ HOT_INLINE uint32_t sequence_of_prediction(const struct event_model *model, cons
                                            int by_stride)
 {
     return by_stride ? model->last_freed + (uint32_t)(prediction->value >> 32)
-                     : model->next_sequence - (uint32_t)prediction->value;
+                     : (uint32_t)model->next_sequence - (uint32_t)prediction->value;
 }
 
 static int decode_free(struct event_decoder *decoder, struct trace_event *event, unsigned op)
@@ -166,7 +166,7 @@ static int decode_free(struct event_decoder *decoder, struct trace_event *event,
     int ok = 1, trust_stride = 0;
     switch (mode) {
     case OP_FREE_DISTANCE:
-        slot = slot_of_sequence(decoder, model->next_sequence - 1 - (uint32_t)take(decoder, SECTION_DISTANCES, &ok));
+        slot = slot_of_sequence(decoder, (uint32_t)model->next_sequence - 1 - (uint32_t)take(decoder, SECTION_DISTANCES, &ok));
         break;
     case OP_FREE_STRIDE:
         slot = slot_of_sequence(decoder, model->last_freed + model->last_stride);
@@ -242,7 +242,7 @@ static int decode_undo_free(struct event_decoder *decoder, struct trace_event *e
     event->flags = (uint8_t)flags;
     event->stack_id = (uint32_t)stack_id;
     event->size_bytes = size_bytes;
-    event->slot = live_slots_take(&decoder->slots, size_bytes, event->flags, event->stack_id, decoder->model->next_sequence);
+    event->slot = live_slots_take(&decoder->slots, size_bytes, event->flags, event->stack_id, (uint32_t)decoder->model->next_sequence);
     if (event->slot == SLOT_NONE)
         return STATUS_NO_MEMORY;
     model_allocated(decoder->model, event->slot);

@@ -89,14 +89,12 @@ void event_encoder_block_miss(struct event_encoder *encoder, struct model_predic
 static enum op_free_mode free_op(const struct event_model *model, const struct model_prediction *prediction, unsigned class,
                                  uint32_t distance, uint32_t stride)
 {
-    if (!distance)
-        return OP_FREE_SLOT;
-    if ((prediction->key == MODEL_KEY(class, 1) && (uint32_t)prediction->value == distance) ||
-        (prediction->key == MODEL_KEY(class, 0) && prediction->value >> 32 == stride))
+    if (((prediction->key == MODEL_KEY(class, 1) && (uint32_t)prediction->value == distance) ||
+         (prediction->key == MODEL_KEY(class, 0) && prediction->value >> 32 == stride)) && distance)
         return OP_FREE_ALTERNATE;
-    if (stride == model->last_stride)
+    if (stride == model->last_stride && distance)
         return OP_FREE_STRIDE;
-    return distance <= MODEL_NEAR_DISTANCE ? OP_FREE_DISTANCE : OP_FREE_SLOT;
+    return distance - 1 < MODEL_NEAR_DISTANCE ? OP_FREE_DISTANCE : OP_FREE_SLOT;
 }
 
 void event_encoder_free_miss(struct event_encoder *encoder, struct model_prediction *prediction, unsigned class, uint32_t slot,

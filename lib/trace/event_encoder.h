@@ -79,8 +79,8 @@ HOT_INLINE void event_encoder_free(struct event_encoder *encoder, uint32_t slot,
     struct model_prediction *prediction = model_predict(model);
     uint32_t sequence = freed->sequence, stride = sequence - model->last_freed;
     uint32_t distance = model_distance(model, slot, sequence);
-    if (likely(distance && ((prediction->key == MODEL_KEY(class, 0) && (uint32_t)prediction->value == distance) ||
-                            (prediction->key == MODEL_KEY(class, 1) && prediction->value >> 32 == stride))))
+    if (likely(((prediction->key == MODEL_KEY(class, 0) && (uint32_t)prediction->value == distance) ||
+                (prediction->key == MODEL_KEY(class, 1) && prediction->value >> 32 == stride)) && distance))
         event_encoder_hit(encoder);
     else
         event_encoder_free_miss(encoder, prediction, class, slot, distance, stride);

@@ -39,7 +39,7 @@ struct model_stack {
 
 struct event_model {
     uint64_t context;
-    uint32_t next_sequence;   /* of the next allocation; wraps */
+    uint64_t next_sequence;   /* of the next allocation; slots and distances know its low 32 bits */
     uint32_t last_freed;      /* sequence of the block freed last */
     uint32_t last_stride;
     uint32_t last_stack;      /* of the last allocation or copy that had to be written */
@@ -92,11 +92,15 @@ HOT_INLINE void model_learn_block(struct event_model *model, struct model_predic
         model->highest_stack = stack_id;
 }
 
-/* How many allocations ago the live block in `slot` was allocated; 0: too many for the ring. */
+/* How many allocations ago the live block in `slot` was allocated; 0: too many for the ring. Without a branch: where lifetimes are
+ * random, so would it be. As long as sequences are unique the ring need not be asked. */
 HOT_INLINE uint32_t model_distance(const struct event_model *model, uint32_t slot, uint32_t sequence)
 {
-    uint32_t distance = model->next_sequence - sequence;
-    return likely(distance - 1 < MODEL_RING_LENGTH && model->ring[sequence % MODEL_RING_LENGTH] == slot) ? distance : 0;
+    uint32_t distance = (uint32_t)model->next_sequence - sequence;
+    uint32_t reachable = distance - 1 < MODEL_RING_LENGTH;
+    if (unlikely(model->next_sequence >> 32))
+        reachable &= model->ring[sequence % MODEL_RING_LENGTH] == slot;
+    return distance & (0 - reachable);
 }
 
 /* After every deallocation. */

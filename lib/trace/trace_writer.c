@@ -274,7 +274,7 @@ uint32_t trace_writer_allocate(struct trace_writer *writer, uint64_t size_bytes,
     size_bytes = clamp_size(size_bytes);
     stack_id = known_stack(writer, stack_id);
     flags &= CLASS_FLAGS;
-    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, writer->encoder.model->next_sequence);
+    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, (uint32_t)writer->encoder.model->next_sequence);
     if (unlikely(slot == SLOT_NONE)) {
         writer->lost_here++;
         writer->account.totals.lost_events++;
@@ -321,7 +321,7 @@ uint32_t trace_writer_undo_free(struct trace_writer *writer, uint64_t size_bytes
     size_bytes = clamp_size(size_bytes);
     stack_id = known_stack(writer, stack_id);
     flags &= CLASS_FLAGS;
-    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, writer->encoder.model->next_sequence);
+    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, (uint32_t)writer->encoder.model->next_sequence);
     if (slot == SLOT_NONE) {
         writer->lost_here++;
         writer->account.totals.lost_events++;
