@@ -1,0 +1,1 @@
+"""The parts of tests/benchmarks/run. See there, and docs/performance.md."""
