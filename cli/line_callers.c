@@ -11,16 +11,10 @@ static int64_t heaviest_stack(sqlite3 *database, const struct line_row *row, enu
 {
     char *sql;
     int64_t stack_id = 0;
-    const char *name = measures[measure].name;
-    if (asprintf(&sql,
-                 "SELECT stack_id FROM stack JOIN stack_use USING (stack_id) WHERE line_frame_id IN "
-                 "(SELECT frame_id FROM frame WHERE file = ?1 AND line = ?2 AND function IS ?3) AND %s > 0 ORDER BY %s DESC, stack_id LIMIT 1",
-                 name, name) < 0)
+    if (asprintf(&sql, "SELECT %s_stack_id FROM line_stack WHERE line_id = ?1", measures[measure].name) < 0)
         abort();
     sqlite3_stmt *statement = query_prepare(database, sql);
-    sqlite3_bind_text(statement, 1, row->file, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, row->line);
-    sqlite3_bind_text(statement, 3, row->function, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 1, row->line_id);
     if (query_step(statement)) {
         stack_id = sqlite3_column_int64(statement, 0);
         sqlite3_finalize(statement);

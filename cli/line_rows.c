@@ -53,12 +53,12 @@ static char *make_sql(const struct line_query *query)
     int length;
     if (query->fold_imports)
         length = asprintf(&sql,
-                          "SELECT * FROM (SELECT file, line, function, kind, origin, " LINE_COLUMNS " FROM %s WHERE origin <> 'import' AND %s AND %s"
+                          "SELECT * FROM (SELECT file, line, function, kind, origin, " LINE_COLUMNS ", rowid FROM %s WHERE origin <> 'import' AND %s AND %s"
                           " UNION ALL SELECT NULL, NULL, '(imports)', 'python', 'import', " LINE_SUMS
-                          " FROM %s WHERE origin = 'import' AND %s AND %s HAVING count(*) > 0) ORDER BY %s",
+                          ", 0 FROM %s WHERE origin = 'import' AND %s AND %s HAVING count(*) > 0) ORDER BY %s",
                           table, about, file, table, about, file, query->order);
     else
-        length = asprintf(&sql, "SELECT file, line, function, kind, origin, " LINE_COLUMNS " FROM %s WHERE %s AND %s ORDER BY %s", table, about,
+        length = asprintf(&sql, "SELECT file, line, function, kind, origin, " LINE_COLUMNS ", rowid FROM %s WHERE %s AND %s ORDER BY %s", table, about,
                           file, query->order);
     if (length < 0)
         abort();
@@ -72,6 +72,7 @@ static void read_row(sqlite3_stmt *statement, struct line_row *row)
     row->function = query_text_copy(statement, 2);
     row->kind = query_text_copy(statement, 3);
     row->origin = query_text_copy(statement, 4);
+    row->line_id = sqlite3_column_int64(statement, 5 + MEASURE_COUNT);
 }
 
 static void add_measures(struct line_row *sum, const int64_t *values)

@@ -23,6 +23,7 @@ struct line_row {
     char *file, *function, *kind, *origin; /* file NULL: no line, function says what it is */
     int64_t line;                          /* 0: none */
     int64_t measures[MEASURE_COUNT];
+    int64_t line_id;                       /* its row in the table; 0: a sum */
 };
 
 struct line_rows {

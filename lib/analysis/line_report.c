@@ -154,20 +154,39 @@ static int build_lines(struct line_report *report, const struct frame_table *fra
     return STATUS_OK;
 }
 
-static void add_self(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
+/* `most`: by line, what its heaviest stacks have. */
+static void note_heaviest(struct line_entry *line, struct figures *most, const struct figures *figures, uint32_t stack_id)
+{
+    for (int i = 0; i < FIGURE_COUNT; i++)
+        if (figures->values[i] > most->values[i]) {
+            most->values[i] = figures->values[i];
+            line->heaviest_stacks[i] = stack_id;
+        }
+}
+
+static int add_self(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
 {
     static const enum pseudo_stack pseudo_stacks[] = {STACK_ARENA_SLACK, STACK_SMALL_COPIES};
     const uint32_t pseudo_frames[] = {frames->slack_frame, frames->small_copies_frame};
+    struct figures *most = calloc(report->line_count, sizeof *most);
+    if (!most)
+        return STATUS_NO_MEMORY;
     for (uint32_t id = 0; id < report->stack_count; id++) {
         struct figures figures = line_report_stack_figures(replay, id);
-        figures_add(&report->lines[report->frame_lines[report->stacks[id].line_frame_id]].self, &figures);
+        if (figures_are_zero(&figures))
+            continue;
+        uint32_t line = report->frame_lines[report->stacks[id].line_frame_id];
+        figures_add(&report->lines[line].self, &figures);
+        note_heaviest(&report->lines[line], &most[line], &figures, id);
     }
+    free(most);
     for (size_t i = 0; i < 2; i++) {
         struct line_entry *line = &report->lines[report->frame_lines[pseudo_frames[i]]];
         struct figures figures = line_report_stack_figures(replay, pseudo_stacks[i]);
         figures_add(&line->self, &figures);
         figures_add(&line->inclusive, &figures);
     }
+    return STATUS_OK;
 }
 
 /* ---- inclusive sums ---- */
@@ -246,10 +265,10 @@ int line_report_build(struct line_report *report, const struct replay *replay, c
     int status = build_stacks(report, &replay->definitions, frames);
     if (!status)
         status = build_lines(report, frames);
-    if (!status) {
-        add_self(report, replay, frames);
+    if (!status)
+        status = add_self(report, replay, frames);
+    if (!status)
         status = add_inclusive(report, replay);
-    }
     if (status)
         line_report_done(report);
     return status;

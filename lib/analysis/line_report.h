@@ -42,6 +42,7 @@ struct line_entry {
     int32_t line;                /* 0: none */
     uint8_t kind, origin;
     struct figures self, inclusive;
+    uint32_t heaviest_stacks[FIGURE_COUNT]; /* of the stacks credited to it, the one with the most; 0: none has any, or the empty stack */
 };
 
 struct line_report {

@@ -2,12 +2,14 @@
 #include "report_database.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "report_cache.h"
 #include "store.h"
+#include "temporary_file.h"
 
 #define PROGRESS_INTERVAL_NS 100000000ull
 /* Shares of the whole work, as seen on traces of programs with some 100,000 stacks. */
@@ -70,11 +72,10 @@ static int parts_build(struct report_parts *parts, const char *trace_path, struc
     return fail(detail, status, "not enough memory to report the trace", NULL);
 }
 
-static int write_report(sqlite3 *database, const struct report_parts *parts, const char *key, struct status_detail *detail)
+static int write_report(const char *path, const struct report_parts *parts, const char *key, struct status_detail *detail)
 {
     struct store_input input = {parts->replay, &parts->frames, &parts->lines, key};
-    int status = store_write(database, &input);
-    return status ? fail(detail, status, "cannot write the report database", sqlite3_errmsg(database)) : STATUS_OK;
+    return store_write(path, &input, detail);
 }
 
 /* Write the report to one of the places, and open it there. */
@@ -82,14 +83,9 @@ static int keep_report(const char *trace_path, int place, const struct report_pa
                        sqlite3 **ret_database, struct status_detail *detail)
 {
     char report_path[PATH_MAX], temporary_path[PATH_MAX];
-    sqlite3 *database = NULL;
     if (report_cache_path(trace_path, place, report_path) || report_cache_create(trace_path, report_path, temporary_path))
         return STATUS_SYSTEM;
-    int status = STATUS_DATABASE;
-    if (sqlite3_open_v2(temporary_path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
-        status = write_report(database, parts, key, detail);
-    if (sqlite3_close(database) != SQLITE_OK && !status)
-        status = STATUS_DATABASE;
+    int status = write_report(temporary_path, parts, key, detail);
     if (!status && rename(temporary_path, report_path))
         status = STATUS_SYSTEM;
     if (status)
@@ -97,16 +93,23 @@ static int keep_report(const char *trace_path, int place, const struct report_pa
     return status ? status : report_cache_open(report_path, key, ret_database);
 }
 
-/* In a file that SQLite deletes by itself. */
+/* In a file that is gone as soon as it is closed. */
 static int temporary_report(const struct report_parts *parts, sqlite3 **ret_database, struct status_detail *detail)
 {
+    char *path;
     sqlite3 *database = NULL;
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    int status = sqlite3_open_v2("", &database, flags, NULL) == SQLITE_OK
-                     ? write_report(database, parts, NULL, detail)
-                     : fail(detail, STATUS_DATABASE, "cannot open a temporary database", sqlite3_errmsg(database));
-    if (!status && sqlite3_exec(database, "PRAGMA query_only = ON", NULL, NULL, NULL) != SQLITE_OK)
-        status = fail(detail, STATUS_DATABASE, "cannot protect the report database", sqlite3_errmsg(database));
+    int file = temporary_file("report", &path);
+    if (file < 0)
+        return fail(detail, STATUS_SYSTEM, "cannot write a temporary file for the report", NULL);
+    close(file);
+    int status = write_report(path, parts, NULL, detail);
+    if (!status && sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        status = fail(detail, STATUS_DATABASE, "cannot open the temporary report", sqlite3_errmsg(database));
+    /* SQLite opens the file when it first needs it. */
+    if (!status && sqlite3_exec(database, "SELECT 1 FROM summary", NULL, NULL, NULL) != SQLITE_OK)
+        status = fail(detail, STATUS_DATABASE, "cannot read the temporary report", sqlite3_errmsg(database));
+    unlink(path);
+    free(path);
     if (status)
         sqlite3_close(database);
     else

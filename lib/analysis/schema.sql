@@ -1,7 +1,7 @@
 -- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
 -- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
 -- Tables are singular nouns; views (schema_views.sql) answer the usual questions, best first.
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 PRAGMA application_id = 1212498256; -- "HEAP": tells a report from any other SQLite file
 
 -- One row: the process and its totals.
@@ -86,6 +86,16 @@ CREATE TABLE line_use_inclusive (
     copied_bytes INTEGER, copies INTEGER
 );
 
+-- For each row of line_use (line_id is its rowid): of the stacks credited to it, the one with the most of each figure; NULL: none has any.
+CREATE TABLE line_stack (
+    line_id INTEGER PRIMARY KEY,
+    peak_bytes_stack_id INTEGER, peak_allocations_stack_id INTEGER,
+    live_bytes_stack_id INTEGER, live_allocations_stack_id INTEGER,
+    allocated_bytes_stack_id INTEGER, allocations_stack_id INTEGER,
+    temporary_allocations_stack_id INTEGER,
+    copied_bytes_stack_id INTEGER, copies_stack_id INTEGER
+);
+
 -- Live heap bytes and resident set over time; at most 2000 rows. heap_peak_bytes: the highest level since the row before.
 CREATE TABLE timeline (time_ns INTEGER PRIMARY KEY, heap_bytes INTEGER, heap_peak_bytes INTEGER, rss_bytes INTEGER);
 
@@ -95,5 +105,6 @@ CREATE TABLE window (window_id INTEGER PRIMARY KEY, end_time_ns INTEGER, heap_by
 -- Live bytes by stack over the windows; only stacks that are live at the end, and only where something is live. One row covers all
 -- windows, first to last, at whose ends the stack held the same. The view window_use has a row for each window.
 CREATE TABLE live_span (
-    stack_id INTEGER, first_window_id INTEGER, last_window_id INTEGER, live_bytes INTEGER, live_allocations INTEGER
-);
+    stack_id INTEGER, first_window_id INTEGER, last_window_id INTEGER, live_bytes INTEGER, live_allocations INTEGER,
+    PRIMARY KEY (stack_id, first_window_id)
+) WITHOUT ROWID;

@@ -1,12 +1,8 @@
--- What is added to a report database once its tables are filled: indexes, and the views that answer the usual questions, best first.
+-- The index of a report database, and the views that answer the usual questions, best first.
 -- Documented, with examples, in docs/report_database.md.
 
-CREATE INDEX stack_by_caller ON stack (caller_id);
-CREATE INDEX stack_by_line_frame ON stack (line_frame_id);
-CREATE INDEX frame_by_place ON frame (file, line);
-CREATE INDEX line_use_by_place ON line_use (file, line);
-CREATE INDEX line_use_inclusive_by_place ON line_use_inclusive (file, line);
-CREATE INDEX live_span_by_stack ON live_span (stack_id, first_window_id);
+-- No more indexes than the reports need: each costs as much as its table when the first report is made.
+CREATE INDEX stack_use_live ON stack_use (stack_id) WHERE live_bytes > 0 OR live_allocations > 0;
 
 -- Live bytes of each stack at the end of each window; only stacks that are live at the end, and only where something is live.
 CREATE VIEW window_use (stack_id, window_id, live_bytes, live_allocations) AS
@@ -88,7 +84,3 @@ SELECT u.stack_id, f.file, f.line, f.function, f.kind, f.origin, u.live_bytes, u
 FROM stack_use AS u JOIN stack USING (stack_id) JOIN frame AS f ON f.frame_id = stack.line_frame_id CROSS JOIN summary AS s
 LEFT JOIN live_span AS q ON q.stack_id = u.stack_id AND (SELECT max(window_id) FROM window) / 4 BETWEEN q.first_window_id AND q.last_window_id
 WHERE u.live_bytes > 0 AND u.stack_id >= 0 ORDER BY u.live_bytes DESC;
-
--- So that the planner knows the tables' sizes; a sample is enough.
-PRAGMA analysis_limit = 1000;
-ANALYZE;

@@ -1,4 +1,5 @@
-/* Fills the tables of a report database (store.h). Indexes and views come last, when the rows are there. */
+/* Makes a report database (store.h): the schema and the small tables through SQLite; then, with the file closed, the large ones
+ * (store_tables.h), which get in page by page. */
 #include "store.h"
 
 #include <stdio.h>
@@ -6,14 +7,8 @@
 
 #include "schema_text.h"
 #include "store_insert.h"
+#include "store_tables.h"
 
-static const char *const kind_names[] = {
-    [TRACE_FRAME_PYTHON] = "python", [TRACE_FRAME_NATIVE] = "native", [TRACE_FRAME_CUT] = "cut",
-};
-static const char *const origin_names[] = {
-    [FRAME_USER] = "user",     [FRAME_PACKAGE] = "package",  [FRAME_STDLIB] = "stdlib",
-    [FRAME_IMPORT] = "import", [FRAME_OF_NATIVE] = "native", [FRAME_SYSTEM] = "system",
-};
 static const char *const end_names[] = {
     [TRACE_END_UNKNOWN] = "unknown", [TRACE_END_EXIT] = "exit",       [TRACE_END_SIGNAL] = "signal",
     [TRACE_END_EXEC] = "exec",       [TRACE_END_STOPPED] = "stopped",
@@ -125,101 +120,6 @@ static int write_threads_and_modules(sqlite3 *database, const struct store_input
     return insert_end(&insert);
 }
 
-static int write_frames(sqlite3 *database, const struct store_input *input)
-{
-    struct insert insert;
-    insert_begin(&insert, database, "frame", 7);
-    for (uint32_t id = 1; id < input->frames->frame_count; id++) {
-        const struct frame *frame = &input->frames->frames[id];
-        insert_number(&insert, id);
-        insert_text(&insert, kind_names[frame->kind]);
-        insert_text(&insert, frame->function);
-        insert_text(&insert, frame->file);
-        insert_number_or_null(&insert, (uint64_t)frame->line);
-        insert_text(&insert, frame->module);
-        insert_text(&insert, origin_names[frame->origin]);
-        insert_row(&insert);
-    }
-    return insert_end(&insert);
-}
-
-static void write_stack(struct insert *insert, int64_t stack_id, uint32_t caller_id, uint32_t frame_id, uint32_t depth,
-                        uint32_t line_frame_id)
-{
-    insert_signed(insert, stack_id);
-    if (frame_id)
-        insert_number(insert, caller_id);
-    else
-        insert_null(insert);
-    insert_number_or_null(insert, frame_id);
-    insert_number(insert, depth);
-    insert_number(insert, line_frame_id);
-    insert_row(insert);
-}
-
-static int write_stacks(sqlite3 *database, const struct store_input *input)
-{
-    const struct frame_table *frames = input->frames;
-    struct insert insert;
-    insert_begin(&insert, database, "stack", 5);
-    write_stack(&insert, STACK_SMALL_COPIES, 0, frames->small_copies_frame, 1, frames->small_copies_frame);
-    write_stack(&insert, STACK_ARENA_SLACK, 0, frames->slack_frame, 1, frames->slack_frame);
-    for (uint32_t id = 0; id < input->lines->stack_count; id++) {
-        const struct stack_entry *entry = &input->lines->stacks[id];
-        write_stack(&insert, id, entry->caller_id, entry->frame_id, entry->depth, entry->line_frame_id);
-    }
-    return insert_end(&insert);
-}
-
-static void insert_figures(struct insert *insert, const struct figures *figures)
-{
-    for (int i = 0; i < FIGURE_COUNT; i++)
-        insert_number(insert, figures->values[i]);
-}
-
-static int write_stack_uses(sqlite3 *database, const struct store_input *input)
-{
-    const struct replay *replay = input->replay;
-    struct insert insert;
-    insert_begin(&insert, database, "stack_use", 12);
-    for (int64_t id = STACK_SMALL_COPIES; id < input->lines->stack_count; id++) {
-        struct figures figures = line_report_stack_figures(replay, id);
-        if (figures_are_zero(&figures))
-            continue;
-        insert_signed(&insert, id);
-        insert_figures(&insert, &figures);
-        if (id >= 0 && replay->uses[id].live_allocations) {
-            insert_number(&insert, replay->births[id].oldest_ns);
-            insert_number(&insert, replay->births[id].newest_ns);
-        } else {
-            insert_null(&insert);
-            insert_null(&insert);
-        }
-        insert_row(&insert);
-    }
-    return insert_end(&insert);
-}
-
-static int write_lines(sqlite3 *database, const struct store_input *input, const char *table, int inclusive)
-{
-    struct insert insert;
-    insert_begin(&insert, database, table, 14);
-    for (uint32_t i = 0; i < input->lines->line_count; i++) {
-        const struct line_entry *line = &input->lines->lines[i];
-        const struct figures *figures = inclusive ? &line->inclusive : &line->self;
-        if (figures_are_zero(figures))
-            continue;
-        insert_text(&insert, line->file);
-        insert_number_or_null(&insert, (uint64_t)line->line);
-        insert_text(&insert, line->function);
-        insert_text(&insert, kind_names[line->kind]);
-        insert_text(&insert, origin_names[line->origin]);
-        insert_figures(&insert, figures);
-        insert_row(&insert);
-    }
-    return insert_end(&insert);
-}
-
 static int write_timeline(sqlite3 *database, const struct store_input *input)
 {
     const struct replay *replay = input->replay;
@@ -245,63 +145,17 @@ static int write_timeline(sqlite3 *database, const struct store_input *input)
     return insert_end(&insert);
 }
 
-static void write_span(struct insert *insert, const struct window_change *since, uint32_t last_window_id)
-{
-    if (!since->live_allocations && !since->live_bytes)
-        return;
-    insert_number(insert, since->stack_id);
-    insert_number(insert, since->window_id);
-    insert_number(insert, last_window_id);
-    insert_number(insert, since->live_bytes);
-    insert_number(insert, since->live_allocations);
-    insert_row(insert);
-}
-
-/* `current`: by stack id, what the stack has held since which window. */
-static int write_spans(struct insert *insert, const struct store_input *input, struct window_change *current)
-{
-    struct replay *replay = input->replay;
-    struct window_change change;
-    int status = window_log_rewind(&replay->window_log);
-    while (!status && !(status = window_log_next(&replay->window_log, &change))) {
-        if (!replay->uses[change.stack_id].live_allocations)
-            continue;
-        write_span(insert, &current[change.stack_id], change.window_id - 1);
-        current[change.stack_id] = change;
-    }
-    if (status != STATUS_END)
-        return status;
-    for (uint32_t id = 0; id < input->lines->stack_count; id++)
-        write_span(insert, &current[id], replay->window_count - 1);
-    return STATUS_OK;
-}
-
-static int write_live_spans(sqlite3 *database, const struct store_input *input)
-{
-    struct window_change *current = calloc(input->lines->stack_count, sizeof *current);
-    if (!current)
-        return STATUS_NO_MEMORY;
-    struct insert insert;
-    insert_begin(&insert, database, "live_span", 5);
-    int status = write_spans(&insert, input, current);
-    int end_status = insert_end(&insert);
-    free(current);
-    return status ? status : end_status;
-}
-
-static int write_tables(sqlite3 *database, const struct store_input *input)
+static int write_small_tables(sqlite3 *database, const struct store_input *input)
 {
     static int (*const writers[])(sqlite3 *, const struct store_input *) = {
-        write_summary, write_properties,  write_threads_and_modules, write_frames, write_stacks,
-        write_stack_uses, write_timeline, write_live_spans,
+        write_summary, write_properties, write_threads_and_modules, write_timeline,
     };
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
         int status = writers[i](database, input);
         if (status)
             return status;
     }
-    int status = write_lines(database, input, "line_use", 0);
-    return status ? status : write_lines(database, input, "line_use_inclusive", 1);
+    return STATUS_OK;
 }
 
 static int run(sqlite3 *database, const char *sql)
@@ -309,15 +163,49 @@ static int run(sqlite3 *database, const char *sql)
     return sqlite3_exec(database, sql, NULL, NULL, NULL) == SQLITE_OK ? STATUS_OK : STATUS_DATABASE;
 }
 
-int store_write(sqlite3 *database, const struct store_input *input)
+static int write_schema(sqlite3 *database, const struct store_input *input)
 {
     /* The file has no readers and no value before it is complete: no journal, no waiting for the disk. */
-    int status = run(database, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN");
+    int status = run(database, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE; PRAGMA locking_mode = EXCLUSIVE; "
+                               "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN");
     if (!status)
         status = run(database, schema_sql);
     if (!status)
-        status = write_tables(database, input);
+        status = write_small_tables(database, input);
     if (!status)
         status = run(database, schema_views_sql);
     return status ? status : run(database, "COMMIT");
+}
+
+static int write_through_sqlite(const char *path, const struct store_input *input, struct store_roots *roots, struct status_detail *detail)
+{
+    sqlite3 *database = NULL;
+    int status = STATUS_DATABASE;
+    if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
+        status = write_schema(database, input);
+    if (!status)
+        status = store_roots_find(database, roots);
+    if (status)
+        snprintf(detail->message, sizeof detail->message, "cannot write the report database: %s", sqlite3_errmsg(database));
+    if (sqlite3_close(database) != SQLITE_OK && !status)
+        status = STATUS_DATABASE;
+    return detail->status = status;
+}
+
+int store_write(const char *path, const struct store_input *input, struct status_detail *detail)
+{
+    struct store_roots roots;
+    struct page_file pages;
+    int status = write_through_sqlite(path, input, &roots, detail);
+    if (status)
+        return status;
+    status = page_file_open(&pages, path);
+    if (!status) {
+        status = store_tables_write(&pages, &roots, input);
+        int close_status = page_file_close(&pages);
+        status = status ? status : close_status;
+    }
+    if (status)
+        *detail = (struct status_detail){status, 0, "cannot write the report database"};
+    return status;
 }

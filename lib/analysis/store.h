@@ -1,15 +1,13 @@
-/* Writes a report database (schema.sql, schema_views.sql): everything that the replay found, in one transaction.
+/* Writes a report database (schema.sql, schema_views.sql): everything that the replay found.
  *
- * Consumes a replay, its frames and its lines; fills an empty SQLite database. One thread. */
+ * Consumes a replay, its frames and its lines; makes an SQLite database file. One thread. */
 #ifndef HEAPLINE_ANALYSIS_STORE_H
 #define HEAPLINE_ANALYSIS_STORE_H
-
-#include <sqlite3.h>
 
 #include "line_report.h"
 
 /* The schema's number, as in schema.sql. */
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 /* PRAGMA application_id of a report. */
 #define STORE_APPLICATION_ID 0x48454150
 
@@ -23,7 +21,8 @@ struct store_input {
     const char *cache_key; /* becomes that property; NULL: none */
 };
 
-/* Returns 0, STATUS_DATABASE (sqlite3_errmsg says why), STATUS_SYSTEM or STATUS_NO_MEMORY. */
-int store_write(sqlite3 *database, const struct store_input *input);
+/* Fill the empty file at `path`, which nobody else has open. Returns 0, STATUS_DATABASE, STATUS_SYSTEM or STATUS_NO_MEMORY, with the
+ * reason in detail. */
+int store_write(const char *path, const struct store_input *input, struct status_detail *detail);
 
 #endif

@@ -2,12 +2,11 @@
 #include "window_log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "status.h"
+#include "temporary_file.h"
 
 #define BUFFER_CHANGES (256u << 10)
 #define CHANGE_BYTES sizeof(struct window_change)
@@ -25,21 +24,15 @@ void window_log_done(struct window_log *log)
     window_log_init(log);
 }
 
-/* Like SQLite's own temporary files: /var/tmp before /tmp, which may be in memory. */
-static int open_temporary_file(void)
+static int open_unlinked_file(void)
 {
-    const char *folders[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        char path[4096];
-        if (!folders[i] || (size_t)snprintf(path, sizeof path, "%s/heapline-windows-XXXXXX", folders[i]) >= sizeof path)
-            continue;
-        int file = mkostemp(path, O_CLOEXEC);
-        if (file >= 0) {
-            unlink(path);
-            return file;
-        }
+    char *path;
+    int file = temporary_file("windows", &path);
+    if (file >= 0) {
+        unlink(path);
+        free(path);
     }
-    return -1;
+    return file;
 }
 
 static int transfer(int file, int writing, void *bytes, size_t count, uint64_t offset)
@@ -58,7 +51,7 @@ static int transfer(int file, int writing, void *bytes, size_t count, uint64_t o
 
 static int spill(struct window_log *log)
 {
-    if (log->file < 0 && (log->file = open_temporary_file()) < 0)
+    if (log->file < 0 && (log->file = open_unlinked_file()) < 0)
         return STATUS_SYSTEM;
     if (transfer(log->file, 1, log->changes, log->count * CHANGE_BYTES, log->file_changes * CHANGE_BYTES))
         return STATUS_SYSTEM;

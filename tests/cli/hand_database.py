@@ -103,6 +103,11 @@ def create(path, home="/home/ada", properties=(), **changes):
     database.executemany(f"INSERT INTO stack_use VALUES ({', '.join('?' * 12)})", [(key, *row) for key, row in USES.items()])
     for table, frames_of in (("line_use", lambda stack: [STACKS[stack][3]]), ("line_use_inclusive", _frames)):
         database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * 14)})", _line_rows(frames_of, home))
+    # Of the stacks credited to each line, the one with the most of each measure.
+    for line_id, *place in database.execute("SELECT rowid, file, line, function, kind, origin FROM line_use").fetchall():
+        credited = [stack for stack in USES if _place(STACKS[stack][3], home) == tuple(place)]
+        heaviest = [max((stack for stack in credited if USES[stack][i]), key=lambda stack: USES[stack][i], default=None) for i in range(9)]
+        database.execute(f"INSERT INTO line_stack VALUES ({', '.join('?' * 10)})", (line_id, *heaviest))
     # Up to the peak at 6 s, then down to what leaks.
     for i in range(21):
         time = i * SECOND // 2
