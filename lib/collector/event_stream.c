@@ -270,15 +270,14 @@ __attribute__((noinline)) static void look_ahead(struct recorded_thread *thread,
 {
     struct look_ahead *ahead = &thread->ahead;
     uint64_t end = thread->end >= position && thread->end < thread->ring_end ? thread->end : thread->ring_end;
-    uint32_t batches = 1;
-    if (ahead->position <= position || ahead->position > end) {
+    uint32_t batches = look_ahead_pays(ahead, blocks->writer);
+    if (batches == 0 || ahead->position <= position || ahead->position > end) {
         look_ahead_reset(ahead, position);
-        batches = LOOK_AHEAD_LEAD;
+        batches *= LOOK_AHEAD_LEAD;
     }
     ahead->steps_left = LOOK_AHEAD_BATCH;
-    if (trace_writer_slots(blocks->writer)->live_count >= LOOK_AHEAD_LIVE_BLOCKS)
-        while (batches-- > 0)
-            look_ahead_batch(ahead, blocks, all_words, end);
+    while (batches-- > 0)
+        look_ahead_batch(ahead, blocks, all_words, end);
 }
 
 /* Another ring, or another lap of this one. Returns the position to go on at, 0: these words are no ring's. */

@@ -2,7 +2,10 @@
  *
  * With many live blocks an event costs two cache misses, one after the other: the address table's entry, and the slot that the entry names.
  * So the ring is read two batches ahead of the events that are being taken: for the batch after the next one entries are asked for; for the
- * next one, whose entries have arrived, slots. Nothing is changed and nothing depends on it; it may stop anywhere. */
+ * next one, whose entries have arrived, slots. Nothing is changed and nothing depends on it; it may stop anywhere.
+ *
+ * It pays only where blocks are freed that have not been touched for long. While there are none (most programs, most of the time: blocks die
+ * young) it rests. */
 #ifndef HEAPLINE_COLLECTOR_LOOK_AHEAD_H
 #define HEAPLINE_COLLECTOR_LOOK_AHEAD_H
 
@@ -15,10 +18,14 @@
 #define LOOK_AHEAD_LEAD 3
 /* Below so many live blocks all of it is in the cache anyway. */
 #define LOOK_AHEAD_LIVE_BLOCKS 50000
+/* So many batches in a row without an old block's end, and it rests. */
+#define LOOK_AHEAD_PATIENCE 4
 
 struct look_ahead {
     uint64_t position;  /* the first word that was not looked at */
+    uint64_t far_frees; /* as the writer had counted them at the last batch */
     uint32_t steps_left; /* until the next batch */
+    uint32_t patience;
     uint32_t count;
     const uint32_t *entries[LOOK_AHEAD_BATCH]; /* of the blocks that the last batch looked at frees */
 };
@@ -39,31 +46,40 @@ static inline void look_ahead_reset(struct look_ahead *ahead, uint64_t position)
     ahead->count = 0;
 }
 
-/* One batch more; end: a word in the same lap of the ring, or its end. */
-static inline void look_ahead_batch(struct look_ahead *ahead, struct live_blocks *blocks, const uint64_t *all_words, uint64_t end)
+/* Is it worth while? Asked once a batch. */
+static inline int look_ahead_pays(struct look_ahead *ahead, const struct trace_writer *writer)
 {
-    const struct live_slots *slots = trace_writer_slots(blocks->writer);
-    for (uint32_t i = 0; i < ahead->count; i++)
-        if (*ahead->entries[i])
-            __builtin_prefetch(&slots->slots[(*ahead->entries[i] & ~ADDRESS_MIDDLE) - 1], 1);
-    ahead->count = 0;
+    uint64_t far_frees = trace_writer_far_frees(writer);
+    if (far_frees != ahead->far_frees && trace_writer_slots(writer)->live_count >= LOOK_AHEAD_LIVE_BLOCKS)
+        ahead->patience = LOOK_AHEAD_PATIENCE;
+    else if (ahead->patience > 0)
+        ahead->patience--;
+    ahead->far_frees = far_frees;
+    return ahead->patience > 0;
+}
+
+/* One batch more; end: a word in the same lap of the ring, or its end. Branches only where the ring ends: the kinds of events come in no
+ * order that a processor could learn. Asking for memory that is nobody's does no harm: an entry is always within its leaf. */
+static inline void look_ahead_batch(struct look_ahead *ahead, const struct live_blocks *blocks, const uint64_t *all_words, uint64_t end)
+{
+    const struct live_slot *slots = trace_writer_slots(blocks->writer)->slots;
     uint64_t position = ahead->position;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ahead->count; i++)
+        __builtin_prefetch(slots + (*ahead->entries[i] & ~ADDRESS_MIDDLE) - 1, 1);
     for (uint32_t step = 0; step < LOOK_AHEAD_BATCH && position < end; step++) {
         uint64_t word = all_words[position], address = EVENT_PAYLOAD(word);
+        struct address_leaf *leaf = blocks->addresses.cache[(address >> ADDRESS_LEAF_SHIFT) % ADDRESS_CACHE_LEAVES];
+        const uint32_t *entry = address_leaf_entry(leaf, address);
         enum event_opcode opcode = EVENT_OPCODE(word);
-        if (look_ahead_words[opcode] == 0)
+        if (unlikely(look_ahead_words[opcode] == 0))
             break;
         position += look_ahead_words[opcode];
-        if (opcode < EVENT_ALLOCATE || opcode > EVENT_REALLOC_FAILED)
-            continue;
-        struct address_leaf *leaf = address_table_leaf(&blocks->addresses, address);
-        if (!leaf)
-            continue;
-        const uint32_t *entry = address_leaf_entry(leaf, address);
         __builtin_prefetch(entry, 1);
-        if (opcode == EVENT_FREE)
-            ahead->entries[ahead->count++] = entry;
+        ahead->entries[count] = entry;
+        count += opcode == EVENT_FREE;
     }
+    ahead->count = count;
     ahead->position = position;
 }
 

@@ -17,6 +17,7 @@
 struct event_encoder {
     struct event_model *model;
     uint32_t run;  /* predicted events that no op stands for yet */
+    uint64_t far_frees; /* deallocations of blocks that are too old for the model's ring */
     uint8_t *next[SECTION_COUNT];  /* where each column goes on; the definitions' is unused */
     uint8_t *start[SECTION_COUNT];
 };

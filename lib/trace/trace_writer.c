@@ -411,6 +411,11 @@ const struct live_slots *trace_writer_slots(const struct trace_writer *writer)
     return &writer->slots;
 }
 
+uint64_t trace_writer_far_frees(const struct trace_writer *writer)
+{
+    return writer->encoder.far_frees;
+}
+
 const struct trace_totals *trace_writer_totals(const struct trace_writer *writer)
 {
     return &writer->account.totals;
