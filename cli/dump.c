@@ -32,6 +32,21 @@ static int limit_reached(const struct dump *dump)
     return dump->limit && dump->written >= dump->limit;
 }
 
+/* Nothing, if the current block lists its events. */
+static void dump_tally_block(struct dump *dump)
+{
+    const struct trace_tally *tally = trace_reader_tally(dump->reader);
+    struct tally_moment moment;
+    struct tally_stack stack;
+    if (!tally)
+        return;
+    dump_tally(&dump->writer, tally);
+    for (dump->written++; !limit_reached(dump) && trace_reader_next_moment(dump->reader, &moment); dump->written++)
+        dump_tally_moment(&dump->writer, &moment);
+    for (; !limit_reached(dump) && trace_reader_next_tally_stack(dump->reader, &stack); dump->written++)
+        dump_tally_stack(&dump->writer, &stack, tally->has_peak);
+}
+
 /* Definitions and events of the current block. Returns what ended it: STATUS_END, or an error in `detail`. */
 static int dump_block(struct dump *dump, struct status_detail *detail)
 {
@@ -44,6 +59,8 @@ static int dump_block(struct dump *dump, struct status_detail *detail)
     }
     if (status < 0 || limit_reached(dump))
         return status < 0 ? status : STATUS_END;
+    if (!dump->settings->definitions_only)
+        dump_tally_block(dump);
     while (!limit_reached(dump) && (status = trace_reader_next_event(dump->reader, &event, detail)) == STATUS_OK) {
         if (dump->settings->definitions_only)
             continue;

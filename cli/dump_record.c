@@ -244,6 +244,65 @@ void dump_definition(struct dump_writer *writer, const struct trace_definition *
     end_record(writer);
 }
 
+/* ---- tallies ---- */
+
+void dump_tally(struct dump_writer *writer, const struct trace_tally *tally)
+{
+    begin_record(writer, "tally");
+    put_number(writer, "start_ns", tally->start_time_ns);
+    put_number(writer, "end_ns", tally->end_time_ns);
+    put_number(writer, "events", tally->event_count);
+    put_number(writer, "heap_bytes", trace_level_total(&tally->end_level));
+    if (tally->has_peak) {
+        put_number(writer, "peak_bytes", tally->peak_bytes);
+        put_number(writer, "peak_event", tally->peak_event);
+        put_number(writer, "peak_time_ns", tally->peak_time_ns);
+    }
+    put_number(writer, "lost_events", tally->lost_events);
+    put_number(writer, "unknown_frees", tally->unknown_frees);
+    put_number(writer, "small_copies", tally->small_copies);
+    put_number(writer, "small_copied_bytes", tally->small_copied_bytes);
+    put_number(writer, "peak_rss_bytes", tally->peak_rss_bytes);
+    end_record(writer);
+}
+
+void dump_tally_moment(struct dump_writer *writer, const struct tally_moment *moment)
+{
+    begin_record(writer, "tally-moment");
+    put_number(writer, "time_ns", moment->time_ns);
+    put_number(writer, "heap_bytes", moment->heap_bytes);
+    put_number(writer, "heap_peak_bytes", moment->heap_peak_bytes);
+    put_number(writer, "rss_bytes", moment->rss_bytes);
+    end_record(writer);
+}
+
+static void put_birth(struct dump_writer *writer, const char *of_slot, const char *at_time, uint64_t birth)
+{
+    put_number(writer, birth & TALLY_BIRTH_TIME ? at_time : of_slot, birth >> 1);
+}
+
+void dump_tally_stack(struct dump_writer *writer, const struct tally_stack *stack, int has_peak)
+{
+    begin_record(writer, "tally-stack");
+    put_number(writer, "stack", stack->stack_id);
+    put_signed(writer, "live_bytes", stack->live_bytes);
+    put_signed(writer, "live_allocations", stack->live_allocations);
+    put_number(writer, "allocated_bytes", stack->allocated_bytes);
+    put_number(writer, "allocations", stack->allocations);
+    put_signed(writer, "temporary_allocations", stack->temporary_allocations);
+    put_number(writer, "copied_bytes", stack->copied_bytes);
+    put_number(writer, "copies", stack->copies);
+    if (has_peak) {
+        put_signed(writer, "peak_bytes", stack->peak_bytes);
+        put_signed(writer, "peak_allocations", stack->peak_allocations);
+    }
+    if (stack->has_births) {
+        put_birth(writer, "oldest_slot", "oldest_ns", stack->oldest);
+        put_birth(writer, "newest_slot", "newest_ns", stack->newest);
+    }
+    end_record(writer);
+}
+
 /* ---- events ---- */
 
 enum event_field { FIELD_SLOT = 1, FIELD_BYTES = 2, FIELD_STACK = 4, FIELD_COUNT = 8, FIELD_THREAD = 16, FIELD_TIME = 32, FIELD_FLAGS = 64 };

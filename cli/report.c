@@ -239,6 +239,8 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_boolean(json, "complete", summary->complete != 0);
     json_text(json, "damage", summary->damage);
     json_integer(json, "sampling_interval_bytes", summary->sampling_interval_bytes);
+    json_boolean(json, "stream_truncated", summary->stream_end_ns >= 0);
+    json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     write_exit(json, summary->exit_kind, summary->exit_status);
 }
 

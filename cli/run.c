@@ -21,6 +21,7 @@
 #include "run_output.h"
 #include "run_target.h"
 #include "run_wait.h"
+#include "trace_event.h"
 #include "units.h"
 
 struct run_settings {
@@ -46,7 +47,8 @@ static const struct option_spec run_options[] = {
     {"follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 1, NULL, "record child processes too (the default)"},
     {"no-follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 0, NULL, "don't"},
     {"max-trace-size", 0, OPTION_BYTES, offsetof(struct run_settings, max_trace_bytes), 0, "BYTES",
-     "stop recording when the trace has grown so large; the program goes on"},
+     "bound the trace, and that of each child: when it has grown so large, events are added up instead of listed. Peak, totals, copies and "
+     "what is live at the end stay exact; 0: no bound"},
     {"quiet", 'q', OPTION_SET, offsetof(struct run_settings, quiet), 1, NULL, "no report at the end"},
     {0},
 };
@@ -76,6 +78,9 @@ static void check_settings(const struct run_settings *settings, int operand_coun
 {
     if (!operand_count && !settings->module && !settings->code)
         fail_usage("run", "run: which program? Give an executable, a script.py, -m MODULE or -c CODE");
+    if (settings->max_trace_bytes && settings->max_trace_bytes < TRACE_MIN_BOUND_BYTES)
+        fail_usage("run", "run: --max-trace-size %s is too little: the names of a program's stacks and sums for each take %s at least",
+                   units_bytes((int64_t)settings->max_trace_bytes).text, units_bytes(TRACE_MIN_BOUND_BYTES).text);
 }
 
 /* ---- after the program ---- */

@@ -43,7 +43,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
         database, "SELECT command, executable, exit_kind, damage, pid, parent_pid, exit_status, start_realtime_ns, duration_ns, complete, "
                   "peak_bytes, peak_time_ns, peak_rss_bytes, event_count, allocated_bytes, allocations, live_bytes_at_end, "
                   "live_allocations_at_end, temporary_allocations, copied_bytes, copies, lost_events, unknown_frees, "
-                  "sampling_interval_bytes, copy_threshold_bytes FROM summary");
+                  "sampling_interval_bytes, copy_threshold_bytes, coalesce(stream_end_ns, -1) FROM summary");
     if (!query_step(row))
         fail(CLI_INPUT, "the report database is empty (--rebuild makes a new one)");
     struct summary summary = {
@@ -57,7 +57,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
         &summary.peak_bytes, &summary.peak_time_ns, &summary.peak_rss_bytes, &summary.event_count, &summary.allocated_bytes,
         &summary.allocations, &summary.live_bytes_at_end, &summary.live_allocations_at_end, &summary.temporary_allocations,
         &summary.copied_bytes, &summary.copies, &summary.lost_events, &summary.unknown_frees, &summary.sampling_interval_bytes,
-        &summary.copy_threshold_bytes,
+        &summary.copy_threshold_bytes, &summary.stream_end_ns,
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         *fields[i] = sqlite3_column_int64(row, 4 + (int)i);
@@ -158,6 +158,11 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         snprintf(text, sizeof text, "recording was stopped before the end: %s", clean);
         print_warning(reading, text);
         free(clean);
+    }
+    if (summary->stream_end_ns >= 0) {
+        snprintf(text, sizeof text, "the trace reached its size bound at %s: peak, totals, copies and what was live at the end are exact, but what "
+                 "happened when is known only roughly from there on", units_time(summary->stream_end_ns).text);
+        print_warning(reading, text);
     }
     if (summary->unsafe_stacks) {
         snprintf(text, sizeof text, "%s could not be read and are cut or empty", units_noun(summary->unsafe_stacks, "stack").text);

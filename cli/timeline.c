@@ -64,10 +64,12 @@ static int64_t thin_out(struct moment *list, int64_t count, int64_t limit, int64
     return kept;
 }
 
-static int write_timeline(const struct reading *reading, const struct moments *moments)
+static int write_timeline(const struct reading *reading, const struct summary *summary, const struct moments *moments)
 {
     struct json json;
     json_begin(&json, stdout, "timeline");
+    json_boolean(&json, "stream_truncated", summary->stream_end_ns >= 0);
+    json_integer(&json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     json_array(&json, "timeline");
     for (int64_t i = 0; i < moments->count; i++) {
         json_object(&json, NULL);
@@ -213,7 +215,7 @@ static int run_timeline(int argc, char **argv)
     }
     moments.count = thin_out(moments.list, moments.count, reading_limit(&reading, ROWS_SHOWN), summary.duration_ns);
     if (reading.json) {
-        status = write_timeline(&reading, &moments);
+        status = write_timeline(&reading, &summary, &moments);
     } else {
         print_table(&reading, &moments);
         reading_next(&reading, next_commands, 2);

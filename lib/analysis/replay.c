@@ -14,6 +14,7 @@ static void state_done(struct replay_state *state)
     free(state->notes);
     free(state->threads);
     free(state->window_levels);
+    free(state->tally_births);
 }
 
 /* Room for everything that the events of a block may refer to: ids are checked once a block, not once an event. */
@@ -58,8 +59,11 @@ static int read_definitions(struct replay_state *state, struct trace_reader *rea
 
 static int read_events(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail)
 {
+    const struct trace_tally *tally = trace_reader_tally(reader);
     struct trace_event event;
-    int status;
+    int status = tally ? replay_tally(state, reader, tally, detail) : STATUS_OK;
+    if (status)
+        return status;
     while (!(status = trace_reader_next_event(reader, &event, detail))) {
         status = replay_event(state, &event);
         if (unlikely(status)) {
@@ -166,6 +170,7 @@ static int finish_pass(struct replay_state *state)
     if (status)
         return status;
     count_births(state);
+    replay_tally_births(state);
     gather_totals(state);
     compare_with_recorder(replay);
     return STATUS_OK;

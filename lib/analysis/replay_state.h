@@ -1,5 +1,5 @@
-/* What the replay keeps while it runs; shared by replay.c (blocks, beginning, end), replay_event.c (each event) and
- * replay_time.c (what happens as time passes). One thread. */
+/* What the replay keeps while it runs; shared by replay.c (blocks, beginning, end), replay_event.c (each event), replay_time.c (what
+ * happens as time passes) and replay_tally.c (sums of events). One thread. */
 #ifndef HEAPLINE_ANALYSIS_REPLAY_STATE_H
 #define HEAPLINE_ANALYSIS_REPLAY_STATE_H
 
@@ -30,6 +30,12 @@ struct thread_note {
     struct last_free last_free;
 };
 
+/* What tallies say of when a stack's live blocks were allocated. */
+struct tally_births {
+    uint64_t oldest_ns, newest_ns;
+    enum { BIRTHS_OF_EVENTS, BIRTHS_WITHIN, BIRTHS_EXACT } known; /* nothing; for those allocated since, roughly; for all */
+};
+
 struct replay_state {
     struct replay *replay;
     const struct live_slots *slots;
@@ -38,7 +44,8 @@ struct replay_state {
     struct thread_note *threads;
     size_t thread_capacity;
     struct stack_level *window_levels; /* what the window log says of each stack so far */
-    size_t use_capacity, peak_capacity, window_level_capacity;
+    struct tally_births *tally_births; /* by stack */
+    size_t use_capacity, peak_capacity, window_level_capacity, tally_birth_capacity;
     struct trace_level level;
     uint32_t thread_id;
     uint32_t birth;          /* of allocations now */
@@ -60,6 +67,11 @@ struct replay_state {
 
 /* Apply one event that the reader has decoded. Returns 0 or STATUS_NO_MEMORY, STATUS_SYSTEM. */
 int replay_event(struct replay_state *state, const struct trace_event *event);
+
+/* Apply a whole tally, the reader's current block. Returns 0, STATUS_CORRUPT (`detail` says why), STATUS_NO_MEMORY or STATUS_SYSTEM. */
+int replay_tally(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally, struct status_detail *detail);
+/* At the end: what tallies know better about births. */
+void replay_tally_births(const struct replay_state *state);
 
 /* Keep the live bytes of each stack as of now: the high-water mark. Returns 0 or STATUS_NO_MEMORY. */
 int replay_take_snapshot(struct replay_state *state);

@@ -20,7 +20,8 @@ CREATE TABLE summary (
     copied_bytes INTEGER, copies INTEGER,
     lost_events INTEGER, unknown_frees INTEGER,
     sampling_interval_bytes INTEGER, copy_threshold_bytes INTEGER,
-    peak_allocations INTEGER
+    peak_allocations INTEGER,
+    stream_end_ns INTEGER        -- NULL, or where the trace's bound was reached: from there on it holds only sums, exact ones
 );
 
 -- Everything else the trace says of the process, and what the replay needs to know its own file again.

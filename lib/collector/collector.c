@@ -51,7 +51,11 @@ static int open_trace(struct collector *collector)
     else
         process_default_path(session, &collector->target, collector->base_path, sizeof collector->base_path);
     int status = output_file_create(&collector->output, collector->base_path, session->flags & SESSION_FORCE, &collector->identity);
-    return status ? status : trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
+    if (status == 0)
+        status = trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
+    if (status == 0 && session->max_trace_bytes)
+        trace_writer_bound(collector->writer, session->max_trace_bytes > TRACE_MIN_BOUND_BYTES ? session->max_trace_bytes : TRACE_MIN_BOUND_BYTES);
+    return status;
 }
 
 void collector_announce(struct collector *collector)
@@ -292,22 +296,6 @@ static int is_execed(struct collector *collector)
     return target_process_has_execed(&collector->target);
 }
 
-static int trace_is_full(const struct collector *collector)
-{
-    uint64_t max_bytes = collector->session->max_trace_bytes;
-    return max_bytes && trace_writer_file_bytes(collector->writer) >= max_bytes;
-}
-
-/* Nothing is to be recorded any more. */
-static void pause_recording(struct session_header *session)
-{
-    uint64_t order = atomic_load(&session->order);
-    while (ORDER_OWNER(order) != ORDER_PAUSED &&
-           !atomic_compare_exchange_weak(&session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, ORDER_PAUSED)))
-        ;
-    atomic_store(&session->recording, 0);
-}
-
 static void describe_exit(struct collector *collector, struct trace_end *end)
 {
     struct session_header *session = collector->session;
@@ -343,14 +331,6 @@ static void finish(struct collector *collector, enum trace_end_reason reason)
     output_file_close(&collector->output);
 }
 
-static void stop_when_full(struct collector *collector)
-{
-    pause_recording(collector->session);
-    process_property_put(collector->writer, "stopped", "the trace reached its size limit");
-    finish(collector, TRACE_END_STOPPED);
-    collector_give_up(collector->session);
-}
-
 /* ---- the loop ---- */
 
 static void sleep_until_woken(struct collector *collector, uint32_t seen_wake)
@@ -379,10 +359,6 @@ void collector_run(struct collector *collector)
         }
         if (is_execed(collector)) {
             finish(collector, TRACE_END_EXEC);
-            return;
-        }
-        if (trace_is_full(collector)) {
-            stop_when_full(collector);
             return;
         }
         sleep_until_woken(collector, seen_wake);

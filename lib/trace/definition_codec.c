@@ -29,8 +29,7 @@ static uint8_t *put_bytes(uint8_t *to, const void *bytes, uint32_t count)
     return to + count;
 }
 
-/* The most bytes it can take, strings included. */
-static size_t definition_room(const struct trace_definition *definition)
+size_t definition_max_bytes(const struct trace_definition *definition)
 {
     switch (definition->kind) {
     case TRACE_DEFINE_CODE:
@@ -129,7 +128,7 @@ static uint8_t *put_definition(uint8_t *to, struct definition_counts *counts, co
 
 int definition_log_append(struct definition_log *log, const struct trace_definition *definition)
 {
-    size_t room = definition_room(definition);
+    size_t room = definition_max_bytes(definition);
     if (!is_valid(&log->counts, definition))
         return STATUS_INVALID;
     if (log->capacity - log->count < room) {

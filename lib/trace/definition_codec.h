@@ -23,6 +23,9 @@ struct definition_log {
 
 void definition_log_done(struct definition_log *log);
 
+/* The most bytes that it can take, strings included. */
+size_t definition_max_bytes(const struct trace_definition *definition);
+
 /* Append. Strings are cut at TRACE_MAX_STRING_BYTES; a line table past TRACE_MAX_TABLE_BYTES is left out.
  * Returns 0, STATUS_NO_MEMORY, or STATUS_INVALID (a number out of order, or a reference to what isn't defined); the log is then
  * unchanged. */

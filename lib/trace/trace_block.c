@@ -73,8 +73,13 @@ void trace_block_pack(const struct trace_block *block, uint8_t to[TRACE_BLOCK_HE
     put_u32(to + 12, block->raw_bytes);
     put_u32(to + 16, block->stored_bytes);
     put_u32(to + 20, block->payload_checksum);
-    put_u32(to + 24, block->event_count);
-    put_u32(to + 28, block->peak_event);
+    if (block->type == TRACE_BLOCK_TALLY) {
+        put_u64(to + 104, block->event_count);
+        put_u64(to + 112, block->peak_event);
+    } else {
+        put_u32(to + 24, (uint32_t)block->event_count);
+        put_u32(to + 28, (uint32_t)block->peak_event);
+    }
     put_u64(to + 32, block->first_event);
     put_u64(to + 40, block->start_time_ns);
     put_u64(to + 48, block->end_time_ns);
@@ -89,16 +94,17 @@ void trace_block_pack(const struct trace_block *block, uint8_t to[TRACE_BLOCK_HE
 
 static const char *block_problem(const struct trace_block *block)
 {
-    if (block->type != TRACE_BLOCK_DATA && block->type != TRACE_BLOCK_END)
+    uint32_t table_bytes = block->type == TRACE_BLOCK_TALLY ? TALLY_SECTION_TABLE_BYTES : TRACE_SECTION_TABLE_BYTES;
+    if (block->type != TRACE_BLOCK_DATA && block->type != TRACE_BLOCK_END && block->type != TRACE_BLOCK_TALLY)
         return "its type is unknown";
     if (block->type == TRACE_BLOCK_END && (block->stored_bytes != TRACE_END_BYTES || block->raw_bytes != TRACE_END_BYTES))
         return "an end block of a wrong length";
-    if (block->type == TRACE_BLOCK_DATA &&
-        (block->raw_bytes < TRACE_SECTION_TABLE_BYTES || block->raw_bytes > TRACE_MAX_RAW_BYTES))
+    if (block->type != TRACE_BLOCK_END && (block->raw_bytes < table_bytes || block->raw_bytes > TRACE_MAX_RAW_BYTES))
         return "its length is out of bounds";
     if (block->stored_bytes > TRACE_MAX_RAW_BYTES + (TRACE_MAX_RAW_BYTES >> 7))
         return "its stored length is out of bounds";
-    if (block->event_count > TRACE_MAX_BLOCK_EVENTS || block->peak_event > block->event_count)
+    if (block->event_count > (block->type == TRACE_BLOCK_TALLY ? TRACE_MAX_TALLY_EVENTS : TRACE_MAX_BLOCK_EVENTS) ||
+        block->peak_event > block->event_count)
         return "its event count is out of bounds";
     if (block->end_time_ns < block->start_time_ns)
         return "its time runs backwards";
@@ -113,14 +119,15 @@ int trace_block_unpack(const uint8_t from[TRACE_BLOCK_HEADER_BYTES], uint64_t of
     if (get_u32(from + 124) != checksum_crc32c(from, 124))
         return trace_fail(detail, STATUS_CORRUPT, offset, "the checksum of the block header at byte %llu is wrong",
                           (unsigned long long)offset);
+    int is_tally = get_u32(from + 4) == TRACE_BLOCK_TALLY;
     struct trace_block block = {
         .type = get_u32(from + 4),
         .sequence = get_u32(from + 8),
         .raw_bytes = get_u32(from + 12),
         .stored_bytes = get_u32(from + 16),
         .payload_checksum = get_u32(from + 20),
-        .event_count = get_u32(from + 24),
-        .peak_event = get_u32(from + 28),
+        .event_count = is_tally ? get_u64(from + 104) : get_u32(from + 24),
+        .peak_event = is_tally ? get_u64(from + 112) : get_u32(from + 28),
         .first_event = get_u64(from + 32),
         .start_time_ns = get_u64(from + 40),
         .end_time_ns = get_u64(from + 48),

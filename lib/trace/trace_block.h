@@ -15,12 +15,12 @@ struct trace_block {
     uint32_t raw_bytes;       /* of the payload before compression */
     uint32_t stored_bytes;    /* in the file */
     uint32_t payload_checksum;
-    uint32_t event_count;     /* counted as trace_totals.event_count counts */
+    uint64_t event_count;     /* counted as trace_totals.event_count counts */
     uint64_t first_event;     /* events in the blocks before */
     uint64_t start_time_ns, end_time_ns;
     uint64_t peak_bytes, peak_object_bytes; /* highest level after an allocation of this block: total, and objects in arenas */
     uint64_t peak_time_ns;
-    uint32_t peak_event;      /* events of this block up to and including that one; 0: none */
+    uint64_t peak_event;      /* events of this block up to and including that one; 0: none */
     struct trace_level end_level; /* after the last event */
 };
 

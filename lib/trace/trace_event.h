@@ -103,6 +103,9 @@ struct trace_definition {
     };
 };
 
+/* A trace cannot be bounded to less: the names of a program's code and stacks alone take some 100 KB, and sums by stack as much. */
+#define TRACE_MIN_BOUND_BYTES (1u << 20)
+
 /* What the first bytes of a trace say. */
 struct trace_identity {
     uint64_t session_id;         /* the same in all traces of one `run` */

@@ -19,6 +19,7 @@
 /* What a reader accepts … */
 #define TRACE_MAX_RAW_BYTES (64u << 20)
 #define TRACE_MAX_BLOCK_EVENTS (1u << 24)
+#define TRACE_MAX_TALLY_EVENTS (1ull << 56)
 /* … and where the writer closes a block. */
 #define TRACE_BLOCK_RAW_BYTES (1u << 20)
 #define TRACE_BLOCK_EVENTS (1u << 20)
@@ -27,7 +28,7 @@
 #define TRACE_MAX_STRING_BYTES (1u << 20)       /* longer strings are cut */
 #define TRACE_MAX_TABLE_BYTES (16u << 20)       /* larger line tables are left out */
 
-enum trace_block_type { TRACE_BLOCK_DATA = 1, TRACE_BLOCK_END = 2 };
+enum trace_block_type { TRACE_BLOCK_DATA = 1, TRACE_BLOCK_END = 2, TRACE_BLOCK_TALLY = 3 };
 
 enum trace_section {
     SECTION_DEFINITIONS,
@@ -42,6 +43,16 @@ enum trace_section {
     SECTION_COUNT
 };
 #define TRACE_SECTION_TABLE_BYTES (4 * SECTION_COUNT)
+
+/* ... and of a tally. */
+enum tally_section {
+    TALLY_SECTION_DEFINITIONS,
+    TALLY_SECTION_FIGURES,
+    TALLY_SECTION_MOMENTS,
+    TALLY_SECTION_STACKS,
+    TALLY_SECTION_COUNT
+};
+#define TALLY_SECTION_TABLE_BYTES (4 * TALLY_SECTION_COUNT)
 
 /* ---- ops: one byte an event that was not predicted, or a run of events that were ---- */
 #define OP_RUN 0x80u            /* the low 7 bits: predicted events, less one */

@@ -107,14 +107,22 @@ static int load_payload(struct trace_reader *reader, struct status_detail *detai
     return 0;
 }
 
+static const char *begin_data(struct trace_reader *reader)
+{
+    if (event_decoder_begin_block(&reader->events, reader->raw, reader->block.raw_bytes))
+        return reader->events.problem;
+    reader->next_definition = reader->events.next[SECTION_DEFINITIONS];
+    reader->definitions_end = reader->events.end[SECTION_DEFINITIONS];
+    return NULL;
+}
+
 static int begin_block(struct trace_reader *reader, struct status_detail *detail)
 {
     if (load_payload(reader, detail))
         return reader->status;
-    if (event_decoder_begin_block(&reader->events, reader->raw, reader->block.raw_bytes))
-        return fail_in_block(reader, STATUS_CORRUPT, detail, reader->events.problem);
-    reader->next_definition = reader->events.next[SECTION_DEFINITIONS];
-    reader->definitions_end = reader->events.end[SECTION_DEFINITIONS];
+    const char *problem = reader->block.type == TRACE_BLOCK_TALLY ? trace_reader_begin_tally(reader) : begin_data(reader);
+    if (problem)
+        return fail_in_block(reader, STATUS_CORRUPT, detail, problem);
     reader->events_begun = 0;
     reader->in_block = 1;
     return 0;
@@ -141,7 +149,7 @@ int trace_reader_next_block(struct trace_reader *reader, struct status_detail *d
     reader->block_offset = reader->next_offset;
     int status = trace_block_read(reader->file, reader->data_end, reader->block_offset, reader->next_sequence, &reader->block,
                                   detail);
-    if (!status && reader->block.type != TRACE_BLOCK_DATA)
+    if (!status && reader->block.type == TRACE_BLOCK_END)
         status = trace_fail(detail, STATUS_CORRUPT, reader->block_offset, "the file changed while it was read");
     if (status)
         return fail(reader, status);
@@ -171,6 +179,11 @@ static COLD int begin_events(struct trace_reader *reader, struct status_detail *
         return status;
     reader->events.stack_count = reader->definitions.stacks;
     reader->events.thread_count = reader->definitions.threads;
+    if (reader->block.type == TRACE_BLOCK_TALLY) {
+        trace_reader_end_tally(reader);
+        reader->in_block = 0;
+        return STATUS_END;
+    }
     reader->events_begun = 1;
     return 0;
 }
@@ -213,9 +226,10 @@ int trace_reader_next_event(struct trace_reader *reader, struct trace_event *eve
 {
     if (unlikely(!reader->in_block))
         return reader->status ? reader->status : STATUS_END;
-    if (unlikely(!reader->events_begun) && begin_events(reader, detail))
-        return reader->status;
-    int status = event_decoder_next(&reader->events, event);
+    int status = unlikely(!reader->events_begun) ? begin_events(reader, detail) : 0;
+    if (unlikely(status))
+        return status;
+    status = event_decoder_next(&reader->events, event);
     return likely(!status) ? 0 : end_events(reader, status, detail);
 }
 

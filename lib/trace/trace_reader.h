@@ -9,6 +9,7 @@
 #include "live_slots.h"
 #include "status.h"
 #include "trace_event.h"
+#include "trace_tally.h"
 
 struct trace_reader;
 
@@ -23,6 +24,8 @@ struct trace_overview {
     uint64_t peak_event;      /* events before and including the one that reached the high-water mark; 0: none */
     uint64_t peak_bytes;      /* heap bytes then */
     uint64_t peak_time_ns;    /* of the last TRACE_TIME before it */
+    int has_tally;            /* the trace's size was bounded: events are listed up to stream_end_ns, then only added up */
+    uint64_t stream_end_ns;
     int has_end;              /* the end block is there: `end` is valid */
     struct trace_end end;
 };
@@ -50,6 +53,15 @@ int trace_reader_next_definition(struct trace_reader *reader, struct trace_defin
  * TRACE_FREE: the slot's contents are still readable, its number is not reused before the next call. All ids in events are in
  * range (defined), all slots live: the caller need not check. TRACE_FREE also carries stack_id and size_bytes of the block. */
 int trace_reader_next_event(struct trace_reader *reader, struct trace_event *event, struct status_detail *detail);
+
+/* The current block's tally, until the next call for a block or an event; NULL: it is a block of events. A tally block has no events:
+ * asked for the next one, the reader ends the block and takes the tally into its totals. The live slots stay as the last event left them. */
+const struct trace_tally *trace_reader_tally(const struct trace_reader *reader);
+/* Its moments, and its stacks in the order of their ids: 1, or 0 after the last one. All has been checked before. */
+int trace_reader_next_moment(struct trace_reader *reader, struct tally_moment *ret_moment);
+int trace_reader_next_tally_stack(struct trace_reader *reader, struct tally_stack *ret_stack);
+/* Both from the first one again. */
+void trace_reader_rewind_tally(struct trace_reader *reader);
 
 const struct live_slots *trace_reader_slots(const struct trace_reader *reader);
 /* Heap level and totals after the events read so far. */

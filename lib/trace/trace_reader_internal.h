@@ -1,4 +1,4 @@
-/* The inside of a trace_reader, for trace_reader.c and trace_reader_scan.c only. */
+/* The inside of a trace_reader, for trace_reader.c, trace_reader_scan.c and trace_reader_tally.c only. */
 #ifndef HEAPLINE_TRACE_TRACE_READER_INTERNAL_H
 #define HEAPLINE_TRACE_TRACE_READER_INTERNAL_H
 
@@ -6,6 +6,7 @@
 
 #include "definition_codec.h"
 #include "event_decoder.h"
+#include "tally_codec.h"
 #include "trace_block.h"
 #include "trace_reader.h"
 
@@ -21,6 +22,8 @@ struct trace_reader {
     uint64_t data_end;             /* of the last good data block */
     uint32_t next_sequence;
     int in_block;
+    struct tally_payload tally;    /* of a tally block */
+    struct tally_cursor moments, stacks;
     int status;                    /* 0, or why the reader stays at the end */
 
     int file;
@@ -38,6 +41,11 @@ int64_t trace_read_at(int file, void *to, size_t bytes, uint64_t offset);
  * Returns 0, STATUS_END (the file ends here), STATUS_TRUNCATED (it ends within the block), STATUS_CORRUPT or STATUS_SYSTEM. */
 int trace_block_read(int file, uint64_t file_bytes, uint64_t offset, uint32_t sequence, struct trace_block *ret_block,
                      struct status_detail *detail);
+
+/* The current block, in reader->raw, is a tally. Returns NULL, or what is wrong with it: then nothing of it may be used. */
+const char *trace_reader_begin_tally(struct trace_reader *reader);
+/* It has been read: its sums go into the totals. */
+void trace_reader_end_tally(struct trace_reader *reader);
 
 /* Fill overview, damage and data_end from the headers of all blocks. Returns 0, or what trace_reader_open returns. */
 int trace_reader_scan(struct trace_reader *reader, struct status_detail *detail);

@@ -66,6 +66,9 @@ static int check_order(struct trace_reader *reader, const struct trace_block *bl
     if (block->first_event != reader->overview.event_count || block->start_time_ns < reader->overview.end_time_ns)
         return trace_fail(&reader->damage, STATUS_CORRUPT, offset,
                           "the block at byte %" PRIu64 " does not continue the one before", offset);
+    if (block->type == TRACE_BLOCK_DATA && reader->overview.has_tally)
+        return trace_fail(&reader->damage, STATUS_CORRUPT, offset, "the block at byte %" PRIu64 " lists events after they were added up",
+                          offset);
     return 0;
 }
 
@@ -77,6 +80,10 @@ static void add_block(struct trace_overview *overview, const struct trace_block 
         overview->peak_event = block->first_event + block->peak_event;
         overview->peak_time_ns = block->peak_time_ns;
         *peak_object_bytes = block->peak_object_bytes;
+    }
+    if (block->type == TRACE_BLOCK_TALLY && !overview->has_tally) {
+        overview->has_tally = 1;
+        overview->stream_end_ns = block->start_time_ns;
     }
     overview->block_count++;
     overview->event_count += block->event_count;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "checksum.h"
@@ -28,8 +29,7 @@ static int write_all(int file, const uint8_t *bytes, size_t count, uint64_t offs
     return 0;
 }
 
-/* Room for a block of so many raw bytes. Returns 0 or -1. */
-static int reserve_block(struct trace_writer *writer, size_t raw_bytes)
+int trace_writer_reserve(struct trace_writer *writer, size_t raw_bytes)
 {
     if (raw_bytes <= writer->raw_capacity)
         return 0;
@@ -52,6 +52,8 @@ static int reserve_block(struct trace_writer *writer, size_t raw_bytes)
 static void release(struct trace_writer *writer)
 {
     event_encoder_done(&writer->encoder);
+    tally_free(writer->tally);
+    free(writer->lasts);
     live_slots_done(&writer->slots);
     definition_log_done(&writer->definitions);
     ZSTD_freeCCtx(writer->zstd);
@@ -87,7 +89,7 @@ int trace_writer_open(int file, const struct trace_identity *identity, struct tr
     live_slots_init(&writer->slots);
     writer->file = file;
     writer->zstd = ZSTD_createCCtx();
-    if (!writer->zstd || reserve_block(writer, TRACE_SECTION_TABLE_BYTES + 2 * ENCODER_COLUMN_BYTES)) {
+    if (!writer->zstd || trace_writer_reserve(writer, TRACE_SECTION_TABLE_BYTES + 2 * ENCODER_COLUMN_BYTES)) {
         release(writer);
         return STATUS_NO_MEMORY;
     }
@@ -136,7 +138,7 @@ static size_t gather_sections(struct trace_writer *writer)
     struct event_encoder *encoder = &writer->encoder;
     size_t definition_bytes = writer->definitions.count - writer->definitions_written;
     size_t raw_bytes = TRACE_SECTION_TABLE_BYTES + definition_bytes + event_encoder_bytes(encoder);
-    if (reserve_block(writer, raw_bytes))
+    if (trace_writer_reserve(writer, raw_bytes))
         return 0;
     uint8_t *to = writer->raw + TRACE_SECTION_TABLE_BYTES;
     for (int section = 0; section < SECTION_COUNT; section++) {
@@ -154,12 +156,10 @@ static size_t gather_sections(struct trace_writer *writer)
     return raw_bytes;
 }
 
-static void close_block(struct trace_writer *writer)
+void trace_writer_put_block(struct trace_writer *writer, uint32_t type, size_t raw_bytes)
 {
     struct trace_account *account = &writer->account;
     struct trace_block *block = &writer->block;
-    event_encoder_end_block(&writer->encoder);
-    size_t raw_bytes = gather_sections(writer);
     size_t stored_bytes = raw_bytes ? ZSTD_compress2(writer->zstd, writer->stored + TRACE_BLOCK_HEADER_BYTES,
                                                      writer->stored_capacity - TRACE_BLOCK_HEADER_BYTES, writer->raw, raw_bytes)
                                     : 0;
@@ -168,17 +168,23 @@ static void close_block(struct trace_writer *writer)
             writer->failed = ENOMEM;
         return;
     }
-    block->type = TRACE_BLOCK_DATA;
+    block->type = type;
     block->raw_bytes = (uint32_t)raw_bytes;
     block->stored_bytes = (uint32_t)stored_bytes;
-    block->event_count = (uint32_t)(account->totals.event_count - block->first_event);
+    block->event_count = account->totals.event_count - block->first_event;
     block->end_time_ns = account->time_ns;
     block->end_level = account->level;
     block->peak_bytes = trace_level_total(&account->block_peak);
     block->peak_object_bytes = account->block_peak.object_bytes;
     block->peak_time_ns = account->block_peak_time_ns;
-    block->peak_event = account->block_peak_event ? (uint32_t)(account->block_peak_event - block->first_event) : 0;
+    block->peak_event = account->block_peak_event ? account->block_peak_event - block->first_event : 0;
     write_block(writer, block);
+}
+
+static void close_block(struct trace_writer *writer)
+{
+    event_encoder_end_block(&writer->encoder);
+    trace_writer_put_block(writer, TRACE_BLOCK_DATA, gather_sections(writer));
 }
 
 static int is_empty(const struct trace_writer *writer)
@@ -196,6 +202,10 @@ static void put_lost(struct trace_writer *writer)
 
 void trace_writer_flush(struct trace_writer *writer)
 {
+    if (writer->tally) {
+        trace_writer_flush_tally(writer);
+        return;
+    }
     if (writer->lost_by_caller + writer->lost_here != writer->lost_written)
         put_lost(writer);
     if (is_empty(writer))
@@ -206,28 +216,36 @@ void trace_writer_flush(struct trace_writer *writer)
     begin_block(writer);
 }
 
-/* The budget is used up: either there is room for more events, or the block is full. */
-static COLD void renew_budget(struct trace_writer *writer)
+/* The budget is used up: either there is room for more events, or the block is full, or the trace. Returns 0: events are added up. */
+static COLD int renew_budget(struct trace_writer *writer)
 {
+    if (writer->tally) {
+        writer->budget = 0;
+        return 0;
+    }
     size_t bytes = event_encoder_bytes(&writer->encoder);
     uint64_t events = writer->account.totals.event_count - writer->block.first_event;
     if (bytes >= TRACE_BLOCK_RAW_BYTES || events >= TRACE_BLOCK_EVENTS)
         trace_writer_flush(writer);
     else
         writer->budget = events_that_fit(bytes);
+    return writer->max_bytes ? trace_writer_keep_bound(writer, 0) : 1;
 }
 
-HOT_INLINE void begin_event(struct trace_writer *writer)
+/* Returns 0: the event is to be added up, not encoded. */
+HOT_INLINE int begin_event(struct trace_writer *writer)
 {
-    if (unlikely(--writer->budget <= 0))
-        renew_budget(writer);
+    return likely(--writer->budget > 0) || renew_budget(writer);
 }
 
 void trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
 {
     if (!writer)
         return;
-    trace_writer_flush(writer);
+    if (writer->tally)
+        trace_writer_end_tally(writer);
+    else
+        trace_writer_flush(writer);
     if (end) {
         struct trace_end filled = *end;
         filled.totals = writer->account.totals;
@@ -253,6 +271,11 @@ int trace_writer_define(struct trace_writer *writer, const struct trace_definiti
 {
     if (writer->definitions.count - writer->definitions_written >= TRACE_BLOCK_RAW_BYTES)
         trace_writer_flush(writer);
+    if (!trace_writer_has_room_for(writer, definition))
+        return STATUS_TOO_LARGE;
+    if (writer->tally && tally_reserve(writer->tally, writer->definitions.counts.stacks + (definition->kind == TRACE_DEFINE_NODE),
+                                       writer->definitions.counts.threads + (definition->kind == TRACE_DEFINE_THREAD)))
+        return STATUS_NO_MEMORY;
     return definition_log_append(&writer->definitions, definition);
 }
 
@@ -268,18 +291,55 @@ HOT_INLINE uint32_t known_stack(const struct trace_writer *writer, uint32_t stac
     return likely(stack_id <= writer->definitions.counts.stacks) ? stack_id : 0;
 }
 
+/* No slot could be had. */
+static COLD uint32_t lose_event(struct trace_writer *writer)
+{
+    writer->lost_here++;
+    writer->account.totals.lost_events++;
+    return SLOT_NONE;
+}
+
+COLD void trace_writer_note_last(struct trace_writer *writer)
+{
+    const struct event_model *model = writer->encoder.model;
+    if (model->next_sequence == writer->run_sequence)
+        return;
+    writer->run_sequence = model->next_sequence;
+    if (writer->thread_id >= writer->last_capacity) {
+        uint32_t capacity = 2 * writer->thread_id + 16;
+        struct last_allocation *grown = realloc(writer->lasts, capacity * sizeof *grown);
+        if (!grown)
+            return;
+        memset(grown + writer->last_capacity, 0, (capacity - writer->last_capacity) * sizeof *grown);
+        writer->lasts = grown;
+        writer->last_capacity = capacity;
+    }
+    uint32_t sequence = (uint32_t)model->next_sequence - 1;
+    writer->lasts[writer->thread_id] = (struct last_allocation){model->ring[sequence % MODEL_RING_LENGTH] + 1, sequence};
+}
+
+/* The next block that takes a slot is no allocation of this thread. */
+static COLD void skip_allocation(struct trace_writer *writer)
+{
+    trace_writer_note_last(writer);
+    writer->run_sequence++;
+}
+
 uint32_t trace_writer_allocate(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags)
 {
-    begin_event(writer);
+    int is_encoded = begin_event(writer);
     size_bytes = clamp_size(size_bytes);
     stack_id = known_stack(writer, stack_id);
     flags &= CLASS_FLAGS;
-    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, (uint32_t)writer->encoder.model->next_sequence);
-    if (unlikely(slot == SLOT_NONE)) {
-        writer->lost_here++;
-        writer->account.totals.lost_events++;
-        return SLOT_NONE;
+    if (unlikely(!is_encoded)) {
+        uint32_t slot = trace_writer_tally_allocate(writer, size_bytes, stack_id, flags);
+        return likely(slot != SLOT_NONE) ? slot : lose_event(writer);
     }
+    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, (uint32_t)writer->encoder.model->next_sequence);
+    if (unlikely(slot == SLOT_NONE))
+        return lose_event(writer);
+    if (unlikely(flags & (TRACE_ARENA | TRACE_INHERITED)))
+        skip_allocation(writer);
     account_allocate(&writer->account, size_bytes, flags);
     event_encoder_allocate(&writer->encoder, slot, flags, stack_id, size_bytes);
     return slot;
@@ -287,7 +347,10 @@ uint32_t trace_writer_allocate(struct trace_writer *writer, uint64_t size_bytes,
 
 void trace_writer_free(struct trace_writer *writer, uint32_t slot, unsigned flags)
 {
-    begin_event(writer);
+    if (unlikely(!begin_event(writer))) {
+        trace_writer_tally_free(writer, slot, flags);
+        return;
+    }
     const struct live_slot *freed = &writer->slots.slots[slot];
     account_free(&writer->account, live_slot_size(freed), live_slot_flags(freed));
     event_encoder_free(&writer->encoder, slot, freed, flags & TRACE_REALLOC ? CLASS_FREE_REALLOC : CLASS_FREE);
@@ -296,18 +359,27 @@ void trace_writer_free(struct trace_writer *writer, uint32_t slot, unsigned flag
 
 void trace_writer_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id)
 {
-    begin_event(writer);
+    int is_encoded = begin_event(writer);
     size_bytes = clamp_size(size_bytes);
+    stack_id = known_stack(writer, stack_id);
+    if (unlikely(!is_encoded)) {
+        trace_writer_tally_copy(writer, size_bytes, stack_id);
+        return;
+    }
     account_copy(&writer->account, size_bytes);
-    event_encoder_block(&writer->encoder, CLASS_COPY, known_stack(writer, stack_id), size_bytes);
+    event_encoder_block(&writer->encoder, CLASS_COPY, stack_id, size_bytes);
 }
 
 void trace_writer_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes)
 {
-    begin_event(writer);
+    int is_encoded = begin_event(writer);
     struct live_slot *shrunk = &writer->slots.slots[slot];
     if (size_bytes > live_slot_size(shrunk))
         size_bytes = live_slot_size(shrunk);
+    if (!is_encoded) {
+        trace_writer_tally_shrink(writer, slot, size_bytes);
+        return;
+    }
     account_free(&writer->account, size_bytes, live_slot_flags(shrunk));
     shrunk->size_and_flags -= size_bytes;
     event_encoder_other(&writer->encoder, OP_SHRINK);
@@ -317,16 +389,18 @@ void trace_writer_shrink(struct trace_writer *writer, uint32_t slot, uint64_t si
 
 uint32_t trace_writer_undo_free(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags)
 {
-    begin_event(writer);
+    int is_encoded = begin_event(writer);
     size_bytes = clamp_size(size_bytes);
     stack_id = known_stack(writer, stack_id);
     flags &= CLASS_FLAGS;
-    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, (uint32_t)writer->encoder.model->next_sequence);
-    if (slot == SLOT_NONE) {
-        writer->lost_here++;
-        writer->account.totals.lost_events++;
-        return SLOT_NONE;
+    if (!is_encoded) {
+        uint32_t slot = trace_writer_tally_undo_free(writer, size_bytes, stack_id, flags);
+        return slot != SLOT_NONE ? slot : lose_event(writer);
     }
+    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags, stack_id, (uint32_t)writer->encoder.model->next_sequence);
+    if (slot == SLOT_NONE)
+        return lose_event(writer);
+    skip_allocation(writer);
     model_allocated(writer->encoder.model, slot);
     account_live(&writer->account, size_bytes, flags);
     event_encoder_other(&writer->encoder, OP_UNDO_FREE);
@@ -340,9 +414,12 @@ void trace_writer_time(struct trace_writer *writer, uint64_t time_ns)
 {
     if (time_ns <= writer->account.time_ns)
         return;
-    begin_event(writer);
-    event_encoder_other(&writer->encoder, OP_TIME);
-    event_encoder_put(&writer->encoder, SECTION_TIMES, time_ns - writer->account.time_ns);
+    if (begin_event(writer)) {
+        event_encoder_other(&writer->encoder, OP_TIME);
+        event_encoder_put(&writer->encoder, SECTION_TIMES, time_ns - writer->account.time_ns);
+    } else {
+        tally_time(writer->tally, time_ns, writer->account.totals.live_bytes);
+    }
     writer->account.time_ns = time_ns;
 }
 
@@ -352,19 +429,27 @@ void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id)
         thread_id = 0;
     if (thread_id == writer->thread_id)
         return;
-    begin_event(writer);
+    if (begin_event(writer)) {
+        trace_writer_note_last(writer);
+        model_switch_thread(writer->encoder.model, thread_id);
+        event_encoder_other(&writer->encoder, OP_THREAD);
+        event_encoder_put(&writer->encoder, SECTION_MISC, thread_id);
+    } else {
+        writer->tally->thread_id = thread_id;
+    }
     writer->thread_id = thread_id;
-    model_switch_thread(writer->encoder.model, thread_id);
-    event_encoder_other(&writer->encoder, OP_THREAD);
-    event_encoder_put(&writer->encoder, SECTION_MISC, thread_id);
 }
 
 void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes)
 {
-    begin_event(writer);
     account_rss(&writer->account, rss_bytes);
-    event_encoder_other(&writer->encoder, OP_RSS);
-    event_encoder_put(&writer->encoder, SECTION_MISC, rss_bytes);
+    writer->rss_bytes = rss_bytes;
+    if (begin_event(writer)) {
+        event_encoder_other(&writer->encoder, OP_RSS);
+        event_encoder_put(&writer->encoder, SECTION_MISC, rss_bytes);
+    } else {
+        writer->tally->rss_bytes = rss_bytes;
+    }
 }
 
 void trace_writer_peak_rss(struct trace_writer *writer, uint64_t rss_bytes)
@@ -376,19 +461,24 @@ void trace_writer_lost(struct trace_writer *writer, uint64_t events)
 {
     if (events == writer->lost_by_caller)
         return;
-    begin_event(writer);
+    int is_encoded = begin_event(writer);
     writer->lost_by_caller = events;
-    put_lost(writer);
+    if (is_encoded)
+        put_lost(writer);
+    else
+        writer->account.totals.lost_events = writer->lost_by_caller + writer->lost_here;
 }
 
 void trace_writer_small_copies(struct trace_writer *writer, uint64_t copies, uint64_t bytes)
 {
     if (copies == writer->small_copies && bytes == writer->small_copied_bytes)
         return;
-    begin_event(writer);
+    int is_encoded = begin_event(writer);
     writer->small_copies = copies;
     writer->small_copied_bytes = bytes;
     account_small_copies(&writer->account, copies, bytes);
+    if (!is_encoded)
+        return;
     event_encoder_other(&writer->encoder, OP_SMALL_COPIES);
     event_encoder_put(&writer->encoder, SECTION_MISC, copies);
     event_encoder_put(&writer->encoder, SECTION_MISC, bytes);
@@ -398,8 +488,10 @@ void trace_writer_unknown_frees(struct trace_writer *writer, uint64_t frees)
 {
     if (frees == writer->account.totals.unknown_frees)
         return;
-    begin_event(writer);
+    int is_encoded = begin_event(writer);
     writer->account.totals.unknown_frees = frees;
+    if (!is_encoded)
+        return;
     event_encoder_other(&writer->encoder, OP_UNKNOWN_FREES);
     event_encoder_put(&writer->encoder, SECTION_MISC, frees);
 }
@@ -423,7 +515,7 @@ const struct trace_totals *trace_writer_totals(const struct trace_writer *writer
 
 size_t trace_writer_pending_bytes(const struct trace_writer *writer)
 {
-    return event_encoder_bytes(&writer->encoder) + writer->definitions.count - writer->definitions_written;
+    return (writer->tally ? 0 : event_encoder_bytes(&writer->encoder)) + writer->definitions.count - writer->definitions_written;
 }
 
 uint64_t trace_writer_file_bytes(const struct trace_writer *writer)

@@ -11,6 +11,7 @@
 
 #include "live_slots.h"
 #include "trace_event.h"
+#include "trace_tally.h"
 
 struct trace_writer;
 
@@ -18,9 +19,16 @@ struct trace_writer;
  * Returns 0, STATUS_NO_MEMORY, or STATUS_SYSTEM (errno). */
 int trace_writer_open(int file, const struct trace_identity *identity, struct trace_writer **ret_writer);
 
+/* Let the file grow to so many bytes at most (0: no bound). What the bound allows, less a reserve, is filled with events; from there on the
+ * writer adds events up (trace_tally.h), and its functions do all the same for their caller: slots, totals and level stay exact.
+ * Only where tallies would be larger than the bound allows, because it is too small for that many stacks, the file exceeds it. */
+void trace_writer_bound(struct trace_writer *writer, uint64_t max_bytes);
+/* The same at once, whatever the size. */
+void trace_writer_begin_tally(struct trace_writer *writer);
+
 /* Definitions: copied at once. Numbers must come in order (trace_event.h). Strings past 1 MiB are cut, line tables past 16 MiB
- * left out. Returns 0, STATUS_INVALID (a number out of order, a reference to what isn't defined) or STATUS_NO_MEMORY: then
- * nothing is defined. */
+ * left out. Returns 0, STATUS_INVALID (a number out of order, a reference to what isn't defined), STATUS_NO_MEMORY or
+ * STATUS_TOO_LARGE (it would exceed the file's bound; properties never do): then nothing is defined. */
 int trace_writer_define(struct trace_writer *writer, const struct trace_definition *definition);
 
 /* Events. Each returns what the caller needs next and never fails visibly: see trace_writer_failed.
@@ -53,7 +61,8 @@ uint64_t trace_writer_far_frees(const struct trace_writer *writer);
 /* Running totals and level; valid until the next call. */
 const struct trace_totals *trace_writer_totals(const struct trace_writer *writer);
 
-/* Close the block that is being filled and write it, if it holds anything. */
+/* Close the block that is being filled and write it, if it holds anything. While events are added up: write a tally when a sixteenth of
+ * the trace's time has passed since the last one, and there is room. */
 void trace_writer_flush(struct trace_writer *writer);
 /* Bytes of columns waiting for the next flush, and file bytes written so far. */
 size_t trace_writer_pending_bytes(const struct trace_writer *writer);

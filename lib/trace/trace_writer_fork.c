@@ -25,7 +25,8 @@ static int copy_definitions(const struct trace_writer *parent, struct trace_writ
             break;
     }
     free(bytes);
-    return status == STATUS_END ? 0 : status;
+    /* Refused are those that the parent defined with more room than the child has: their stacks are unknown ones. */
+    return status == STATUS_END || status == STATUS_TOO_LARGE ? 0 : status;
 }
 
 /* Allocate in `child` all that is live in `parent`, in the order of its slots. Returns 0 or STATUS_NO_MEMORY. */
@@ -57,6 +58,7 @@ int trace_writer_fork(const struct trace_writer *writer, int file, const struct 
         errno = error;
         return status;
     }
+    trace_writer_bound(child, writer->max_bytes);
     status = copy_definitions(writer, child);
     if (!status)
         status = copy_live_slots(writer, child, slot_map);

@@ -1,4 +1,4 @@
-/* The inside of a trace_writer, for trace_writer.c and trace_writer_fork.c only. */
+/* The inside of a trace_writer, for trace_writer.c, trace_writer_tally.c and trace_writer_fork.c only. */
 #ifndef HEAPLINE_TRACE_TRACE_WRITER_INTERNAL_H
 #define HEAPLINE_TRACE_TRACE_WRITER_INTERNAL_H
 
@@ -6,9 +6,17 @@
 
 #include "definition_codec.h"
 #include "event_encoder.h"
+#include "tally.h"
+#include "tally_codec.h"
 #include "trace_account.h"
 #include "trace_block.h"
 #include "trace_writer.h"
+
+/* A thread's latest allocation. */
+struct last_allocation {
+    uint32_t slot_plus_1; /* 0: none */
+    uint32_t sequence;    /* the slot may be another block's by now, or nobody's */
+};
 
 struct trace_writer {
     struct event_encoder encoder;
@@ -25,6 +33,14 @@ struct trace_writer {
     uint64_t lost_here;           /* allocations that found no slot */
     uint64_t lost_written;
     uint32_t thread_id;
+    uint64_t rss_bytes;
+
+    struct tally *tally;          /* NULL: events are encoded */
+    uint64_t max_bytes;           /* of the file; 0: no bound */
+    int definitions_closed;       /* there is no room for more */
+    struct last_allocation *lasts; /* by thread, of those that are not the current one */
+    uint32_t last_capacity;
+    uint64_t run_sequence;        /* of the current thread's next allocation when it became the current one, or after one that doesn't count */
 
     int file;
     int failed;                   /* errno; nothing is written any more */
@@ -33,5 +49,30 @@ struct trace_writer {
     uint8_t *raw, *stored;        /* a block on its way to the file; `stored` begins with its header */
     size_t raw_capacity, stored_capacity;
 };
+
+/* ---- between trace_writer.c and trace_writer_tally.c ---- */
+
+/* Note which allocation was the current thread's latest, if it has made any. */
+void trace_writer_note_last(struct trace_writer *writer);
+/* Room for a block of so many raw bytes. Returns 0 or -1. */
+int trace_writer_reserve(struct trace_writer *writer, size_t raw_bytes);
+/* Compress and write what stands in writer->raw; raw_bytes 0: there was no memory to put it there. */
+void trace_writer_put_block(struct trace_writer *writer, uint32_t type, size_t raw_bytes);
+
+/* Is there room for events beside so many further bytes? If not, the tally begins. Adjusts the budget. Returns 0: events are added up. */
+int trace_writer_keep_bound(struct trace_writer *writer, uint64_t more_bytes);
+/* Returns 0: a definition would take the room that the last tally needs. */
+int trace_writer_has_room_for(struct trace_writer *writer, const struct trace_definition *definition);
+
+/* What the functions of trace_writer.h do while events are added up; sizes, stacks and flags are checked already. */
+uint32_t trace_writer_tally_allocate(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
+void trace_writer_tally_free(struct trace_writer *writer, uint32_t slot, unsigned flags);
+uint32_t trace_writer_tally_undo_free(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
+void trace_writer_tally_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes);
+void trace_writer_tally_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id);
+/* Write a tally if it is time for one. */
+void trace_writer_flush_tally(struct trace_writer *writer);
+/* Write the last one. */
+void trace_writer_end_tally(struct trace_writer *writer);
 
 #endif

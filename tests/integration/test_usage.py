@@ -174,16 +174,6 @@ def test_file_size_limit_while_recording(tmp_path):
         assert report["complete"] is False and report["allocations"] < 3000000
 
 
-def test_max_trace_size(tmp_path):
-    trace = tmp_path / "t.heapline"
-    result = heapline("run", "--quiet", "--max-trace-size", "2M", "-o", trace, "--", target("many_events"), 3000000)
-    assert result.returncode == 13
-    # Whole blocks are written: at most one more than asked for.
-    assert 1 << 20 < trace.stat().st_size <= 3 << 20
-    report = Trace(trace).check_sums().report
-    assert 0 < report["allocations"] < 3000000
-
-
 def test_reading_into_a_closed_pipe(tmp_path):
     trace = tmp_path / "t.heapline"
     assert heapline("run", "--quiet", "-o", trace, "--", target("many_events"), 50000).returncode == 13

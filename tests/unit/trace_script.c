@@ -56,6 +56,11 @@ void script_flush(struct script *script)
     add_step(script, STEP_FLUSH);
 }
 
+void script_tally(struct script *script)
+{
+    add_step(script, STEP_TALLY);
+}
+
 static uint64_t level_total(const struct trace_level *level)
 {
     return level->outside_bytes + (level->arena_bytes > level->object_bytes ? level->arena_bytes : level->object_bytes);
@@ -430,8 +435,10 @@ void script_write(const struct script *script, struct trace_writer *writer)
             write_event(writer, &step->event);
         else if (step->what == STEP_DEFINE)
             CHECK_EQUAL(trace_writer_define(writer, &step->definition), 0);
-        else
+        else if (step->what == STEP_FLUSH)
             trace_writer_flush(writer);
+        else
+            trace_writer_begin_tally(writer);
     }
 }
 

@@ -7,7 +7,7 @@
 #include "trace_writer.h"
 
 struct script_step {
-    enum { STEP_EVENT, STEP_DEFINE, STEP_FLUSH } what;
+    enum { STEP_EVENT, STEP_DEFINE, STEP_FLUSH, STEP_TALLY } what;
     union {
         struct trace_event event;
         struct trace_definition definition;
@@ -46,6 +46,8 @@ void script_done(struct script *script);
 void script_define(struct script *script, const struct trace_definition *definition);
 void script_node(struct script *script, uint32_t caller_id);
 void script_flush(struct script *script);
+/* From here on the writer adds events up. */
+void script_tally(struct script *script);
 uint32_t script_allocate(struct script *script, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
 void script_free(struct script *script, uint32_t slot, unsigned flags);
 void script_event(struct script *script, struct trace_event event);

@@ -1,0 +1,156 @@
+/* What the replay does with a tally: events that a trace of bounded size doesn't list, but adds up (trace_tally.h).
+ *
+ * Consumes the current block of a trace_reader; changes the replay's state as its events would have, at once: stacks, level, high-water
+ * mark, totals. Only the timeline gets more than the sum. The windows of time that end within the stretch see the stacks as they were at
+ * its beginning. One thread; allocates. */
+#include "replay_state.h"
+
+#include <stdio.h>
+
+#include "array.h"
+
+/* A figure that cannot fall below zero, after a change. */
+static int is_possible(uint64_t figure, int64_t change)
+{
+    return (int64_t)(figure + (uint64_t)change) >= 0;
+}
+
+/* No stack may end up with less than nothing. */
+static int check_stacks(const struct replay *replay, struct trace_reader *reader)
+{
+    struct tally_stack stack;
+    while (trace_reader_next_tally_stack(reader, &stack)) {
+        const struct stack_use *use = &replay->uses[stack.stack_id];
+        if (!is_possible(use->live_bytes, stack.live_bytes) || !is_possible(use->live_allocations, stack.live_allocations) ||
+            !is_possible(use->temporary_allocations, stack.temporary_allocations) ||
+            !is_possible(use->live_bytes, stack.peak_bytes) || !is_possible(use->live_allocations, stack.peak_allocations))
+            return STATUS_CORRUPT;
+    }
+    trace_reader_rewind_tally(reader);
+    return STATUS_OK;
+}
+
+/* Of a moment only the sum of the level is known. */
+static int pass_moments(struct replay_state *state, struct trace_reader *reader, uint64_t end_time_ns)
+{
+    struct tally_moment moment;
+    int status = STATUS_OK;
+    while (!status && trace_reader_next_moment(reader, &moment)) {
+        if (moment.heap_peak_bytes > state->row_peak_bytes)
+            state->row_peak_bytes = moment.heap_peak_bytes;
+        state->level = (struct trace_level){.outside_bytes = moment.heap_bytes};
+        state->rss_bytes = moment.rss_bytes;
+        status = replay_time_pass(state, moment.time_ns);
+    }
+    return status ? status : replay_time_pass(state, end_time_ns);
+}
+
+/* The snapshot holds what the stacks had at the stretch's beginning: add what they did up to the mark. */
+static int complete_snapshot(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally)
+{
+    struct tally_stack stack;
+    int status = replay_take_snapshot(state);
+    if (status)
+        return status;
+    while (trace_reader_next_tally_stack(reader, &stack)) {
+        state->replay->peak[stack.stack_id].bytes += (uint64_t)stack.peak_bytes;
+        state->replay->peak[stack.stack_id].allocations += (uint64_t)stack.peak_allocations;
+        state->snapshot_allocations += (uint64_t)stack.peak_allocations;
+    }
+    trace_reader_rewind_tally(reader);
+    state->snapshot_bytes = tally->peak_bytes;
+    state->snapshot_slack_bytes = replay_slack_bytes(&tally->peak_level);
+    state->snapshot_event = NO_EVENT;
+    return STATUS_OK;
+}
+
+static uint64_t birth_ns(const struct replay_state *state, uint64_t birth)
+{
+    if (birth & TALLY_BIRTH_TIME)
+        return birth >> 1;
+    return birth >> 1 < state->note_capacity ? state->notes[birth >> 1].birth * state->birth_unit_ns : 0;
+}
+
+/* The last tally says how old a stack's blocks are. Until then, those it allocated are as old as the stretches in which it did. */
+static void note_births(struct replay_state *state, const struct trace_tally *tally, const struct tally_stack *stack)
+{
+    struct tally_births *births = &state->tally_births[stack->stack_id];
+    if (stack->has_births) {
+        uint64_t oldest_ns = birth_ns(state, stack->oldest), newest_ns = birth_ns(state, stack->newest);
+        *births = (struct tally_births){oldest_ns, newest_ns < oldest_ns ? oldest_ns : newest_ns, BIRTHS_EXACT};
+    } else if (stack->allocations || stack->live_allocations > 0) {
+        if (births->known == BIRTHS_OF_EVENTS)
+            births->oldest_ns = tally->start_time_ns;
+        births->newest_ns = tally->end_time_ns;
+        births->known = BIRTHS_WITHIN;
+    }
+}
+
+static void apply_stacks(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally)
+{
+    struct tally_stack stack;
+    while (trace_reader_next_tally_stack(reader, &stack)) {
+        struct stack_use *use = &state->replay->uses[stack.stack_id];
+        use->live_bytes += (uint64_t)stack.live_bytes;
+        use->live_allocations += (uint64_t)stack.live_allocations;
+        use->allocated_bytes += stack.allocated_bytes;
+        use->allocations += stack.allocations;
+        use->temporary_allocations += (uint64_t)stack.temporary_allocations;
+        use->copied_bytes += stack.copied_bytes;
+        use->copies += stack.copies;
+        state->live_allocations += (uint64_t)stack.live_allocations;
+        note_births(state, tally, &stack);
+    }
+}
+
+static void apply_figures(struct replay_state *state, const struct trace_tally *tally)
+{
+    struct replay_totals *totals = &state->replay->totals;
+    state->event_count += tally->event_count;
+    state->level = tally->end_level;
+    totals->lost_events = tally->lost_events;
+    totals->unknown_frees = tally->unknown_frees;
+    totals->small_copies = tally->small_copies;
+    totals->small_copied_bytes = tally->small_copied_bytes;
+    if (tally->peak_rss_bytes > totals->peak_rss_bytes)
+        totals->peak_rss_bytes = tally->peak_rss_bytes;
+    if (!tally->has_peak)
+        return;
+    state->highest = tally->peak_level;
+    state->highest_event = tally->peak_event;
+    state->highest_time_ns = tally->peak_time_ns;
+}
+
+int replay_tally(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally, struct status_detail *detail)
+{
+    struct replay *replay = state->replay;
+    if (!ARRAY_RESERVE(state->tally_births, state->tally_birth_capacity, replay->definitions.node_count))
+        return STATUS_NO_MEMORY;
+    int status = check_stacks(replay, reader);
+    if (status) {
+        detail->offset = trace_reader_position(reader);
+        snprintf(detail->message, sizeof detail->message, "a stack would hold less than nothing");
+        return status;
+    }
+    if (tally->has_peak && tally->peak_event == state->snapshot_event)
+        status = complete_snapshot(state, reader, tally);
+    if (!status)
+        status = pass_moments(state, reader, tally->end_time_ns);
+    if (status)
+        return status;
+    apply_stacks(state, reader, tally);
+    apply_figures(state, tally);
+    return STATUS_OK;
+}
+
+void replay_tally_births(const struct replay_state *state)
+{
+    for (uint32_t i = 0; i < state->replay->definitions.node_count && i < state->tally_birth_capacity; i++) {
+        const struct tally_births *tallied = &state->tally_births[i];
+        struct stack_births *births = &state->replay->births[i];
+        if (tallied->known == BIRTHS_EXACT || (tallied->known == BIRTHS_WITHIN && tallied->oldest_ns < births->oldest_ns))
+            births->oldest_ns = tallied->oldest_ns;
+        if (tallied->known == BIRTHS_EXACT || (tallied->known == BIRTHS_WITHIN && tallied->newest_ns > births->newest_ns))
+            births->newest_ns = tallied->newest_ns;
+    }
+}
