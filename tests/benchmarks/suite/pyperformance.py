@@ -7,6 +7,7 @@ calibration, warm-up or further processes. The numbers of calls give a bare run 
 import functools
 import subprocess
 
+from .places import WORKLOADS
 from .tools import Program
 from .workloads import Workload
 
@@ -60,7 +61,8 @@ def benchmarks_folder(python):
 def program(folder, arguments):
     def make(context, calls):
         path = f"{benchmarks_folder(context.python)}/bm_{folder}/run_benchmark.py"
-        return Program("python", (path, "--worker", f"--loops={calls}", "--values=1", "--warmups=0", *arguments))
+        script = (WORKLOADS / "fresh_pickle.py", path) if "--pure-python" in arguments else (path,)
+        return Program("python", (*script, "--worker", f"--loops={calls}", "--values=1", "--warmups=0", *arguments))
 
     return make
 

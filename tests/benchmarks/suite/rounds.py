@@ -94,7 +94,7 @@ class Session:
             result = self.run_once(workload, tool, replay=tool.name == recording)
             runs.append(result)
             if "failed" not in result:
-                say(f"  {workload.name:22} {tool.name:17} {result['wall_s']:7.2f} s wall {result['target_cpu_s']:7.2f} s CPU "
+                say(f"  {workload.name:26} {tool.name:17} {result['wall_s']:7.2f} s wall {result['target_cpu_s']:7.2f} s CPU "
                     f"+ {result['helper_cpu_s']:.2f} s beside")
 
     def run_memory(self, workload):
