@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
-int event_decoder_init(struct event_decoder *decoder)
+int event_decoder_init(struct event_decoder *decoder, uint32_t format_version)
 {
     *decoder = (struct event_decoder){.released_slot = SLOT_NONE};
     live_slots_init(&decoder->slots);
-    decoder->model = event_model_new();
+    decoder->model = event_model_new(format_version == 1 ? MODEL_RING_LENGTH_V1 : MODEL_RING_LENGTH);
     return decoder->model ? 0 : STATUS_NO_MEMORY;
 }
 
@@ -140,9 +140,9 @@ HOT_INLINE void apply_free(struct event_decoder *decoder, struct trace_event *ev
 /* The live slot of an allocation within the ring's reach, or SLOT_NONE. */
 HOT_INLINE uint32_t slot_of_sequence(const struct event_decoder *decoder, uint32_t sequence)
 {
-    if (unlikely((uint32_t)decoder->model->next_sequence - sequence - 1 >= MODEL_RING_LENGTH))
+    if (unlikely((uint32_t)decoder->model->next_sequence - sequence - 1 >= decoder->model->ring_length))
         return SLOT_NONE;
-    uint32_t slot = decoder->model->ring[sequence % MODEL_RING_LENGTH];
+    uint32_t slot = decoder->model->ring[sequence & (decoder->model->ring_length - 1)];
     if (unlikely(slot >= decoder->slots.used_count))
         return SLOT_NONE;
     const struct live_slot *found = &decoder->slots.slots[slot];

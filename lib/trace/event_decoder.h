@@ -24,7 +24,7 @@ struct event_decoder {
 };
 
 /* Returns 0 or STATUS_NO_MEMORY. */
-int event_decoder_init(struct event_decoder *decoder);
+int event_decoder_init(struct event_decoder *decoder, uint32_t format_version);
 void event_decoder_done(struct event_decoder *decoder);
 
 /* Sections begin: `raw` is a whole payload with VARINT_MAX_BYTES readable bytes behind it. Returns 0 or STATUS_CORRUPT. */

@@ -8,7 +8,7 @@
 int event_encoder_init(struct event_encoder *encoder)
 {
     *encoder = (struct event_encoder){0};
-    encoder->model = event_model_new();
+    encoder->model = event_model_new(MODEL_RING_LENGTH);
     uint8_t *columns = malloc((size_t)SECTION_COUNT * ENCODER_COLUMN_BYTES);
     if (!encoder->model || !columns) {
         free(encoder->model);

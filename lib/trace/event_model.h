@@ -16,7 +16,8 @@
 #include "compiler.h"
 #include "trace_format.h"
 
-#define MODEL_RING_LENGTH 65536u
+#define MODEL_RING_LENGTH (1u << 20)
+#define MODEL_RING_LENGTH_V1 (1u << 16)
 #define MODEL_TABLE_BITS 14
 #define MODEL_STACKS 4096u
 #define MODEL_THREADS 64u
@@ -47,13 +48,14 @@ struct event_model {
     uint32_t last_slot;       /* the last one that was written in SECTION_SLOTS */
     uint32_t thread;
     uint64_t contexts[MODEL_THREADS];           /* of the threads that are not the current one */
-    uint32_t ring[MODEL_RING_LENGTH];           /* sequence -> slot of the last allocations */
     struct model_prediction table[1u << MODEL_TABLE_BITS];
     struct model_stack stacks[MODEL_STACKS];
+    uint32_t ring_length;                       /* a power of two */
+    uint32_t ring[];                            /* sequence -> slot of the last allocations */
 };
 
 /* NULL without memory. Freed with free(). */
-struct event_model *event_model_new(void);
+struct event_model *event_model_new(uint32_t ring_length);
 
 HOT_INLINE struct model_prediction *model_predict(struct event_model *model)
 {
@@ -74,7 +76,7 @@ HOT_INLINE struct model_stack *model_stack(struct event_model *model, uint32_t s
 /* A block took a slot: the next sequence number is its own. */
 HOT_INLINE void model_allocated(struct event_model *model, uint32_t slot)
 {
-    model->ring[model->next_sequence++ % MODEL_RING_LENGTH] = slot;
+    model->ring[model->next_sequence++ & (model->ring_length - 1)] = slot;
 }
 
 /* After an allocation or a copy that had not been predicted. */
@@ -97,9 +99,9 @@ HOT_INLINE void model_learn_block(struct event_model *model, struct model_predic
 HOT_INLINE uint32_t model_distance(const struct event_model *model, uint32_t slot, uint32_t sequence)
 {
     uint32_t distance = (uint32_t)model->next_sequence - sequence;
-    uint32_t reachable = distance - 1 < MODEL_RING_LENGTH;
+    uint32_t reachable = distance - 1 < model->ring_length;
     if (unlikely(model->next_sequence >> 32))
-        reachable &= model->ring[sequence % MODEL_RING_LENGTH] == slot;
+        reachable &= model->ring[sequence & (model->ring_length - 1)] == slot;
     return distance & (0 - reachable);
 }
 

@@ -36,7 +36,7 @@ void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TR
     put_u32(to + 92, checksum_crc32c(to, 92));
 }
 
-int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity,
+int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity, uint32_t *ret_version,
                              struct status_detail *detail)
 {
     if (count < 12 || memcmp(bytes, TRACE_MAGIC, 8) != 0)
@@ -49,8 +49,9 @@ int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_id
         return trace_fail(detail, STATUS_CORRUPT, count, "the file ends within its header, after %zu bytes", count);
     if (get_u32(bytes + 92) != checksum_crc32c(bytes, 92))
         return trace_fail(detail, STATUS_CORRUPT, 0, "the checksum of the file header is wrong");
-    if (version != TRACE_VERSION || get_u32(bytes + 12) != TRACE_FILE_HEADER_BYTES)
+    if (!version || get_u32(bytes + 12) != TRACE_FILE_HEADER_BYTES)
         return trace_fail(detail, STATUS_CORRUPT, 8, "the file header has an impossible version or length");
+    *ret_version = version;
     *ret_identity = (struct trace_identity){
         .session_id = get_u64(bytes + 16),
         .start_monotonic_ns = get_u64(bytes + 24),

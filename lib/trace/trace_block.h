@@ -27,7 +27,7 @@ struct trace_block {
 void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TRACE_FILE_HEADER_BYTES]);
 /* Returns 0, STATUS_NOT_A_TRACE, STATUS_NEWER_VERSION or STATUS_CORRUPT. `bytes` may be less than a whole
  * header: `count` says. */
-int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity,
+int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity, uint32_t *ret_version,
                              struct status_detail *detail);
 
 void trace_block_pack(const struct trace_block *block, uint8_t to[TRACE_BLOCK_HEADER_BYTES]);

@@ -10,7 +10,7 @@
 #include "compiler.h"
 
 #define TRACE_MAGIC "HEAPLINE" /* 8 bytes, without a NUL */
-#define TRACE_VERSION 1
+#define TRACE_VERSION 2
 #define TRACE_FILE_HEADER_BYTES 96
 #define TRACE_BLOCK_HEADER_BYTES 128
 #define TRACE_END_BYTES 120

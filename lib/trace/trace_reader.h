@@ -16,6 +16,7 @@ struct trace_reader;
 /* What is known from the block headers alone. */
 struct trace_overview {
     struct trace_identity identity;
+    uint32_t format_version;
     uint64_t file_bytes;
     uint64_t good_bytes;      /* up to the end of the last good block */
     uint64_t block_count;

@@ -123,7 +123,7 @@ int trace_reader_scan(struct trace_reader *reader, struct status_detail *detail)
     int64_t count = trace_read_at(reader->file, header, sizeof(header), 0);
     if (count < 0)
         return trace_fail(detail, STATUS_SYSTEM, 0, "cannot read the file");
-    int status = trace_file_header_unpack(header, (size_t)count, &reader->overview.identity, detail);
+    int status = trace_file_header_unpack(header, (size_t)count, &reader->overview.identity, &reader->overview.format_version, detail);
     if (status)
         return status;
     reader->overview.file_bytes = (uint64_t)file_status.st_size;

@@ -10,7 +10,7 @@
 #include "checksum.h"
 #include "trace_writer_internal.h"
 
-#define COMPRESSION_LEVEL 1
+#define COMPRESSION_LEVEL 3
 
 /* ---- opening and closing ---- */
 

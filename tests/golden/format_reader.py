@@ -7,6 +7,7 @@ import struct
 
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
 OPS, STACKS, SIZES, CLASSES, DISTANCES, SLOTS, TIMES, MISC = range(1, 9)
+RING_LENGTHS = {1: 1 << 16, 2: 1 << 20}
 CLASS_COPY, CLASS_FREE, CLASS_FREE_REALLOC, CLASS_ALLOCATE = 1, 2, 3, 0x40
 
 
@@ -70,13 +71,16 @@ class Trace:
     """definitions, events, end and totals of a trace, all checked against what the headers say."""
 
     def __init__(self, data):
-        assert data[:8] == b"HEAPLINE" and struct.unpack_from("<II", data, 8) == (1, 96)
+        assert data[:8] == b"HEAPLINE"
+        version, header_bytes = struct.unpack_from("<II", data, 8)
+        assert version in RING_LENGTHS and header_bytes == 96
+        self.reach = RING_LENGTHS[version]
         assert struct.unpack_from("<I", data, 92)[0] == crc32c(data[:92])
         names = ("session", "start_monotonic", "start_realtime", "sampling_interval", "copy_threshold", "pid", "parent_pid", "flags")
         self.identity = dict(zip(names, struct.unpack_from("<QQQQQIII", data, 16)))
         self.definitions, self.events, self.end = [], [], None
         self.counts = {0: 0, 1: 0, 2: 0, 3: 0}
-        self.slots, self.free, self.ring, self.next_sequence = [], [], [None] * 65536, 0
+        self.slots, self.free, self.ring, self.next_sequence = [], [], [None] * self.reach, 0
         self.time = self.thread = 0
         self.level = {"outside": 0, "arena": 0, "objects": 0}
         self.totals = dict.fromkeys(("events", "allocated_bytes", "allocations", "copied_bytes", "copies", "lost", "unknown_frees",
@@ -189,7 +193,7 @@ class Trace:
         if slot == len(self.slots):
             self.slots.append(None)
         self.slots[slot] = Block(size, flags, stack, self.next_sequence)
-        self.ring[self.next_sequence % 65536] = slot
+        self.ring[self.next_sequence % self.reach] = slot
         self.next_sequence = self.next_sequence + 1 & M32
         return slot
 
@@ -202,8 +206,8 @@ class Trace:
         self.context = (self.context << 21 & M64) ^ (stack << 2 | kind)
 
     def by_sequence(self, sequence):
-        assert self.next_sequence - sequence - 1 & M32 < 65536
-        slot = self.ring[sequence % 65536]
+        assert self.next_sequence - sequence - 1 & M32 < self.reach
+        slot = self.ring[sequence % self.reach]
         assert self.slots[slot] is not None and self.slots[slot].sequence == sequence
         return slot
 
@@ -288,7 +292,7 @@ class Trace:
             slot = self.last_slot = self.last_slot + self.columns[SLOTS].signed() & M32
         sequence = self.slots[slot].sequence
         distance = self.next_sequence - sequence & M32
-        if distance > 65536 or self.ring[sequence % 65536] != slot:
+        if distance > self.reach or self.ring[sequence % self.reach] != slot:
             distance = 0
         self.predictions[index] = (kind, (distance, sequence - self.last_freed & M32), trust_stride)
         self.free_event(slot, kind)

@@ -11,7 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from format_reader import Trace, crc32c  # noqa: E402
 
-GOLDEN = (pathlib.Path(__file__).parent / "trace_v1.heapline").read_bytes()
+HERE = pathlib.Path(__file__).parent
+GOLDEN = (HERE / "trace_v1.heapline").read_bytes()
 
 
 def test_checksum():
@@ -32,6 +33,12 @@ def test_golden_trace():
     # Of the ten others five are arenas: those with flags 4 to 7, and the mapping.
     assert trace.totals["allocations"] == rounds + 10 - 5
     assert trace.totals["copies"] == 1023
+
+
+@pytest.mark.parametrize("name", ["trace_v1_far", "trace_v2_far"])
+def test_far_deallocations(name):
+    trace = Trace((HERE / f"{name}.heapline").read_bytes())
+    assert collections.Counter(event[0] for event in trace.events[:400_000]) == {"allocate": 200_000, "free": 200_000}
 
 
 @pytest.mark.parametrize("at", [0, 9, 50, 96, 130, 240, 3000, -1])

@@ -93,15 +93,17 @@ static void headers(void)
 {
     uint8_t bytes[TRACE_BLOCK_HEADER_BYTES], bytes_again[TRACE_BLOCK_HEADER_BYTES];
     struct trace_identity identity = {1, 2, 3, 4, 5, 6, 7, 8}, identity_again;
+    uint32_t version;
     struct trace_block block_again, block = {
         .type = TRACE_BLOCK_DATA, .sequence = 2, .raw_bytes = 300, .stored_bytes = 4, .payload_checksum = 5, .event_count = 60, .first_event = 7,
         .start_time_ns = 8, .end_time_ns = 9, .peak_bytes = 10, .peak_object_bytes = 11, .peak_time_ns = 12, .peak_event = 13,
         .end_level = {14, 15, 16}};
     trace_file_header_pack(&identity, bytes);
-    CHECK_BYTES(bytes, "HEAPLINE\1\0\0\0\140\0\0\0\1\0\0\0\0\0\0\0", 24);
+    CHECK_BYTES(bytes, "HEAPLINE\2\0\0\0\140\0\0\0\1\0\0\0\0\0\0\0", 24);
     CHECK_EQUAL(get_u64(bytes + 48), 5);
     CHECK_EQUAL(get_u32(bytes + 64), 8);
-    CHECK_EQUAL(trace_file_header_unpack(bytes, TRACE_FILE_HEADER_BYTES, &identity_again, NULL), 0);
+    CHECK_EQUAL(trace_file_header_unpack(bytes, TRACE_FILE_HEADER_BYTES, &identity_again, &version, NULL), 0);
+    CHECK_EQUAL(version, TRACE_VERSION);
     CHECK_BYTES(&identity_again, &identity, sizeof(identity));
     trace_block_pack(&block, bytes);
     CHECK_BYTES(bytes, "HLBK\1\0\0\0\2\0\0\0", 12);
