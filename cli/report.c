@@ -217,6 +217,21 @@ static void print_report(const struct reading *reading, sqlite3 *database, const
 
 /* ---- JSON ---- */
 
+/* The whole run is one span too, unless it began paused. */
+static void write_spans(struct json *json, const struct summary *summary)
+{
+    const char *at = summary->recorded ? summary->recorded : "0-";
+    struct recorded_span span;
+    json_array(json, "recorded");
+    while (summary_next_span(&at, summary->duration_ns, &span)) {
+        json_object(json, NULL);
+        json_integer(json, "start_ns", span.start_ns);
+        json_integer(json, "end_ns", span.end_ns);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 static void write_summary(struct json *json, const struct summary *summary)
 {
     json_text(json, "program", summary->command);
@@ -242,6 +257,7 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_boolean(json, "stream_truncated", summary->stream_end_ns >= 0);
     json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     write_exit(json, summary->exit_kind, summary->exit_status);
+    write_spans(json, summary);
 }
 
 static int write_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes,

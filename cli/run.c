@@ -26,7 +26,7 @@
 
 struct run_settings {
     const char *output, *python, *module, *code;
-    int native, copies, follow, force, quiet;
+    int native, copies, follow, paused, force, quiet;
     uint64_t copy_threshold_bytes, max_trace_bytes; /* NOT_GIVEN: the recorder's own */
 };
 #define NOT_GIVEN UINT64_MAX
@@ -46,6 +46,8 @@ static const struct option_spec run_options[] = {
      "only count copies smaller than this, without their stacks"},
     {"follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 1, NULL, "record child processes too (the default)"},
     {"no-follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 0, NULL, "don't"},
+    {"paused", 0, OPTION_SET, offsetof(struct run_settings, paused), 1, NULL,
+     "record nothing until 'heapline start PID' says so; costs next to nothing"},
     {"max-trace-size", 0, OPTION_BYTES, offsetof(struct run_settings, max_trace_bytes), 0, "BYTES",
      "bound the trace, and that of each child: when it has grown so large, events are added up instead of listed. Peak, totals, copies and "
      "what is live at the end stay exact; 0: no bound"},
@@ -56,8 +58,8 @@ static const struct option_spec run_options[] = {
 /* HEAPLINE_OPTIONS, as the recorder reads it. */
 static void make_options(const struct run_settings *settings, char *out, size_t size)
 {
-    int used = snprintf(out, size, "%s,%s%s%s", settings->copies ? "copies" : "no-copies", settings->follow ? "follow" : "no-follow",
-                        settings->native ? ",native" : "", settings->force ? ",force" : "");
+    int used = snprintf(out, size, "%s,%s%s%s%s", settings->copies ? "copies" : "no-copies", settings->follow ? "follow" : "no-follow",
+                        settings->native ? ",native" : "", settings->paused ? ",paused" : "", settings->force ? ",force" : "");
     if (settings->copy_threshold_bytes != NOT_GIVEN)
         used += snprintf(out + used, size - (size_t)used, ",copy-threshold=%llu", (unsigned long long)settings->copy_threshold_bytes);
     if (settings->max_trace_bytes != NOT_GIVEN)

@@ -63,6 +63,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
         *fields[i] = sqlite3_column_int64(row, 4 + (int)i);
     sqlite3_finalize(row);
     summary.stopped = property(database, "stopped");
+    summary.recorded = property(database, "recorded");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
     summary.other_malloc = property_is(database, "malloc", "of another library");
@@ -77,6 +78,7 @@ void summary_free(struct summary *summary)
     free(summary->exit_kind);
     free(summary->damage);
     free(summary->stopped);
+    free(summary->recorded);
 }
 
 void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_t size)
@@ -131,6 +133,56 @@ static void print_warning(const struct reading *reading, const char *text)
     fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
 }
 
+int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span *ret_span)
+{
+    char *end;
+    if (!*at || **at < '0' || **at > '9')
+        return 0;
+    ret_span->start_ns = strtoll(*at, &end, 10);
+    *at = *end == '-' ? end + 1 : end;
+    ret_span->end_ns = strtoll(*at, &end, 10);
+    if (end == *at)
+        ret_span->end_ns = duration_ns;
+    *at = end + (*end == ' ');
+    return 1;
+}
+
+/* What the spans are, and what figures mean by them. */
+static void describe_spans(const struct summary *summary, char *text, size_t size)
+{
+    const char *at = summary->recorded;
+    struct recorded_span span = {0, 0};
+    int used = snprintf(text, size, "recorded only"), count = 0;
+    while (used < (int)size - 200 && summary_next_span(&at, summary->duration_ns, &span))
+        used += snprintf(text + used, size - (size_t)used, "%s from %s to %s", count++ ? "," : "", units_time(span.start_ns).text,
+                         span.end_ns < summary->duration_ns ? units_time(span.end_ns).text : "the end");
+    used += snprintf(text + used, size - (size_t)used, "%s: blocks allocated before %s are not known", *at ? ", and more" : "",
+                     count > 1 ? "the last start" : "that");
+    if (span.end_ns < summary->duration_ns)
+        snprintf(text + used, size - (size_t)used, "; 'at the end' means the last stop");
+}
+
+/* Was anything recorded? */
+static int print_recorded(const struct reading *reading, const struct summary *summary)
+{
+    char text[1024];
+    const char *at = summary->recorded;
+    struct recorded_span span;
+    if (!at)
+        return 1;
+    if (!summary_next_span(&at, summary->duration_ns, &span)) {
+        snprintf(text, sizeof text, "nothing was recorded: the program ran paused, and nobody said 'heapline start %lld'",
+                 (long long)summary->pid);
+        print_warning(reading, text);
+        return 0;
+    }
+    if (*at || span.start_ns > 0 || span.end_ns < summary->duration_ns) {
+        describe_spans(summary, text, sizeof text);
+        print_warning(reading, text);
+    }
+    return 1;
+}
+
 void summary_print_warnings(const struct reading *reading, const struct summary *summary)
 {
     char text[512];
@@ -145,6 +197,8 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         snprintf(text, sizeof text, "the program did not end by itself (%s): 'at the end' means its last event", ending);
         print_warning(reading, text);
     }
+    if (!print_recorded(reading, summary))
+        return;
     if (summary->event_count == 0)
         print_warning(reading, "no allocation was recorded: unless the program makes none, another allocator is linked into it statically, or "
                                "preloaded before this recorder");

@@ -7,6 +7,7 @@
 struct summary {
     char *command, *executable, *exit_kind, *damage;
     char *stopped;          /* why recording ended before the program; NULL: it didn't */
+    char *recorded;         /* spans of time that were recorded, "from-to from-to from-" in ns, or "none"; NULL: all of it */
     int64_t unsafe_stacks, lost_definitions;
     int other_malloc;       /* malloc was another library's: only what came through us was recorded */
     int python_stacks_off;  /* an interpreter whose frames can't be read */
@@ -17,8 +18,15 @@ struct summary {
     int64_t copied_bytes, copies, lost_events, unknown_frees, sampling_interval_bytes, copy_threshold_bytes;
 };
 
+struct recorded_span {
+    int64_t start_ns, end_ns;
+};
+
 void summary_load(sqlite3 *database, struct summary *ret_summary);
 void summary_free(struct summary *summary);
+
+/* The span that *at, a place in summary.recorded, begins with; moves *at behind it. 0: there is none. */
+int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span *ret_span);
 
 /* "python3 train.py", then process, ending, time, events. */
 void summary_print_title(const struct reading *reading, const struct summary *summary);

@@ -83,50 +83,73 @@ static __attribute__((noinline)) void record_large(uint64_t bytes, const void *r
     recorder_leave(thread);
 }
 
-/* A thread's first: its state isn't there yet. Copies from within the recorder end here too. */
-COLD static void count_small_slowly(uint64_t bytes, const void *return_address, uintptr_t frame)
-{
-    if (threshold_bytes == ~0ull || own_code_holds(return_address))
-        return;
-    struct thread_state *thread = recorder_enter_from(frame);
-    if (!thread)
-        return;
-    atomic_fetch_add_explicit(&thread->shared->small_copies, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&thread->shared->small_copied_bytes, bytes, memory_order_relaxed);
-    recorder_leave(thread);
-}
-
 HOT_INLINE void add_to(_Atomic uint64_t *counter, uint64_t more)
 {
     /* Only its own thread writes it: no locked instruction. */
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
-HOT_INLINE void count_copy(uint64_t bytes, const void *return_address)
+/* A copy below the threshold: two additions. Returns 0: it is more than that. */
+HOT_INLINE int count_small(uint64_t bytes)
 {
-    if (unlikely(bytes >= threshold_bytes)) {
-        record_large(bytes, return_address, HOOK_FRAME);
-        return;
-    }
     struct thread_state *thread = current_thread;
-    if (unlikely(thread->busy)) {
-        count_small_slowly(bytes, return_address, HOOK_FRAME);
-        return;
+    if (unlikely(bytes >= threshold_bytes || thread->busy))
+        return 0;
+    if (likely(!moves_object(thread))) {
+        add_to(&thread->shared->small_copies, 1);
+        add_to(&thread->shared->small_copied_bytes, bytes);
     }
-    if (unlikely(moves_object(thread)))
-        return;
-    add_to(&thread->shared->small_copies, 1);
-    add_to(&thread->shared->small_copied_bytes, bytes);
+    return 1;
 }
 
-HOT_INLINE void *copy(void *to, const void *from, size_t bytes, const void *return_address)
+static __attribute__((noinline)) void record_copy(uint64_t bytes, const void *return_address, uintptr_t frame)
+{
+    if (bytes >= threshold_bytes) {
+        record_large(bytes, return_address, frame);
+        return;
+    }
+    /* A thread's first: its state isn't there yet. Copies from within the recorder end here too. */
+    struct thread_state *thread = threshold_bytes == ~0ull || own_code_holds(return_address) ? NULL : recorder_enter_from(frame);
+    if (!thread)
+        return;
+    recorder_leave(thread);
+    count_small(bytes);
+}
+
+/* Is there nothing to record of a copy of so many bytes? */
+HOT_INLINE int copy_passes(uint64_t bytes)
+{
+    struct thread_state *thread = current_thread;
+    if (likely(bytes >= thread->copy_left))
+        return 0;
+    if (unlikely(thread->busy))
+        return recorder_rests(thread);
+    thread->copy_left -= bytes;
+    return 1;
+}
+
+HOT_INLINE void count_copy(uint64_t bytes, const void *return_address)
+{
+    if (!copy_passes(bytes) && !count_small(bytes))
+        record_copy(bytes, return_address, HOOK_FRAME);
+}
+
+static __attribute__((noinline)) void *copy_recorded(void *to, const void *from, size_t bytes, const void *return_address, uintptr_t frame)
 {
     if (unlikely(!real.memmove)) {
         copy_by_hand(to, from, bytes);
         return to;
     }
-    count_copy(bytes, return_address);
+    record_copy(bytes, return_address, frame);
     return real.memmove(to, from, bytes);
+}
+
+/* Both ways out are tail calls, so that nothing is saved on the way to the real function. It is there once a thread has a state. */
+HOT_INLINE void *copy(void *to, const void *from, size_t bytes, const void *return_address)
+{
+    if (copy_passes(bytes) || count_small(bytes))
+        return real.memmove(to, from, bytes);
+    return copy_recorded(to, from, bytes, return_address, HOOK_FRAME);
 }
 
 EXPORT void *memcpy(void *to, const void *from, size_t bytes)

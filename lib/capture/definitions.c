@@ -18,7 +18,7 @@
 #define WAIT_SLICE_NS 10000000ull
 
 static struct lock definition_lock;
-static struct thread_state *lock_owner; /* told apart by thread; the threads without a state share one and never nest */
+static struct thread_state *lock_owner; /* told apart by thread; threads with a static state share it and never nest */
 static uint32_t nested_holds;
 static _Atomic uint32_t given_up;
 
@@ -31,7 +31,7 @@ void definitions_lock(void)
         return;
     }
     lock_take(&definition_lock);
-    if (self->busy != THREAD_UNREGISTERED)
+    if (thread_is_registered(self))
         __atomic_store_n(&lock_owner, self, __ATOMIC_RELAXED);
     errno = saved_errno;
 }

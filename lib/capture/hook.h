@@ -27,32 +27,39 @@ HOT_INLINE int releases_object(const struct thread_state *thread, const void *bl
     return unlikely(thread->object_depth) && thread->object_address - (uintptr_t)block <= OBJECT_OVERHEAD_BYTES;
 }
 
-/* After the real allocation. NULL blocks are no events. */
-HOT_INLINE void hook_allocated(const void *block, uint64_t size, const void *return_address)
+/* What may have to be recorded. `frame` is the hook's; NULL blocks are no events. */
+void *hook_record_allocation(void *block, uint64_t size, const void *return_address, uintptr_t frame);
+HOT_INLINE void hook_record_deallocation(const void *block, uintptr_t frame)
 {
-    if (unlikely(!block))
-        return;
-    struct thread_state *thread = recorder_enter();
-    if (unlikely(!thread))
-        return;
-    if (unlikely(python_attached))
-        python_attach_check();
-    if (unlikely(thread->new_caller))
-        return_address = new_hooks_caller(thread, return_address);
-    if (likely(!serves_object(thread, size)))
-        recorder_allocate(thread, EVENT_ALLOCATE, block, size, stack_of_native_hook(thread, return_address));
-    recorder_leave(thread);
-}
-
-/* Before the real deallocation: once it is done, another thread may be given the address. */
-HOT_INLINE void hook_freeing(const void *block)
-{
-    struct thread_state *thread = recorder_enter();
+    struct thread_state *thread = likely(block) ? recorder_enter_from(frame) : NULL;
     if (unlikely(!thread))
         return;
     if (likely(!releases_object(thread, block)))
         recorder_free(thread, EVENT_FREE, block);
     recorder_leave(thread);
+}
+
+/* Is there nothing to record of an allocation of this size? One test where everything is recorded. */
+HOT_INLINE int hook_allocation_passes(struct thread_state *thread, uint64_t size)
+{
+    if (likely(size >= thread->sample_left))
+        return 0;
+    if (unlikely(thread->busy))
+        return recorder_rests(thread);
+    thread->sample_left -= size;
+    return 1;
+}
+
+/* After the real allocation; returns the block. A tail call is all that follows, so that a hook that lets a block pass saves no registers. */
+HOT_INLINE void *hook_allocated(void *block, uint64_t size, const void *return_address)
+{
+    return hook_allocation_passes(current_thread, size) ? block : hook_record_allocation(block, size, return_address, HOOK_FRAME);
+}
+
+/* Is there nothing to record of a deallocation? */
+HOT_INLINE int hook_deallocation_passes(void)
+{
+    return recorder_rests(current_thread);
 }
 
 #endif

@@ -17,8 +17,7 @@ EXPORT void *malloc(size_t size)
     if (unlikely(!real_available()))
         return bootstrap_allocate(size, 16);
     void *block = real.malloc(size);
-    hook_allocated(block, size, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, size, RETURN_ADDRESS);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
@@ -26,18 +25,24 @@ EXPORT void *calloc(size_t count, size_t size)
     if (unlikely(!real_available()))
         return bootstrap_allocate(count * size, 16); /* the buffer is zero, and dlsym asks for small things */
     void *block = real.calloc(count, size);
-    hook_allocated(block, count * size, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, count * size, RETURN_ADDRESS);
 }
 
+static __attribute__((noinline)) void release_recorded(void *block, uintptr_t frame)
+{
+    hook_record_deallocation(block, frame);
+    real.free(block);
+}
+
+/* Recorded before the real call: once that is done, another thread may be given the address. */
 HOT_INLINE void release(void *block)
 {
-    if (unlikely(!block))
-        return;
     if (unlikely(bootstrap_owns(block) || !real_available()))
         return;
-    hook_freeing(block);
-    real.free(block);
+    if (hook_deallocation_passes())
+        real.free(block);
+    else
+        release_recorded(block, HOOK_FRAME);
 }
 
 EXPORT void free(void *block)
@@ -103,8 +108,7 @@ EXPORT void *realloc(void *old, size_t size)
     if (old)
         return reallocate(old, size, RETURN_ADDRESS);
     void *block = real.realloc(NULL, size);
-    hook_allocated(block, size, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, size, RETURN_ADDRESS);
 }
 
 EXPORT void *reallocarray(void *old, size_t count, size_t size)
@@ -119,8 +123,7 @@ EXPORT void *reallocarray(void *old, size_t count, size_t size)
     if (old)
         return reallocate(old, bytes, RETURN_ADDRESS);
     void *block = real.realloc(NULL, bytes);
-    hook_allocated(block, bytes, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, bytes, RETURN_ADDRESS);
 }
 
 EXPORT int posix_memalign(void **ret_block, size_t alignment, size_t size)
@@ -138,8 +141,7 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
     if (unlikely(!real_available()))
         return bootstrap_allocate(size, alignment);
     void *block = real.aligned_alloc(alignment, size);
-    hook_allocated(block, size, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, size, RETURN_ADDRESS);
 }
 
 EXPORT void *memalign(size_t alignment, size_t size)
@@ -147,8 +149,7 @@ EXPORT void *memalign(size_t alignment, size_t size)
     if (unlikely(!real_available()))
         return bootstrap_allocate(size, alignment);
     void *block = real.memalign(alignment, size);
-    hook_allocated(block, size, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, size, RETURN_ADDRESS);
 }
 
 EXPORT void *valloc(size_t size)
@@ -156,8 +157,7 @@ EXPORT void *valloc(size_t size)
     if (unlikely(!real_available()))
         return bootstrap_allocate(size, 4096);
     void *block = real.valloc(size);
-    hook_allocated(block, size, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, size, RETURN_ADDRESS);
 }
 
 EXPORT void *pvalloc(size_t size)
@@ -165,8 +165,7 @@ EXPORT void *pvalloc(size_t size)
     if (unlikely(!real_available()))
         return bootstrap_allocate(size, 4096);
     void *block = real.pvalloc(size);
-    hook_allocated(block, size, RETURN_ADDRESS);
-    return block;
+    return hook_allocated(block, size, RETURN_ADDRESS);
 }
 
 EXPORT size_t malloc_usable_size(void *block)

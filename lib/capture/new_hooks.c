@@ -81,7 +81,7 @@ static void note_caller(const void *next, const void *return_address)
         real_module_of(next, &runtime_start, &runtime_end);
     if (in_runtime(return_address))
         return; /* operator new[] calling operator new: the note is there */
-    if (unlikely(current_thread->busy == THREAD_UNREGISTERED)) {
+    if (unlikely(!thread_is_registered(current_thread))) {
         struct thread_state *admitted = recorder_enter();
         if (!admitted)
             return;
@@ -102,8 +102,7 @@ static void note_caller(const void *next, const void *return_address)
             return next arguments;                                                       \
         }                                                                                \
         void *block = next arguments;                                                    \
-        hook_allocated(block, size, RETURN_ADDRESS);                                     \
-        return block;                                                                    \
+        return hook_allocated(block, size, RETURN_ADDRESS);                              \
     }
 NEW_FORMS(DEFINE_NEW)
 
@@ -122,7 +121,8 @@ NEW_FORMS(DEFINE_NEW)
             next arguments;                                                              \
             return;                                                                      \
         }                                                                                \
-        hook_freeing(block);                                                             \
+        if (!hook_deallocation_passes())                                                 \
+            hook_record_deallocation(block, HOOK_FRAME);                                 \
         next arguments;                                                                  \
     }
 DELETE_FORMS(DEFINE_DELETE)

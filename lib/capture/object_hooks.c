@@ -39,7 +39,9 @@ COLD static struct thread_state *admit(struct thread_state *thread, uintptr_t fr
 HOT_INLINE struct thread_state *thread_to_record(void)
 {
     struct thread_state *thread = current_thread;
-    return unlikely(thread->busy || thread->object_depth) ? admit(thread, HOOK_FRAME) : thread;
+    if (likely(!thread->busy && !thread->object_depth))
+        return thread;
+    return recorder_rests(thread) ? NULL : admit(thread, HOOK_FRAME);
 }
 
 HOT_INLINE void enter_below(struct thread_state *thread, uint64_t size, const void *address)

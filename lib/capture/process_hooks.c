@@ -52,7 +52,7 @@ static void wake_collector(struct session_header *session)
 
 static int forks_are_followed(void)
 {
-    return recorder_session && recorder_session->flags & SESSION_FOLLOW && ORDER_OWNER(atomic_load(&recorder_session->order)) != ORDER_PAUSED;
+    return recorder_session && recorder_session->flags & SESSION_FOLLOW && atomic_load(&recorder_session->collector_state) != COLLECTOR_GONE;
 }
 
 static void before_fork(void)
@@ -67,7 +67,7 @@ static void before_fork(void)
     fork_state.signals = signals;
     fork_state.busy = busy;
     /* Otherwise a signal handler forks that has interrupted one of our hooks: the child will go on in it, with pointers into our session. */
-    int outside_hook = busy == THREAD_READY || busy == THREAD_UNREGISTERED;
+    int outside_hook = busy == THREAD_READY || !thread_is_registered(current_thread);
     fork_state.followed = forks_are_followed() && outside_hook;
     if (!fork_state.followed)
         return;

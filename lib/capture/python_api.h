@@ -24,6 +24,7 @@ struct python_api {
     int (*is_initialized)(void);                                       /* Py_IsInitialized */
     int (*is_finalizing)(void);                                        /* Py_IsFinalizing */
     void *(*first_interpreter)(void);                                  /* PyInterpreterState_Head */
+    void *(*next_interpreter)(void *);                                 /* PyInterpreterState_Next */
     void *(*current_state)(void);                                      /* PyThreadState_GetUnchecked: before 3.12 the GIL holder's */
     void *(*thread_state)(void);                                       /* PyGILState_GetThisThreadState: this thread's, GIL held or not */
     const char *(*version_text)(void);                                 /* Py_GetVersion */

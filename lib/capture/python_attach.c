@@ -35,6 +35,7 @@ static const struct {
     {{"Py_IsInitialized"}, offsetof(struct python_api, is_initialized), 0},
     {{"Py_IsFinalizing", "_Py_IsFinalizing"}, offsetof(struct python_api, is_finalizing), 0},
     {{"PyInterpreterState_Head"}, offsetof(struct python_api, first_interpreter), 0},
+    {{"PyInterpreterState_Next"}, offsetof(struct python_api, next_interpreter), 0},
     {{"PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet"}, offsetof(struct python_api, current_state), 0},
     {{"PyGILState_GetThisThreadState"}, offsetof(struct python_api, thread_state), 0},
     {{"Py_GetVersion"}, offsetof(struct python_api, version_text), 0},
@@ -139,6 +140,24 @@ static int may_install(const struct python_api *api)
     return !api->is_initialized() || (current && current == api->thread_state());
 }
 
+static int hooks_installed;
+
+static void install_hooks(void)
+{
+    object_hooks_install();
+    hooks_installed = 1;
+}
+
+/* While nothing is recorded CPython's allocators stay as they are. When recording starts its interpreter is at work: nobody else may be
+ * reading its table of allocators. Without a GIL, or with one for each of several interpreters, somebody may. */
+COLD static void install_late(void)
+{
+    const void *current = python_api.current_state();
+    if (current && current == python_api.thread_state() && !(recorder_session->python_flags & PYTHON_FREE_THREADED) &&
+        !python_api.is_finalizing() && !python_api.next_interpreter(python_api.first_interpreter()))
+        install_hooks();
+}
+
 static void attach(const struct link_map *modules, const struct link_map *provider)
 {
     struct python_api api;
@@ -150,7 +169,8 @@ static void attach(const struct link_map *modules, const struct link_map *provid
     }
     python_api = api;
     start_stacks();
-    object_hooks_install();
+    if (!recorder_is_paused())
+        install_hooks();
     __atomic_store_n(&python_attached, 1, __ATOMIC_RELEASE);
 }
 
@@ -187,7 +207,8 @@ void python_attach_find(void)
 
 void python_attach_check(void)
 {
-    if (likely(python_api.is_initialized()) || python_api.first_interpreter())
-        return;
-    object_hooks_install();
+    if (!python_api.is_initialized() && !python_api.first_interpreter())
+        install_hooks();
+    else if (unlikely(!hooks_installed))
+        install_late();
 }

@@ -22,7 +22,8 @@ void python_attach_find(void);
 struct link_map;
 void python_attach_to(const struct link_map *module);
 
-/* From malloc hooks, while python_attached: one call into Py_IsInitialized; reinstalls lost hooks where that is safe. Never allocates. */
+/* From malloc hooks, while python_attached: one call into Py_IsInitialized; reinstalls lost hooks where that is safe, and installs those that
+ * were left out while nothing was recorded as soon as a thread comes with the GIL. Never allocates. */
 void python_attach_check(void);
 
 /* In a forked child: another thread may have been looking. */

@@ -14,7 +14,7 @@ static _Atomic(void *) resolver; /* the resolving thread, by the address of its 
 
 static uintptr_t allocator_start, allocator_end; /* module of the real malloc; empty when that is libc */
 
-static alignas(16) char bootstrap_buffer[64 << 10];
+alignas(16) char bootstrap_buffer[BOOTSTRAP_BYTES];
 static _Atomic size_t bootstrap_used;
 
 void *bootstrap_allocate(size_t bytes, size_t alignment)
@@ -29,11 +29,6 @@ void *bootstrap_allocate(size_t bytes, size_t alignment)
             return NULL;
     } while (!atomic_compare_exchange_weak(&bootstrap_used, &used, end));
     return bootstrap_buffer + start;
-}
-
-bool bootstrap_owns(const void *block)
-{
-    return (const char *)block >= bootstrap_buffer && (const char *)block < bootstrap_buffer + sizeof bootstrap_buffer;
 }
 
 size_t bootstrap_size(const void *block)

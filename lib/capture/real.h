@@ -77,7 +77,12 @@ HOT_INLINE int real_available(void)
 
 /* Blocks from before `real` is available; never freed. */
 void *bootstrap_allocate(size_t bytes, size_t alignment);
-bool bootstrap_owns(const void *block);
+#define BOOTSTRAP_BYTES (64u << 10)
+extern char bootstrap_buffer[BOOTSTRAP_BYTES];
+HOT_INLINE bool bootstrap_owns(const void *block)
+{
+    return (uintptr_t)block - (uintptr_t)bootstrap_buffer < BOOTSTRAP_BYTES;
+}
 /* Bytes readable from `block` to the buffer's end: at least what was asked for. */
 size_t bootstrap_size(const void *block);
 

@@ -9,6 +9,7 @@
 
 #include "capture.h"
 #include "pages.h"
+#include "python_attach.h"
 #include "ring.h"
 #include "thread_registry.h"
 
@@ -37,8 +38,10 @@ static struct thread_state *admit_unregistered(void)
 {
     if (!recorder_session && !capture_start())
         return NULL;
-    if (!*recorder_mark)
-        return NULL; /* a child that is not recorded */
+    if (!*recorder_mark || recorder_is_paused()) { /* no mark: a child that is not recorded */
+        thread_registry_rest();
+        return NULL;
+    }
     struct thread_state *thread = thread_registry_add();
     if (!thread)
         atomic_fetch_add_explicit(&recorder_session->lost_events, 1, memory_order_relaxed);
@@ -52,14 +55,21 @@ struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame
         atomic_fetch_add_explicit(&recorder_own_requests, 1, memory_order_relaxed);
         return NULL;
     }
+    int was_resting = thread->busy == THREAD_RESTING;
+    if (was_resting && !*recorder_mark)
+        return NULL;
+    if (was_resting)
+        thread = thread_registry_wake();
     if (thread->busy == THREAD_UNREGISTERED)
         thread = admit_unregistered();
-    else if (!flag_is_stale(thread, frame)) {
+    else if (thread->busy && !flag_is_stale(thread, frame)) {
         atomic_fetch_add_explicit(&thread->shared->lost_events, 1, memory_order_relaxed);
         return NULL;
     }
     if (thread)
         thread->busy = frame;
+    if (thread && was_resting && python_attached)
+        python_attach_check();
     errno = saved_errno;
     return thread;
 }
@@ -120,17 +130,16 @@ void recorder_mark_process(void)
 
 int recorder_prepare(struct thread_state *thread)
 {
-    if (unlikely(!*recorder_mark))
-        return 0;
     int saved_errno = errno;
     uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
-    if (ORDER_OWNER(order) != ORDER_PAUSED && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
-        ((order | RECORDER_MARK) == thread->order || claim(thread))) {
-        errno = saved_errno;
-        return 1;
-    }
+    int is_ready = *recorder_mark && ORDER_OWNER(order) != ORDER_PAUSED && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
+                   ((order | RECORDER_MARK) == thread->order || claim(thread));
     errno = saved_errno;
-    if (atomic_load_explicit(&recorder_session->recording, memory_order_relaxed))
+    if (is_ready)
+        return 1;
+    if (!*recorder_mark || recorder_is_paused())
+        thread_registry_rest();
+    else
         atomic_fetch_add_explicit(&thread->shared->lost_events, 1, memory_order_relaxed);
     return 0;
 }

@@ -31,8 +31,9 @@ extern _Atomic uint64_t recorder_own_requests;
 #define RECORDER_MARK (1ull << 63)
 extern const uint64_t *recorder_mark;
 
-/* Cold halves. recorder_admit: busy was set: register the thread, or count what is lost; NULL: don't record. `frame`: the hook's.
- * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: the event is dropped and counted. */
+/* Cold halves. recorder_admit: busy was set: register the thread, wake it, or count what is lost; NULL: don't record. `frame`: the hook's.
+ * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: nothing is to be recorded, and the thread
+ * rests from now on; or the event is dropped and counted. */
 COLD struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame);
 COLD int recorder_prepare(struct thread_state *thread);
 /* Set the mark: this process is the one that records into recorder_session. From the start, and in a forked child that has a session of its own. */
@@ -40,12 +41,23 @@ COLD void recorder_mark_process(void);
 /* The collector is gone: record nothing more in this process. */
 COLD void recorder_stop(void);
 
+HOT_INLINE int recorder_is_paused(void)
+{
+    return ORDER_OWNER(atomic_load_explicit(&recorder_session->order, memory_order_relaxed)) == ORDER_PAUSED;
+}
+
+/* Nothing is to be recorded, and this thread knows it already: the way out of a paused program's hooks. */
+HOT_INLINE int recorder_rests(const struct thread_state *thread)
+{
+    return thread->busy == THREAD_RESTING && recorder_is_paused();
+}
+
 /* For the outlined half of a hook, whose own frame says nothing: `frame` is the hook's. */
 HOT_INLINE struct thread_state *recorder_enter_from(uintptr_t frame)
 {
     struct thread_state *thread = current_thread;
     if (unlikely(thread->busy))
-        return recorder_admit(thread, frame);
+        return recorder_rests(thread) ? NULL : recorder_admit(thread, frame);
     thread->busy = frame;
     /* A signal handler on this thread must see the flag before anything that follows. */
     atomic_signal_fence(memory_order_seq_cst);

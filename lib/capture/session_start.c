@@ -25,7 +25,7 @@ static struct session_header *map_session(int *ret_memfd)
 {
     if (!file_size_allowed(SESSION_TOTAL_BYTES))
         return NULL;
-    int memfd = (int)syscall(SYS_memfd_create, "heapline-session", 1 /* MFD_CLOEXEC */);
+    int memfd = (int)syscall(SYS_memfd_create, SESSION_MEMFD_NAME, 1 /* MFD_CLOEXEC */);
     if (memfd < 0)
         return NULL;
     long address = -1;
@@ -56,7 +56,7 @@ static void describe_program(struct session_header *session)
     syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", session->executable, sizeof session->executable - 1);
 }
 
-static void describe_process(struct session_header *session)
+static void describe_process(struct session_header *session, int recording)
 {
     session->magic = SESSION_MAGIC;
     session->version = SESSION_VERSION;
@@ -66,8 +66,8 @@ static void describe_process(struct session_header *session)
     session->start_ticks = clock_ticks();
     session->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
     session->start_realtime_ns = clock_ns(CLOCK_REALTIME);
-    atomic_store_explicit(&session->recording, !(session->flags & SESSION_PAUSED), memory_order_relaxed);
-    atomic_store_explicit(&session->order, ORDER_WORD(1, session->flags & SESSION_PAUSED ? ORDER_PAUSED : 0), memory_order_relaxed);
+    atomic_store_explicit(&session->recording, recording, memory_order_relaxed);
+    atomic_store_explicit(&session->order, ORDER_WORD(1, recording ? 0 : ORDER_PAUSED), memory_order_relaxed);
 }
 
 static void copy_text(char *to, size_t capacity, const char *from)
@@ -150,7 +150,7 @@ struct session_header *session_start(void)
     if (session) {
         describe_wishes(session, &environment);
         describe_program(session);
-        describe_process(session);
+        describe_process(session, !(session->flags & SESSION_PAUSED));
         int started = start_collector(memfd, session, &environment);
         syscall(SYS_close, memfd);
         if (!started) {
@@ -180,6 +180,6 @@ struct session_header *session_start_forked(const struct session_header *parent,
     memcpy(session->executable, parent->executable, sizeof session->executable);
     memcpy(session->arguments, parent->arguments, sizeof session->arguments);
     session->arguments_bytes = parent->arguments_bytes;
-    describe_process(session);
+    describe_process(session, atomic_load(&parent->recording) != 0);
     return session;
 }

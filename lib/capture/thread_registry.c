@@ -20,7 +20,10 @@
 #define FULL_LOOK_EVENTS 4096
 
 static struct thread_state unregistered = {.busy = THREAD_UNREGISTERED};
+static struct thread_state resting = {.busy = THREAD_RESTING, .sample_left = UINT64_MAX, .copy_left = UINT64_MAX};
 TLS_FAST struct thread_state *current_thread = &unregistered;
+/* The thread's own state while it rests; NULL: it had none. */
+static TLS_FAST struct thread_state *rested_thread;
 
 static struct lock registry_lock;
 static struct thread_state *first_state;
@@ -49,11 +52,31 @@ static struct thread_state *take_over_retired(void)
     return NULL;
 }
 
+/* The calling thread's; NULL: it isn't registered. */
+static struct thread_state *own_state(void)
+{
+    struct thread_state *state = current_thread == &resting ? rested_thread : current_thread;
+    return state == &unregistered ? NULL : state;
+}
+
+void thread_registry_rest(void)
+{
+    rested_thread = own_state();
+    current_thread = &resting;
+}
+
+struct thread_state *thread_registry_wake(void)
+{
+    struct thread_state *own = own_state();
+    current_thread = own ? own : &unregistered;
+    return current_thread;
+}
+
 /* A state that the fork left without a slot, or a new one. */
 static struct thread_state *blank_state(void)
 {
     for (struct thread_state *state = first_state; state; state = state->next)
-        if (!state->shared && state != current_thread)
+        if (!state->shared && state != own_state())
             return state;
     struct thread_state *state = pages_map(sizeof *state);
     if (state) {
@@ -85,6 +108,8 @@ static void begin_generation(struct thread_state *state)
     state->exit_rounds = 0;
     state->hurried_claims = 0;
     state->object_depth = 0;
+    state->sample_left = 0;
+    state->copy_left = recorder_session->flags & SESSION_COPIES ? 0 : UINT64_MAX;
     atomic_store_explicit(&state->shared->thread_id, state->kernel_id, memory_order_relaxed);
     atomic_fetch_add_explicit(&state->shared->generation, 1, memory_order_release);
     if (atomic_load_explicit(&recorder_session->thread_slots_used, memory_order_relaxed) < slot_count)
@@ -133,8 +158,8 @@ static void thread_exits(void *context)
 void thread_registry_init(void)
 {
     exit_key_valid = pthread_key_create(&exit_key, thread_exits) == 0;
-    if (exit_key_valid && current_thread != &unregistered)
-        pthread_setspecific(exit_key, current_thread);
+    if (exit_key_valid && own_state())
+        pthread_setspecific(exit_key, own_state());
 }
 
 static struct thread_state *add(void)
@@ -207,8 +232,8 @@ void thread_registry_after_fork(void)
         state->previous_ring = NULL;
         atomic_store_explicit(&state->retiring, 0, memory_order_relaxed);
     }
-    struct thread_state *self = current_thread;
-    if (self == &unregistered || !recorder_session)
+    struct thread_state *self = own_state();
+    if (!self || !recorder_session)
         return;
     if (give_slot(self)) {
         begin_generation(self);

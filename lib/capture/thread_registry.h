@@ -14,6 +14,11 @@ void thread_registry_init(void);
 /* Register the calling thread. NULL when there is no room (its events are then counted as lost). busy is THREAD_INTERNAL on return. */
 struct thread_state *thread_registry_add(void);
 
+/* Nothing is to be recorded: the calling thread gives its hooks a static state, which makes them return after one look, and keeps its own
+ * for later. thread_registry_wake takes the static state back and returns what the thread had: its own, or that of an unregistered one. */
+void thread_registry_rest(void);
+struct thread_state *thread_registry_wake(void);
+
 /* Record a thread's name as it is now. */
 void thread_registry_name(struct thread_state *thread, const char *name);
 

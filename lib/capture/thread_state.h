@@ -22,9 +22,11 @@ struct thread_state {
     uint64_t order;             /* the order word under which this thread may append without asking */
     struct session_thread *shared;
     uintptr_t busy;             /* enum thread_busy, or the frame address of the hook that is recording; 0: go ahead */
+    uint64_t sample_left;       /* allocations that are smaller pass, and make it smaller; 0: every one is recorded */
     uint32_t stamping;          /* events carry a STAMP: the epoch is a parallel one */
-    const void *new_caller;     /* who called the operator new that is running; NULL: none */
     uint32_t object_depth;      /* > 0: inside CPython's object allocator, called through our hook, which records the block … */
+    const void *new_caller;     /* who called the operator new that is running; NULL: none */
+    uint64_t copy_left;         /* the same for copies */
     uint64_t object_size;       /* … asked for so many bytes: the malloc that serves it must not count again */
     uintptr_t object_address;   /* … giving up this block: the free that serves it must not count again; 0: none */
 
@@ -49,9 +51,16 @@ enum thread_busy {
     THREAD_READY = 0,
     THREAD_INTERNAL = 1,     /* the recorder's own doings: not the target's events, not counted */
     THREAD_UNREGISTERED = 2, /* the static state of threads without one of their own */
+    THREAD_RESTING = 3,      /* the static state of all threads that have noticed that nothing is to be recorded */
     THREAD_BUSY_FRAMES = 4096, /* larger values: an event is being written; another one now (signal handler) is counted as lost */
 };
 
 extern TLS_FAST struct thread_state *current_thread;
+
+/* A state that only the calling thread uses, not one of the static ones? */
+HOT_INLINE int thread_is_registered(const struct thread_state *thread)
+{
+    return thread->busy != THREAD_UNREGISTERED && thread->busy != THREAD_RESTING;
+}
 
 #endif

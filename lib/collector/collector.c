@@ -81,8 +81,10 @@ int collector_start(struct collector *collector, struct session_header *session,
     if (status != 0)
         return status;
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
+    control_server_init(&collector->control, session->pid);
     collector_announce(collector);
     process_properties_put(collector->writer, session, &collector->target);
+    collector_begin_spans(collector);
     return 0;
 }
 
@@ -361,6 +363,7 @@ void collector_run(struct collector *collector)
             finish(collector, TRACE_END_EXEC);
             return;
         }
+        collector_serve_control(collector);
         sleep_until_woken(collector, seen_wake);
     }
 }

@@ -5,6 +5,7 @@
 #ifndef HEAPLINE_COLLECTOR_COLLECTOR_H
 #define HEAPLINE_COLLECTOR_COLLECTOR_H
 
+#include "control_server.h"
 #include "definition_intake.h"
 #include "event_stream.h"
 #include "fork_server.h"
@@ -13,6 +14,12 @@
 #include "session.h"
 #include "target_process.h"
 #include "trace_writer.h"
+
+/* From a start to the stop after it, in ns since the trace's start; end_ns 0: it goes on. */
+struct recorded_span {
+    uint64_t start_ns, end_ns;
+};
+#define COLLECTOR_MAX_SPANS 32
 
 struct collector {
     struct session_header *session;
@@ -26,6 +33,9 @@ struct collector {
     struct definition_intake definitions;
     struct event_stream stream;
     struct fork_server forks;
+    struct control_server control;
+    uint32_t span_count;
+    struct recorded_span spans[COLLECTOR_MAX_SPANS];
 
     uint32_t quiet_parallel_drains; /* in a row, with at most one thread recording in a parallel epoch */
     uint64_t pause_ns;              /* how long to sleep before the next drain */
@@ -47,7 +57,12 @@ void collector_run(struct collector *collector);
 /* Tell the target that nobody drains its rings any more, and wake all its threads that wait. */
 void collector_give_up(struct session_header *session);
 
-/* ---- between collector.c and collector_fork.c ---- */
+/* ---- between collector.c, collector_fork.c and collector_control.c ---- */
+
+/* Is the target recorded from the start of its trace? Says so in the trace where it isn't. */
+void collector_begin_spans(struct collector *collector);
+/* Do what a command asks for, if one does. */
+void collector_serve_control(struct collector *collector);
 
 /* Say in `identity` who is recorded in this session. */
 void collector_identify(struct collector *collector);

@@ -32,6 +32,7 @@ static void leave_parent(struct collector *collector)
         _exit(1);
     close(null);
     fork_server_done(&collector->forks);
+    control_server_done(&collector->control);
     target_process_close(&collector->target);
     session_unmap(collector->session);
     close(collector->session_file);
@@ -47,6 +48,7 @@ static void enter_child(struct collector *collector, struct session_header *sess
     collector_identify(collector);
     event_stream_move(&collector->stream, session);
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
+    control_server_init(&collector->control, session->pid);
     collector->now_ns = clock_ns(CLOCK_MONOTONIC);
     collector->rss_bytes = collector->highest_rss_bytes = 0;
     collector->next_rss_ns = collector->next_housekeeping_ns = collector->next_exec_check_ns = collector->next_flush_ns = 0;
@@ -95,6 +97,7 @@ static int open_child_trace(struct collector *collector)
     close(parent_file);
     collector->python_written = collector->warnings_written = 0;
     process_properties_put(collector->writer, collector->session, &collector->target);
+    collector_begin_spans(collector);
     return 0;
 }
 

@@ -48,6 +48,15 @@ void event_stream_move(struct event_stream *stream, struct session_header *sessi
     tick_clock_init(&stream->clock, session->start_ticks, session->start_monotonic_ns);
 }
 
+void event_stream_forget(struct event_stream *stream)
+{
+    for (uint32_t i = 0; i < stream->thread_count; i++)
+        stream->threads[i].reallocating = REALLOCATING_NOT;
+    stream->current_trace_thread_id = 0;
+    trace_writer_thread(stream->blocks->writer, 0);
+    live_blocks_forget(stream->blocks);
+}
+
 /* ---- cursors ---- */
 
 static int ring_is_valid(uint64_t start, uint64_t words)

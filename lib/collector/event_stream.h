@@ -68,6 +68,9 @@ void event_stream_done(struct event_stream *stream);
 /* Go on with another session: a forked child's. */
 void event_stream_move(struct event_stream *stream, struct session_header *session);
 
+/* What was live is no more: nothing was recorded for a while. Between two calls of event_stream_take. */
+void event_stream_forget(struct event_stream *stream);
+
 /* Read all cursors. Returns how many threads have words to take. */
 uint32_t event_stream_read_cursors(struct event_stream *stream);
 /* Take given cursors instead: a fork's. */

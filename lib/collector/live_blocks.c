@@ -33,6 +33,23 @@ void live_blocks_move(struct live_blocks *blocks, struct trace_writer *writer, c
     blocks->overtaken_count = 0;
 }
 
+void live_blocks_forget(struct live_blocks *blocks)
+{
+    struct address_table empty;
+    const struct live_slots *slots = trace_writer_slots(blocks->writer);
+    /* Without memory it keeps what may be gone: an allocation at the same address finds out. */
+    if (slots->live_count == 0 || address_table_init(&empty) != 0)
+        return;
+    for (uint32_t slot = 0; slot < slots->used_count; slot++)
+        if (live_slot_is_live(&slots->slots[slot]))
+            trace_writer_free(blocks->writer, slot, 0);
+    address_table_done(&blocks->addresses);
+    blocks->addresses = empty;
+    mapping_table_done(&blocks->mappings);
+    mapping_table_init(&blocks->mappings);
+    blocks->overtaken_count = 0;
+}
+
 static struct freed_block block_in(const struct live_blocks *blocks, uint32_t slot)
 {
     const struct live_slot *contents = &trace_writer_slots(blocks->writer)->slots[slot];

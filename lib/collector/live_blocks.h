@@ -61,6 +61,9 @@ void live_blocks_done(struct live_blocks *blocks);
 /* Go on with another writer, in which slots have other numbers: map[old] = new. */
 void live_blocks_move(struct live_blocks *blocks, struct trace_writer *writer, const uint32_t *map);
 
+/* Nothing is live any more. */
+void live_blocks_forget(struct live_blocks *blocks);
+
 COLD void live_blocks_allocate_slowly(struct live_blocks *blocks, uint64_t address, uint64_t size_bytes, uint32_t stack_id, unsigned flags,
                                       const struct event_origin *origin);
 COLD int live_blocks_free_slowly(struct live_blocks *blocks, uint64_t address, unsigned flags, const struct event_origin *origin,

@@ -24,6 +24,7 @@
 #define SESSION_MAGIC 0x31534e4c50414548ull /* "HEAPLNS1" */
 #define SESSION_VERSION 1
 
+#define SESSION_MEMFD_NAME "heapline-session"
 #define SESSION_MAX_THREADS 4096
 #define SESSION_DEFINITION_BYTES (2u << 20)
 #define SESSION_RING_SPACE_BYTES (48u << 20)
@@ -57,7 +58,7 @@ enum session_flag {
     SESSION_NATIVE = 1 << 0,
     SESSION_COPIES = 1 << 1,
     SESSION_FOLLOW = 1 << 2,
-    SESSION_PAUSED = 1 << 3,
+    SESSION_PAUSED = 1 << 3,     /* began paused */
     SESSION_FORCE = 1 << 4,      /* overwrite an existing output */
     SESSION_FORKED = 1 << 5,     /* begins with the parent's live set */
 };

@@ -169,7 +169,7 @@ def test_several_thresholds(hand):
 # ---- usage ----
 
 @pytest.mark.parametrize("arguments, hint", [
-    ([], "Which lines?"), (["frobnicate"], "Commands: run, report,"), (["diff", "a", "b"], "Commands: run, report,"), (["reprot"], "Did you mean 'report'?"),
+    ([], "Which lines?"), (["frobnicate"], "Commands: run, start, stop, report,"), (["diff", "a", "b"], "Commands: run, start, stop, report,"), (["reprot"], "Did you mean 'report'?"),
     (["attach", "1"], "unknown command"), (["--frob"], "there is no option '--frob'"), (["report"], "which trace?"),
     (["report", "TRACE", "b"], "'b' is one argument too many"), (["report", "--jsno", "TRACE"], "did you mean '--json'?"),
     (["report", "--limit", "x", "TRACE"], "--limit wants a number"), (["report", "--limit"], "--limit wants a value"),
@@ -179,7 +179,8 @@ def test_several_thresholds(hand):
     (["report", "--fail-on", "peak=lots", "TRACE"], "'lots' is not a size"), (["report", "--color", "blue", "TRACE"], "auto, always or never"),
     (["sql", "--json", "--csv", "TRACE", "SELECT 1"], "not both"), (["help", "frobnicate"], "there is no command 'frobnicate'"),
     (["run"], "which program?"), (["run", "--sample", "512K", "true"], "there is no option '--sample'"),
-    (["run", "--paused", "true"], "there is no option '--paused'"), (["run", "--copy-threshold", "big", "true"], "wants a size"),
+    (["run", "--paused=yes", "true"], "--paused takes no value"), (["start"], "which process?"),
+        (["stop", "x"], "'x' is no process id"), (["run", "--copy-threshold", "big", "true"], "wants a size"),
 ])
 def test_wrong_usage(hand, arguments, hint):
     result = run(ON_DATABASE, *(hand if argument == "TRACE" else argument for argument in arguments))

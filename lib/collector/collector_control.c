@@ -1,0 +1,101 @@
+/* Starting and stopping on request: the part of collector.h that serves commands while the target runs.
+ *
+ * The target has no thread that could be told: the order word says PAUSED, and each of its threads notices at its next event. When recording
+ * starts again after a stop, what was live at the stop is forgotten: nobody knows what has become of it. */
+#include <stdio.h>
+
+#include "clock.h"
+#include "collector.h"
+#include "process_properties.h"
+
+static uint64_t time_now_ns(const struct collector *collector)
+{
+    return clock_ns(CLOCK_MONOTONIC) - collector->session->start_monotonic_ns;
+}
+
+/* "from-to from-to from-" in ns since the trace's start, "none" where nothing was ever recorded. */
+static void put_spans(struct collector *collector)
+{
+    char text[COLLECTOR_MAX_SPANS * 44] = "none";
+    int used = 0;
+    for (uint32_t i = 0; i < collector->span_count; i++) {
+        const struct recorded_span *span = &collector->spans[i];
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%llu-", i ? " " : "", (unsigned long long)span->start_ns);
+        if (span->end_ns)
+            used += snprintf(text + used, sizeof text - (size_t)used, "%llu", (unsigned long long)span->end_ns);
+    }
+    process_property_put(collector->writer, "recorded", text);
+}
+
+static int is_recording(const struct collector *collector)
+{
+    return atomic_load(&collector->session->recording) != 0;
+}
+
+void collector_begin_spans(struct collector *collector)
+{
+    /* A clone's trace begins with all that the parent's says. */
+    int is_told = collector->span_count > 1 || collector->spans[0].start_ns || collector->spans[0].end_ns;
+    collector->span_count = is_recording(collector);
+    collector->spans[0] = (struct recorded_span){0, 0};
+    if (is_told || !is_recording(collector))
+        put_spans(collector);
+}
+
+static enum control_result start(struct collector *collector)
+{
+    struct session_header *session = collector->session;
+    if (is_recording(collector))
+        return CONTROL_ALREADY;
+    event_stream_forget(&collector->stream);
+    /* Too many to name them all: the last one that is named covers the rest. */
+    if (collector->span_count < COLLECTOR_MAX_SPANS)
+        collector->spans[collector->span_count++].start_ns = time_now_ns(collector);
+    collector->spans[collector->span_count - 1].end_ns = 0;
+    put_spans(collector);
+    atomic_store(&session->recording, 1);
+    uint64_t order = atomic_load(&session->order);
+    while (!atomic_compare_exchange_weak(&session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, 0)))
+        ;
+    return CONTROL_DONE;
+}
+
+/* `recording` first: what a thread can't record once the word has changed isn't lost. */
+static void pause_recording(struct session_header *session)
+{
+    atomic_store(&session->recording, 0);
+    uint64_t order = atomic_load(&session->order);
+    while (ORDER_OWNER(order) != ORDER_PAUSED &&
+           !atomic_compare_exchange_weak(&session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, ORDER_PAUSED)))
+        ;
+}
+
+static enum control_result stop(struct collector *collector)
+{
+    if (!is_recording(collector))
+        return CONTROL_ALREADY;
+    pause_recording(collector->session);
+    collector->spans[collector->span_count - 1].end_ns = time_now_ns(collector);
+    put_spans(collector);
+    collector->next_housekeeping_ns = 0; /* whoever reads the trace now finds all of it */
+    return CONTROL_DONE;
+}
+
+void collector_serve_control(struct collector *collector)
+{
+    struct control_answer answer = {.magic = CONTROL_MAGIC, .pid = collector->session->pid};
+    switch (control_server_next(&collector->control, collector->now_ns)) {
+    case 0:
+        return;
+    case CONTROL_START:
+        answer.result = start(collector);
+        break;
+    case CONTROL_STOP:
+        answer.result = stop(collector);
+        break;
+    default:
+        answer.result = CONTROL_UNKNOWN;
+    }
+    snprintf(answer.trace_path, sizeof answer.trace_path, "%s", collector->output.path);
+    control_server_answer(&collector->control, &answer);
+}

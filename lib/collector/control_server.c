@@ -1,0 +1,85 @@
+/* See control_server.h. */
+#include "control_server.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 8
+#define PATIENCE_NS 1000000000ull
+
+void control_server_init(struct control_server *server, uint32_t pid)
+{
+    uint64_t random = 0;
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    *server = (struct control_server){.connection = -1, .socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (server->socket < 0)
+        return;
+    int bytes = getrandom(&random, sizeof random, 0) == sizeof random
+                    ? snprintf(name.sun_path + 1, sizeof name.sun_path - 1, CONTROL_NAME_PREFIX "%u-%016llx", pid, (unsigned long long)random)
+                    : 0;
+    socklen_t name_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)bytes);
+    if (bytes == 0 || bind(server->socket, (struct sockaddr *)&name, name_bytes) != 0 || listen(server->socket, BACKLOG) != 0)
+        control_server_done(server);
+}
+
+static void hang_up(struct control_server *server)
+{
+    if (server->connection >= 0)
+        close(server->connection);
+    server->connection = -1;
+}
+
+void control_server_done(struct control_server *server)
+{
+    hang_up(server);
+    if (server->socket >= 0)
+        close(server->socket);
+    server->socket = -1;
+}
+
+static int is_allowed(int connection)
+{
+    struct ucred peer;
+    socklen_t bytes = sizeof peer;
+    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+/* Returns 1: somebody is there to be served. */
+static int have_client(struct control_server *server, uint64_t now_ns)
+{
+    if (server->connection >= 0)
+        return 1;
+    if (server->socket < 0 || (server->connection = accept4(server->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) < 0)
+        return 0;
+    server->expiry_ns = now_ns + PATIENCE_NS;
+    if (is_allowed(server->connection))
+        return 1;
+    hang_up(server);
+    return 0;
+}
+
+uint32_t control_server_next(struct control_server *server, uint64_t now_ns)
+{
+    struct control_request request;
+    if (!have_client(server, now_ns))
+        return 0;
+    ssize_t bytes = recv(server->connection, &request, sizeof request, 0);
+    if (bytes == sizeof request && request.magic == CONTROL_MAGIC && request.verb != 0)
+        return request.verb;
+    if (bytes >= 0 || (errno != EAGAIN && errno != EINTR) || now_ns >= server->expiry_ns)
+        hang_up(server);
+    return 0;
+}
+
+void control_server_answer(struct control_server *server, const struct control_answer *answer)
+{
+    /* Whoever asked and has gone needs no answer. */
+    ssize_t sent = send(server->connection, answer, sizeof *answer, MSG_NOSIGNAL);
+    (void)sent;
+    hang_up(server);
+}

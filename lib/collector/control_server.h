@@ -1,0 +1,26 @@
+/* Receives what commands ask of the collector while the target runs (control.h).
+ *
+ * Consumes connections from the target's own user and root; others are closed unread. Never waits: a client that says nothing is dropped
+ * after a second, and meanwhile the collector goes on. One thread; never allocates. */
+#ifndef HEAPLINE_COLLECTOR_CONTROL_SERVER_H
+#define HEAPLINE_COLLECTOR_CONTROL_SERVER_H
+
+#include <stdint.h>
+
+#include "control.h"
+
+struct control_server {
+    int socket;         /* listening; -1: none */
+    int connection;     /* the client that is being served; -1: none */
+    uint64_t expiry_ns; /* when its patience ends, CLOCK_MONOTONIC */
+};
+
+/* Listen for requests about this process. Without a socket the collector can't be asked anything: that is no error. */
+void control_server_init(struct control_server *server, uint32_t pid);
+void control_server_done(struct control_server *server);
+
+/* The verb of a request that has arrived; 0: none has. It is to be answered before the next is asked for. */
+uint32_t control_server_next(struct control_server *server, uint64_t now_ns);
+void control_server_answer(struct control_server *server, const struct control_answer *answer);
+
+#endif
