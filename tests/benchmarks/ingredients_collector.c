@@ -207,7 +207,7 @@ static void next_chunk(void)
 static double zstd_ns;
 
 size_t __real_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t to_bytes, const void *from, size_t from_bytes);
-size_t __wrap_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t to_bytes, const void *from, size_t from_bytes);
+__attribute__((used)) size_t __wrap_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t to_bytes, const void *from, size_t from_bytes);
 
 size_t __wrap_ZSTD_compress2(ZSTD_CCtx *context, void *to, size_t to_bytes, const void *from, size_t from_bytes)
 {
