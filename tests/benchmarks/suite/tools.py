@@ -19,7 +19,6 @@ class Tool:
     command: object  # (context, program) -> command line
     kinds: tuple = ("python", "native")
     trace: object = None  # (folder) -> bytes it left on disk
-    mode: tuple = ()  # options of `heapline run`
     slow: bool = False  # takes --peer-rounds rounds
     packages: str = "workloads"  # its group of requirements
     helpers: tuple = ()  # its own processes within the command's tree, as the kernel cuts their names
@@ -52,16 +51,18 @@ def bare(context, program):
     return [*program.prefix, *interpreter, *program.arguments]
 
 
-def heapline(*mode):
+def heapline(*mode, native_stacks=False):
+    """`heapline run` in this mode; with native_stacks, C programs with theirs."""
     def command(context, program):
-        own = [*program.prefix, context.heapline, "run", "--quiet", "-o", TRACE, *mode, *context.heapline_options, "--"]
+        stacks = ("--native",) if native_stacks and program.kind == "native" else ()
+        own = [*program.prefix, context.heapline, "run", "--quiet", "-o", TRACE, *mode, *stacks, *context.heapline_options, "--"]
         return own + bare(context, dataclasses.replace(program, prefix=()))
 
     return command
 
 
-def heapline_tool(name, title, *mode):
-    return Tool(name, title, heapline(*mode), trace=lambda folder: sum(file.stat().st_size for file in heapline_files(folder)), mode=mode)
+def heapline_tool(name, title, *mode, native_stacks=False):
+    return Tool(name, title, heapline(*mode, native_stacks=native_stacks), trace=lambda folder: sum(file.stat().st_size for file in heapline_files(folder)))
 
 
 def in_python(*options, before_arguments=()):
@@ -88,8 +89,8 @@ TOOLS = [
     Tool("bare", "bare", bare),
     heapline_tool("heapline", "heapline"),
     heapline_tool("heapline-native", "heapline --native", "--native"),
-    heapline_tool("heapline-paused", "heapline --paused", "--paused"),
-    heapline_tool("heapline-sampled", f"heapline --sample {SAMPLING}", "--sample", SAMPLING),
+    heapline_tool("heapline-paused", "heapline --paused", "--paused", native_stacks=True),
+    heapline_tool("heapline-sampled", f"heapline --sample {SAMPLING}", "--sample", SAMPLING, native_stacks=True),
     memray("memray", "memray", "--trace-python-allocators"),
     memray("memray-native", "memray --native", "--trace-python-allocators", "--native", slow=True),
     Tool("scalene", "scalene", in_python("-m", "scalene", "run", "-o", "trace.json", before_arguments=("---",)), ("python",),
