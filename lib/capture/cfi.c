@@ -276,44 +276,46 @@ static int is_plt_expression(const struct frame_rules *rules)
     return rules->cfa_expression_bytes == 11 && bytes[0] == 0x77 && bytes[1] == 8 && bytes[2] == 0x80;
 }
 
-static void expression_to_row(const struct frame_rules *rules, struct cfi_row *row)
+/* 0: the numbers don't fit a row. */
+static int set_row(struct cfi_row *row, enum cfi_kind kind, int64_t offset, int64_t frame_pointer_offset)
 {
-    struct reader reader = {rules->cfa_expression, rules->cfa_expression + rules->cfa_expression_bytes};
-    if (is_plt_expression(rules)) {
-        row->kind = CFI_PLT;
-        row->cfa_offset = rules->cfa_expression[6] & 0x1f;
-        return;
-    }
-    if (read_fixed(&reader, 1) != 0x76) /* DW_OP_breg6 */
-        return;
-    int64_t offset = read_sleb(&reader);
-    if (reader.end - reader.at != 1 || *reader.at != 0x06) /* DW_OP_deref */
-        return;
-    row->kind = CFI_FROM_MEMORY;
-    row->cfa_offset = (int32_t)offset;
-    row->frame_pointer_offset = rules->frame_pointer == RULE_AT_FRAME_POINTER ? CFI_FRAME_POINTER_AT_ITSELF
-                                : rules->frame_pointer == RULE_OFFSET         ? (int16_t)rules->frame_pointer_offset
-                                                                              : 0;
+    if (offset & CFI_KIND_MASK || offset != (int32_t)offset || frame_pointer_offset != (int16_t)frame_pointer_offset)
+        return 0;
+    row->rule = CFI_RULE(kind, offset);
+    row->frame_pointer_offset = (int16_t)frame_pointer_offset;
+    return 1;
 }
 
-static void rules_to_row(const struct frame_rules *rules, struct cfi_row *row)
+static int expression_to_row(const struct frame_rules *rules, struct cfi_row *row)
 {
-    if (rules->return_address == RULE_UNDEFINED) {
-        row->kind = CFI_OUTERMOST;
-        return;
+    struct reader reader = {rules->cfa_expression, rules->cfa_expression + rules->cfa_expression_bytes};
+    if (is_plt_expression(rules))
+        return set_row(row, CFI_PLT, (rules->cfa_expression[6] & 0x1f) * 8, 0);
+    if (read_fixed(&reader, 1) != 0x76) /* DW_OP_breg6 */
+        return 0;
+    int64_t offset = read_sleb(&reader);
+    if (reader.end - reader.at != 1 || *reader.at != 0x06) /* DW_OP_deref */
+        return 0;
+    switch (rules->frame_pointer) {
+    case RULE_AT_FRAME_POINTER: return set_row(row, CFI_FROM_MEMORY, offset, CFI_FRAME_POINTER_AT_ITSELF);
+    case RULE_OFFSET: return set_row(row, CFI_FROM_MEMORY, offset, rules->frame_pointer_offset);
+    default: return set_row(row, CFI_FROM_MEMORY, offset, 0);
     }
+}
+
+static int rules_to_row(const struct frame_rules *rules, struct cfi_row *row)
+{
+    if (rules->return_address == RULE_UNDEFINED)
+        return set_row(row, CFI_OUTERMOST, 0, 0);
     int plain_return = rules->return_address == RULE_SAME || (rules->return_address == RULE_OFFSET && rules->return_address_offset == -8);
-    if (!plain_return || rules->frame_pointer == RULE_OTHER)
-        return;
-    if (rules->cfa_expression) {
-        expression_to_row(rules, row);
-        return;
-    }
+    if (!plain_return || rules->frame_pointer == RULE_OTHER || rules->frame_pointer == RULE_UNDEFINED)
+        return 0;
+    if (rules->cfa_expression)
+        return expression_to_row(rules, row);
     if (rules->frame_pointer == RULE_AT_FRAME_POINTER || (rules->cfa_register != REGISTER_RSP && rules->cfa_register != REGISTER_RBP))
-        return;
-    row->kind = rules->cfa_register == REGISTER_RSP ? CFI_FROM_STACK : CFI_FROM_FRAME;
-    row->cfa_offset = (int32_t)rules->cfa_offset;
-    row->frame_pointer_offset = rules->frame_pointer == RULE_OFFSET ? (int16_t)rules->frame_pointer_offset : 0;
+        return 0;
+    return set_row(row, rules->cfa_register == REGISTER_RSP ? CFI_FROM_STACK : CFI_FROM_FRAME, rules->cfa_offset,
+                   rules->frame_pointer == RULE_OFFSET ? rules->frame_pointer_offset : 0);
 }
 
 static void entry_to_row(const uint8_t *entry, uint64_t address, struct cfi_row *row)
@@ -331,7 +333,7 @@ static void entry_to_row(const uint8_t *entry, uint64_t address, struct cfi_row 
     if (cie.has_augmentation)
         skip_block(&reader);
     if (cie.is_signal) {
-        row->kind = CFI_SIGNAL;
+        set_row(row, CFI_SIGNAL, 0, 0);
         return;
     }
     struct cfi_machine machine = {.location = start};
@@ -369,10 +371,7 @@ static const uint8_t *find_entry(const uint8_t *header, uint64_t address)
 void cfi_find(uint64_t return_address, struct cfi_row *row)
 {
     struct dl_find_object object;
-    row->address = return_address;
-    row->kind = CFI_UNKNOWN;
-    row->cfa_offset = 0;
-    row->frame_pointer_offset = 0;
+    *row = (struct cfi_row){.rule = CFI_RULE(CFI_UNKNOWN, 0)};
     /* A call may be the last instruction of its function: look where the call is, not where it returns to. */
     if (_dl_find_object((void *)(uintptr_t)(return_address - 1), &object) != 0 || !object.dlfo_eh_frame)
         return;
@@ -385,8 +384,7 @@ void cfi_find(uint64_t return_address, struct cfi_row *row)
 
 void cfi_find(uint64_t return_address, struct cfi_row *row)
 {
-    row->address = return_address;
-    row->kind = CFI_UNKNOWN;
+    *row = (struct cfi_row){.rule = CFI_RULE(CFI_UNKNOWN, 0)};
 }
 
 #endif

@@ -9,12 +9,14 @@
 
 #include <stdint.h>
 
+#include "compiler.h"
+
 enum cfi_kind {
     CFI_UNKNOWN,     /* no information, or more than a row can say */
     CFI_FROM_STACK,  /* CFA = this frame's CFA (the stack pointer after return) + offset */
     CFI_FROM_FRAME,  /* CFA = frame pointer + offset */
     CFI_FROM_MEMORY, /* CFA = *(frame pointer + offset): a realigned stack */
-    CFI_PLT,         /* CFA = stack pointer + 8, + 8 more past the push of its index */
+    CFI_PLT,         /* CFA = stack pointer + 8, + 8 more when the address' low four bits are at least offset / 8 */
     CFI_SIGNAL,      /* a signal frame: registers are in the ucontext at the stack pointer */
     CFI_OUTERMOST,   /* has no caller */
 };
@@ -23,16 +25,25 @@ enum cfi_kind {
 #define CFI_FRAME_POINTER_AT_ITSELF 1 /* saved where the frame pointer points to */
 
 struct cfi_row {
-    uint64_t address;
-    int32_t cfa_offset;
+    int32_t rule;                 /* offset | kind: offsets are multiples of 8 */
     int16_t frame_pointer_offset;
-    uint8_t kind; /* enum cfi_kind */
-    uint8_t reserved;
-    uint32_t module_id;
-    uint32_t reserved_too;
+    uint16_t module;              /* module id, or a CFI_MODULE_ value; cfi_cache.c fills it in */
 };
 
-/* The row of a return address (module_id is left alone). */
+#define CFI_KIND_MASK 7
+#define CFI_RULE(kind, offset) ((int32_t)((uint32_t)(offset) | (kind)))
+
+HOT_INLINE enum cfi_kind cfi_row_kind(const struct cfi_row *row)
+{
+    return (enum cfi_kind)(row->rule & CFI_KIND_MASK);
+}
+
+HOT_INLINE int64_t cfi_row_offset(const struct cfi_row *row)
+{
+    return row->rule & ~CFI_KIND_MASK;
+}
+
+/* The row of a return address; its module is 0. */
 void cfi_find(uint64_t return_address, struct cfi_row *row);
 
 #endif

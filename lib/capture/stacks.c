@@ -33,7 +33,7 @@ HOT_INLINE const void *state_without_gil(void)
 }
 
 /* With SESSION_NATIVE: the native frames that the innermost Python frame called, or the whole native stack where there is none. */
-COLD static uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state)
+static __attribute__((noinline)) uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state)
 {
     uint64_t boundary = python ? python_boundary(state) : 0;
     if (python && !boundary)

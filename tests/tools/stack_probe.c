@@ -5,7 +5,7 @@
  *                       A forked child goes on in files of its own, with .child added to the prefix.
  *   STACK_PROBE_SIZES   LOW-HIGH: only allocations of such sizes are written; absent: every event is
  *   STACK_PROBE_THREAD  "1": a thread drains the definitions, for stacks that need more of them than the ring holds
- *   STACK_PROBE_STACKS  "off": record events without stacks (to measure what the hooks cost) */
+ *   STACK_PROBE_STACKS  "off": record events without stacks (to measure what the hooks cost); "native": with native frames */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "definitions.h"
 #include "futex.h"
 #include "lock.h"
+#include "native_unwind.h"
 #include "pages.h"
 #include "python_attach.h"
 #include "python_stack.h"
@@ -154,6 +156,7 @@ struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame
     struct probe_thread *probe = pages_map(sizeof *probe);
     probe->state.shared = &probe->shared;
     probe->state.pthread_id = (uint64_t)pthread_self();
+    probe->state.kernel_id = (uint32_t)syscall(SYS_gettid);
     probe->state.cursor = probe->words;
     probe->state.limit = NULL;
     probe->state.busy = THREAD_INTERNAL;
@@ -319,6 +322,9 @@ __attribute__((constructor)) static void begin(void)
     pthread_key_create(&thread_key, thread_done);
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     recorder_session = mmap(NULL, SESSION_RINGS_OFFSET, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    recorder_session->pid = (uint32_t)getpid();
+    if (stacks && !strcmp(stacks, "native"))
+        recorder_session->flags |= SESSION_NATIVE;
     struct thread_state *thread = recorder_enter();
     python_attach_find();
     if (stacks && !strcmp(stacks, "off"))
@@ -338,6 +344,8 @@ static void write_facts(FILE *file)
 #ifdef HEAPLINE_STACK_SELF_CHECK
     fprintf(file, "checks %llu\n", (unsigned long long)atomic_load(&python_stack_checks));
     fprintf(file, "differences %llu\n", (unsigned long long)atomic_load(&python_stack_differences));
+    fprintf(file, "native_checks %llu\n", (unsigned long long)atomic_load(&native_unwind_checks));
+    fprintf(file, "native_differences %llu\n", (unsigned long long)atomic_load(&native_unwind_differences));
 #endif
 }
 

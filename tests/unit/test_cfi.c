@@ -48,10 +48,10 @@ static size_t walk_with_rows(uint64_t *addresses, const uint64_t *frame)
         uint64_t cfa;
         addresses[count++] = address;
         cfi_find(address, &row);
-        switch (row.kind) {
-        case CFI_FROM_STACK: cfa = stack + (int64_t)row.cfa_offset; break;
-        case CFI_FROM_FRAME: cfa = frame_pointer + (int64_t)row.cfa_offset; break;
-        case CFI_FROM_MEMORY: cfa = word_at(frame_pointer + (int64_t)row.cfa_offset); break;
+        switch (cfi_row_kind(&row)) {
+        case CFI_FROM_STACK: cfa = stack + cfi_row_offset(&row); break;
+        case CFI_FROM_FRAME: cfa = frame_pointer + cfi_row_offset(&row); break;
+        case CFI_FROM_MEMORY: cfa = word_at(frame_pointer + cfi_row_offset(&row)); break;
         case CFI_SIGNAL: {
             const greg_t *registers = ((const ucontext_t *)(uintptr_t)stack)->uc_mcontext.gregs;
             address = (uint64_t)registers[REG_RIP] + 1;
@@ -174,11 +174,11 @@ static void test_no_information(void)
     struct cfi_row row;
     char not_code[64] = {0};
     cfi_find((uintptr_t)not_code, &row);
-    CHECK_EQUAL(row.kind, CFI_UNKNOWN);
+    CHECK_EQUAL(cfi_row_kind(&row), CFI_UNKNOWN);
     cfi_find(0, &row);
-    CHECK_EQUAL(row.kind, CFI_UNKNOWN);
+    CHECK_EQUAL(cfi_row_kind(&row), CFI_UNKNOWN);
     cfi_find(~0ull, &row);
-    CHECK_EQUAL(row.kind, CFI_UNKNOWN);
+    CHECK_EQUAL(cfi_row_kind(&row), CFI_UNKNOWN);
 }
 
 int main(void)

@@ -1,0 +1,46 @@
+/* Rows of call frame information by return address, kept: a lookup costs some ns where finding the row anew costs a microsecond.
+ *
+ * Two caches. A thread's own is small enough for the processor's first-level cache and is asked at each frame. Behind it the process has
+ * one for all threads. Both are direct-mapped or nearly so: a new row takes the place of an old one, nothing grows.
+ * All rows are of one module epoch: the caller forgets its cache (cfi_cache_forget) when module_table_epoch has moved.
+ * With busy set; memory straight from the kernel; takes the definition lock for a module's first row; keeps errno. */
+#ifndef HEAPLINE_CAPTURE_CFI_CACHE_H
+#define HEAPLINE_CAPTURE_CFI_CACHE_H
+
+#include <stdint.h>
+
+#include "cfi.h"
+#include "compiler.h"
+
+#define CFI_CACHE_BITS 10
+
+/* Values of cfi_row.module that are no module ids. */
+#define CFI_MODULE_OWN 0xffffu  /* this library's code: no part of the target's stacks */
+#define CFI_MODULE_HIGH 0xfffeu /* the id doesn't fit: ask the module table */
+
+/* 16 bytes: the whole cache is a third of the processor's. */
+struct cfi_cache_entry {
+    uint64_t address;
+    struct cfi_row row;
+};
+
+struct cfi_cache {
+    uint32_t epoch;
+    struct cfi_row unkept; /* of code in no module (JIT), which may be gone any time: it is looked up each time */
+    struct cfi_cache_entry entries[1 << CFI_CACHE_BITS];
+};
+
+/* Forget all rows; those to come belong to this epoch. */
+void cfi_cache_forget(struct cfi_cache *cache, uint32_t epoch);
+
+COLD const struct cfi_row *cfi_cache_fill(struct cfi_cache *cache, struct cfi_cache_entry *entry, uint64_t address);
+
+/* The row of a return address, with its module; good until the next call. */
+HOT_INLINE const struct cfi_row *cfi_cache_find(struct cfi_cache *cache, uint64_t address)
+{
+    /* Shifts and no multiplication: the walk waits for this. */
+    struct cfi_cache_entry *entry = &cache->entries[(address ^ address >> CFI_CACHE_BITS) & ((1 << CFI_CACHE_BITS) - 1)];
+    return likely(entry->address == address) ? &entry->row : cfi_cache_fill(cache, entry, address);
+}
+
+#endif
