@@ -103,7 +103,7 @@ void event_encoder_free_miss(struct event_encoder *encoder, struct model_predict
     struct event_model *model = encoder->model;
     enum op_free_mode mode = free_op(model, prediction, class, distance, stride);
     event_encoder_end_run(encoder);
-    encoder->far_frees += distance == 0;
+    encoder->far_frees += distance - 1 >= ENCODER_FAR_DISTANCE;
     if (mode == OP_FREE_DISTANCE) {
         event_encoder_put(encoder, SECTION_DISTANCES, distance - 1);
     } else if (mode == OP_FREE_SLOT) {

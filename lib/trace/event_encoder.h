@@ -14,10 +14,13 @@
 #define ENCODER_EVENT_BYTES 32u
 #define ENCODER_COLUMN_BYTES (TRACE_BLOCK_RAW_BYTES + (64u << 10))
 
+/* What was touched so many allocations ago has left a core's own cache. */
+#define ENCODER_FAR_DISTANCE 65536u
+
 struct event_encoder {
     struct event_model *model;
     uint32_t run;  /* predicted events that no op stands for yet */
-    uint64_t far_frees; /* deallocations of blocks that are too old for the model's ring */
+    uint64_t far_frees; /* unpredicted deallocations of blocks that ENCODER_FAR_DISTANCE and more allocations had followed */
     uint8_t *next[SECTION_COUNT];  /* where each column goes on; the definitions' is unused */
     uint8_t *start[SECTION_COUNT];
 };

@@ -55,8 +55,8 @@ void trace_writer_unknown_frees(struct trace_writer *writer, uint64_t frees);
 
 /* The live set, for the caller's address table: slot contents, read only. */
 const struct live_slots *trace_writer_slots(const struct trace_writer *writer);
-/* How many deallocations so far were of a block that MODEL_RING_LENGTH and more allocations had followed: when this moves, memory is touched
- * that was not touched for long. */
+/* How many deallocations so far were of a block that many others had followed, in no order that was predicted: when this moves, memory is
+ * touched that was not touched for long. */
 uint64_t trace_writer_far_frees(const struct trace_writer *writer);
 /* Running totals and level; valid until the next call. */
 const struct trace_totals *trace_writer_totals(const struct trace_writer *writer);
