@@ -72,7 +72,7 @@ HOT_INLINE void event_encoder_block(struct event_encoder *encoder, unsigned clas
 HOT_INLINE void event_encoder_allocate(struct event_encoder *encoder, uint32_t slot, unsigned flags, uint32_t stack_id,
                                        uint64_t size_bytes)
 {
-    model_allocated(encoder->model, slot);
+    model_allocated_unread(encoder->model, slot);
     event_encoder_block(encoder, CLASS_ALLOCATE + flags, stack_id, size_bytes);
 }
 

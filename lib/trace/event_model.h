@@ -18,6 +18,7 @@
 
 #define MODEL_RING_LENGTH (1u << 20)
 #define MODEL_RING_LENGTH_V1 (1u << 16)
+#define MODEL_REPEATS (1ull << 32) /* so many allocations, and sequences begin anew */
 #define MODEL_TABLE_BITS 14
 #define MODEL_STACKS 4096u
 #define MODEL_THREADS 64u
@@ -79,6 +80,14 @@ HOT_INLINE void model_allocated(struct event_model *model, uint32_t slot)
     model->ring[model->next_sequence++ & (model->ring_length - 1)] = slot;
 }
 
+/* The same in the encoder, which asks the ring only once sequences repeat (model_distance). */
+HOT_INLINE void model_allocated_unread(struct event_model *model, uint32_t slot)
+{
+    if (unlikely(model->next_sequence >= MODEL_REPEATS - model->ring_length))
+        model->ring[model->next_sequence & (model->ring_length - 1)] = slot;
+    model->next_sequence++;
+}
+
 /* After an allocation or a copy that had not been predicted. */
 HOT_INLINE void model_learn_block(struct event_model *model, struct model_prediction *prediction, unsigned class,
                                   uint32_t stack_id, uint64_t size_bytes)
@@ -100,7 +109,7 @@ HOT_INLINE uint32_t model_distance(const struct event_model *model, uint32_t slo
 {
     uint32_t distance = (uint32_t)model->next_sequence - sequence;
     uint32_t reachable = distance - 1 < model->ring_length;
-    if (unlikely(model->next_sequence >> 32))
+    if (unlikely(model->next_sequence >= MODEL_REPEATS))
         reachable &= model->ring[sequence & (model->ring_length - 1)] == slot;
     return distance & (0 - reachable);
 }

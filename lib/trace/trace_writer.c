@@ -401,7 +401,7 @@ uint32_t trace_writer_undo_free(struct trace_writer *writer, uint64_t size_bytes
     if (slot == SLOT_NONE)
         return lose_event(writer);
     skip_allocation(writer);
-    model_allocated(writer->encoder.model, slot);
+    model_allocated_unread(writer->encoder.model, slot);
     account_live(&writer->account, size_bytes, flags);
     event_encoder_other(&writer->encoder, OP_UNDO_FREE);
     event_encoder_put(&writer->encoder, SECTION_MISC, stack_id);

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "trace_reader_internal.h"
 #include "trace_script.h"
+#include "trace_writer_internal.h"
 
 static void check_overview(const struct script *script, const struct trace_overview *overview)
 {
@@ -139,11 +141,53 @@ static void skipping(void)
     script_done(&script);
 }
 
+/* After 2^32 allocations their sequences begin anew: two live blocks may have the same, and only one is as near as it looks. */
+static void sequences_repeat(void)
+{
+    enum { FRESH = 10, BEFORE = 5 }; /* so many of them before sequence 0 comes again */
+    struct trace_writer *writer;
+    struct trace_reader *reader;
+    struct trace_event event;
+    uint32_t fresh[FRESH];
+    int file = script_open_file();
+    CHECK_EQUAL(trace_writer_open(file, &script_identity, &writer), 0);
+    uint32_t old = trace_writer_allocate(writer, 8, 0, 0);
+    trace_writer_flush(writer);
+    uint64_t temporary = writer->encoder.model->ring_length + 3, next_sequence = MODEL_REPEATS - temporary - BEFORE;
+    writer->encoder.model->next_sequence = next_sequence; /* as if so many had come and gone */
+    for (uint64_t i = 0; i < temporary; i++)
+        trace_writer_free(writer, trace_writer_allocate(writer, 16, 0, 0), 0);
+    for (int i = 0; i < FRESH; i++)
+        fresh[i] = trace_writer_allocate(writer, 24, 0, 0);
+    CHECK_EQUAL(trace_writer_slots(writer)->slots[old].sequence, trace_writer_slots(writer)->slots[fresh[BEFORE]].sequence);
+    trace_writer_free(writer, old, 0);
+    for (int i = 0; i < FRESH; i++)
+        trace_writer_free(writer, fresh[i], 0);
+    trace_writer_close(writer, NULL);
+
+    CHECK_EQUAL(script_reader(file, &reader, NULL), 0);
+    uint64_t frees = 0;
+    while (trace_reader_next_block(reader, NULL) == 0) {
+        int status;
+        while ((status = trace_reader_next_event(reader, &event, NULL)) == 0) {
+            if (reader->events.model->next_sequence == 1)
+                reader->events.model->next_sequence = next_sequence;
+            if (event.kind == TRACE_FREE && frees++ >= temporary)
+                CHECK_EQUAL(event.slot, frees == temporary + 1 ? old : fresh[frees - temporary - 2]);
+        }
+        CHECK_EQUAL(status, STATUS_END);
+    }
+    CHECK_EQUAL(frees, temporary + 1 + FRESH);
+    trace_reader_close(reader);
+    close(file);
+}
+
 int main(void)
 {
     nothing_at_all();
     random_scripts();
     far_frees();
+    sequences_repeat();
     skipping();
     many_blocks();
     return 0;
