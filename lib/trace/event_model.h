@@ -47,6 +47,7 @@ struct event_model {
     uint32_t last_stack;      /* of the last allocation or copy that had to be written */
     uint32_t highest_stack;   /* seen in an allocation or copy so far */
     uint32_t last_slot;       /* the last one that was written in SECTION_SLOTS */
+    uint32_t last_taken;      /* encoder: the slot of the last allocation */
     uint32_t thread;
     uint64_t contexts[MODEL_THREADS];           /* of the threads that are not the current one */
     struct model_prediction table[1u << MODEL_TABLE_BITS];
@@ -80,9 +81,10 @@ HOT_INLINE void model_allocated(struct event_model *model, uint32_t slot)
     model->ring[model->next_sequence++ & (model->ring_length - 1)] = slot;
 }
 
-/* The same in the encoder, which asks the ring only once sequences repeat (model_distance). */
+/* The same in the encoder, which asks the ring only once sequences repeat (model_distance): before, it is not even filled. */
 HOT_INLINE void model_allocated_unread(struct event_model *model, uint32_t slot)
 {
+    model->last_taken = slot;
     if (unlikely(model->next_sequence >= MODEL_REPEATS - model->ring_length))
         model->ring[model->next_sequence & (model->ring_length - 1)] = slot;
     model->next_sequence++;

@@ -315,7 +315,7 @@ COLD void trace_writer_note_last(struct trace_writer *writer)
         writer->last_capacity = capacity;
     }
     uint32_t sequence = (uint32_t)model->next_sequence - 1;
-    writer->lasts[writer->thread_id] = (struct last_allocation){model->ring[sequence % MODEL_RING_LENGTH] + 1, sequence};
+    writer->lasts[writer->thread_id] = (struct last_allocation){model->last_taken + 1, sequence};
 }
 
 /* The next block that takes a slot is no allocation of this thread. */
