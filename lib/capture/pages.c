@@ -21,15 +21,32 @@ static void *result(long address)
     return address == -1 ? NULL : (void *)address;
 }
 
-void *pages_map(size_t bytes)
+static void *map(size_t bytes, int protection)
 {
     int saved_errno = errno;
-    void *pages = result(syscall(SYS_mmap, NULL, whole_pages(bytes), PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    void *pages = result(syscall(SYS_mmap, NULL, whole_pages(bytes), protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     if (pages)
         atomic_fetch_add_explicit(&mapped_bytes, whole_pages(bytes), memory_order_relaxed);
     errno = saved_errno;
     return pages;
+}
+
+void *pages_map(size_t bytes)
+{
+    return map(bytes, PROT_READ | PROT_WRITE);
+}
+
+void *pages_reserve(size_t bytes)
+{
+    return map(bytes, PROT_NONE);
+}
+
+int pages_commit(void *pages, size_t bytes)
+{
+    int saved_errno = errno;
+    int done = syscall(SYS_mprotect, pages, whole_pages(bytes), PROT_READ | PROT_WRITE) == 0;
+    errno = saved_errno;
+    return done;
 }
 
 void *pages_remap(void *pages, size_t old_bytes, size_t new_bytes)

@@ -1,13 +1,15 @@
 /* Consumes frames, produces node ids and DEFINE_NODE records.
  *
- * One mapping holds the nodes by id, and behind them an open-addressing index of ids by (parent, identity). A node is written before its
- * id is put into the index (release), so that a reader which sees an id (acquire) sees the whole node. Of a node only the prediction
- * changes; the key before the tag (release), so that who sees the tag (acquire) sees its key. */
+ * Nodes lie in one array by id, whose addresses are reserved at the start and whose pages come as they are touched: it is copied only by a
+ * program of millions of stacks. An open-addressing index holds ids by (parent, identity). A node is written before its id is put into the
+ * index (release), so that a reader which sees an id (acquire) sees the whole node. Of a node only the prediction changes; the key before
+ * the tag (release), so that who sees the tag (acquire) sees its key. */
 #include "stack_table.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,31 +17,29 @@
 #include "pages.h"
 #include "recorder.h"
 
-#define FIRST_CAPACITY 4096u
+#define FIRST_CAPACITY (2u << 20) /* of nodes: 64 MB of addresses */
+#define LEAST_CAPACITY 4096u      /* where addresses are limited */
+#define COMMIT_NODES 4096u        /* at a time: whole pages */
+#define FIRST_SLOTS 4096u
 #define NOBODY UINT32_MAX
 /* Identities: code id above, instruction below; or this bit and an address, whose module is the tag's. */
 #define NATIVE_IDENTITY (1ull << 63)
 #define CUT_IDENTITY ((uint64_t)DEFINE_NODE_CUT << 32)
 #define NATIVE_TAG 0x80000000u
 
-struct stack_table {
-    uint32_t capacity; /* of nodes; twice as many slots */
-    _Atomic uint32_t *slots;
-    struct stack_node nodes[];
+struct stack_index {
+    uint32_t slot_count; /* a power of two */
+    _Atomic uint32_t slots[];
 };
 
-static _Atomic uint32_t no_slots[2];
-static struct stack_table no_table = {.capacity = 1, .slots = no_slots, .nodes = {{.parent = NOBODY}}};
+static struct stack_node no_nodes[1] = {{.parent = NOBODY}};
+struct stack_node *_Atomic stack_nodes = no_nodes;
 
-/* The only way to the current table: who has seen an id in it never sees an older one. */
-struct stack_node *_Atomic stack_nodes = no_table.nodes;
-static uint32_t node_count; /* under the definition lock */
+static struct stack_index no_index = {.slot_count = 1, .slots = {0}};
+static struct stack_index *_Atomic current_index = &no_index;
 
-static struct stack_table *current_table(void)
-{
-    struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_acquire);
-    return (struct stack_table *)((char *)nodes - offsetof(struct stack_table, nodes));
-}
+/* Under the definition lock. */
+static uint32_t node_count, node_capacity = 1, nodes_committed = 1;
 
 static uint64_t hash_of(uint32_t parent, uint64_t identity)
 {
@@ -54,13 +54,13 @@ static int is_native(uint32_t tag)
     return (tag & NATIVE_TAG) != 0;
 }
 
-/* The slot of this node, or the empty one where it belongs. */
-static _Atomic uint32_t *find(struct stack_table *table, uint32_t parent, uint64_t identity, uint32_t tag, uint32_t *ret_node)
+/* The slot of this node, or the empty one where it belongs. The nodes are looked at after the id is known: they are no older than it. */
+static _Atomic uint32_t *find(struct stack_index *index, uint32_t parent, uint64_t identity, uint32_t tag, uint32_t *ret_node)
 {
     for (uint64_t at = hash_of(parent, identity);; at++) {
-        _Atomic uint32_t *slot = &table->slots[at & (table->capacity * 2ull - 1)];
+        _Atomic uint32_t *slot = &index->slots[at & (index->slot_count - 1)];
         uint32_t id = atomic_load_explicit(slot, memory_order_acquire);
-        const struct stack_node *node = &table->nodes[id];
+        const struct stack_node *node = &atomic_load_explicit(&stack_nodes, memory_order_acquire)[id];
         *ret_node = id;
         if (!id || (node->identity == identity && node->parent == parent &&
                     (!is_native(tag) || atomic_load_explicit(&node->tag, memory_order_relaxed) == tag)))
@@ -68,53 +68,76 @@ static _Atomic uint32_t *find(struct stack_table *table, uint32_t parent, uint64
     }
 }
 
-static size_t table_bytes(uint32_t capacity)
+/* Gives the whole pages of a range back and keeps the addresses: who still reads there finds nothing. */
+static void forget(void *from, void *to)
 {
-    return sizeof(struct stack_table) + capacity * (sizeof(struct stack_node) + 2 * sizeof(uint32_t));
-}
-
-static struct stack_table *table_make(uint32_t capacity)
-{
-    struct stack_table *table = pages_map(table_bytes(capacity));
-    if (!table)
-        return NULL;
-    table->capacity = capacity;
-    table->slots = (_Atomic uint32_t *)(table->nodes + capacity);
-    table->nodes[0].parent = NOBODY;
-    return table;
-}
-
-static void copy_nodes(struct stack_table *to, const struct stack_table *from)
-{
-    memcpy(to->nodes, from->nodes, (node_count + 1ul) * sizeof to->nodes[0]);
-    for (uint32_t id = 1, none; id <= node_count; id++) {
-        const struct stack_node *node = &to->nodes[id];
-        atomic_store_explicit(find(to, node->parent, node->identity, node->tag, &none), id, memory_order_relaxed);
-    }
-}
-
-/* Gives the pages of a table back and keeps the addresses: who still reads there finds nothing. */
-static void forget(struct stack_table *table)
-{
-    uintptr_t first = ((uintptr_t)table->nodes + 4095) & ~4095ul, end = ((uintptr_t)table + table_bytes(table->capacity)) & ~4095ul;
+    uintptr_t first = ((uintptr_t)from + 4095) & ~4095ul, end = (uintptr_t)to & ~4095ul;
     if (end > first)
         syscall(SYS_madvise, first, end - first, MADV_DONTNEED);
 }
 
-/* A table with room for one more node, or NULL. Under the lock. */
-static struct stack_table *table_with_room(void)
+/* Where addresses are limited they are the target's. */
+static uint32_t first_capacity(void)
 {
-    struct stack_table *table = current_table();
-    if (node_count + 1 < table->capacity)
-        return table;
-    uint32_t capacity = table == &no_table ? FIRST_CAPACITY : table->capacity * 2;
-    struct stack_table *grown = capacity ? table_make(capacity) : NULL;
+    struct rlimit limit;
+    int is_limited = syscall(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+    return is_limited ? LEAST_CAPACITY : FIRST_CAPACITY;
+}
+
+static int commit_nodes(struct stack_node *nodes, uint32_t from, uint32_t count)
+{
+    if (!pages_commit(nodes + from, count * sizeof *nodes))
+        return 0;
+    nodes_committed = from + count;
+    return 1;
+}
+
+/* Room for one more node. 0: no memory. Under the lock. */
+static int make_room_for_node(void)
+{
+    if (node_count + 1 < nodes_committed)
+        return 1;
+    struct stack_node *old = atomic_load_explicit(&stack_nodes, memory_order_relaxed);
+    if (nodes_committed < node_capacity)
+        return commit_nodes(old, nodes_committed, COMMIT_NODES);
+    uint32_t capacity = old == no_nodes ? first_capacity() : node_capacity * 2;
+    struct stack_node *nodes = capacity ? pages_reserve(capacity * sizeof *nodes) : NULL;
+    if (!nodes)
+        return 0;
+    if (!commit_nodes(nodes, 0, ((node_count + 1) / COMMIT_NODES + 1) * COMMIT_NODES)) {
+        pages_unmap(nodes, capacity * sizeof *nodes);
+        return 0;
+    }
+    memcpy(nodes, old, (node_count + 1ul) * sizeof *nodes);
+    atomic_store_explicit(&stack_nodes, nodes, memory_order_release);
+    if (old != no_nodes)
+        forget(old + 1, old + node_capacity);
+    node_capacity = capacity;
+    return 1;
+}
+
+static size_t index_bytes(uint32_t slot_count)
+{
+    return sizeof(struct stack_index) + slot_count * sizeof(uint32_t);
+}
+
+/* An index with room for one more id, at most three quarters full, or NULL. Under the lock. */
+static struct stack_index *index_with_room(void)
+{
+    struct stack_index *index = atomic_load_explicit(&current_index, memory_order_relaxed);
+    if (node_count < index->slot_count / 4 * 3)
+        return index;
+    uint32_t slot_count = index == &no_index ? FIRST_SLOTS : index->slot_count * 2;
+    struct stack_index *grown = slot_count ? pages_map(index_bytes(slot_count)) : NULL;
     if (!grown)
         return NULL;
-    copy_nodes(grown, table);
-    atomic_store_explicit(&stack_nodes, grown->nodes, memory_order_release);
-    if (table != &no_table)
-        forget(table);
+    const struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_relaxed);
+    grown->slot_count = slot_count;
+    for (uint32_t id = 1, none; id <= node_count; id++)
+        atomic_store_explicit(find(grown, nodes[id].parent, nodes[id].identity, nodes[id].tag, &none), id, memory_order_relaxed);
+    atomic_store_explicit(&current_index, grown, memory_order_release);
+    if (index != &no_index)
+        forget(index->slots, (char *)index + index_bytes(index->slot_count));
     return grown;
 }
 
@@ -135,14 +158,15 @@ COLD static uint32_t insert(uint32_t parent, uint64_t identity, uint64_t key, ui
 {
     uint32_t node = 0;
     definitions_lock();
-    struct stack_table *table = table_with_room();
-    _Atomic uint32_t *slot = table ? find(table, parent, identity, tag, &node) : NULL;
+    struct stack_index *index = make_room_for_node() ? index_with_room() : NULL;
+    _Atomic uint32_t *slot = index ? find(index, parent, identity, tag, &node) : NULL;
     if (slot && !node && define(node_count + 1, parent, identity, tag)) {
+        struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_relaxed);
         node = ++node_count;
-        table->nodes[node].identity = identity;
-        table->nodes[node].parent = parent;
-        table->nodes[node].key = key;
-        atomic_store_explicit(&table->nodes[node].tag, tag, memory_order_release);
+        nodes[node].identity = identity;
+        nodes[node].parent = parent;
+        nodes[node].key = key;
+        atomic_store_explicit(&nodes[node].tag, tag, memory_order_release);
         atomic_store_explicit(slot, node, memory_order_release);
     }
     definitions_unlock();
@@ -154,7 +178,7 @@ COLD static uint32_t insert(uint32_t parent, uint64_t identity, uint64_t key, ui
 static uint32_t intern(uint32_t parent, uint64_t identity, uint64_t key, uint32_t tag)
 {
     uint32_t node = 0;
-    find(current_table(), parent, identity, tag, &node);
+    find(atomic_load_explicit(&current_index, memory_order_acquire), parent, identity, tag, &node);
     return likely(node) ? node : insert(parent, identity, key, tag);
 }
 

@@ -1,5 +1,8 @@
-/* stack_table.c against its own definitions: equal stacks get one id, different ones different ids, in any number of threads. */
+/* stack_table.c against its own definitions: equal stacks get one id, different ones different ids, in any number of threads; a prediction is
+ * right or none. With an argument: the table begins small, as where addresses are limited, and has to move. */
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "capture_fixture.h"
 #include "check.h"
@@ -8,7 +11,7 @@
 #define STACKS 40000
 #define THREADS 4
 
-static struct define_node defined[STACKS + 2]; /* by id */
+static struct define_node defined[STACKS + 20]; /* by id */
 static uint32_t defined_count;
 
 static void take_definitions(void)
@@ -50,7 +53,7 @@ static void check_random_stacks(void)
         CHECK_EQUAL(defined[id].instruction, key.instruction);
         CHECK_EQUAL(stack_table_python(key.parent, key.code, key.instruction), id);
     }
-    CHECK(defined_count > 30000); /* several times as large as the first table */
+    CHECK(defined_count > 30000); /* several times as large as the first index, and as the first table where that is small */
 }
 
 static void check_kinds(void)
@@ -116,10 +119,55 @@ static void check_lost(void)
     CHECK_EQUAL(stack_table_cut() != 0, 1);
 }
 
-int main(void)
+/* Callees of one caller, asked for in a cycle: the second time round each is known by the one before, whatever the hint. */
+static void check_predictions(void)
+{
+    uint32_t caller = stack_table_python(0, 40, 40), other = stack_table_python(0, 40, 41), callees[5], tag = stack_tag_of_epoch(7);
+    for (uint32_t i = 0; i < 5; i++) {
+        CHECK_EQUAL(stack_table_predict(caller, 0, 1000 + i, tag), 0);
+        callees[i] = stack_table_python(caller, 41, (int32_t)i);
+        stack_table_remember(callees[i], caller, i ? callees[i - 1] : other, 1000 + i, tag);
+    }
+    stack_table_remember(callees[0], caller, callees[4], 1000, tag);
+    for (uint32_t i = 0; i < 20; i++) {
+        uint32_t before = callees[i % 5], after = callees[(i + 1) % 5];
+        CHECK_EQUAL(stack_table_predict(caller, before, 1000 + (i + 1) % 5, tag), after);
+        CHECK_EQUAL(stack_table_predict(caller, before, 1000 + i % 5, tag), before);
+        CHECK_EQUAL(stack_table_predict(caller, before, 1000 + (i + 2) % 5, tag), 0);
+        CHECK_EQUAL(stack_table_predict(caller, before, 1000 + (i + 1) % 5, stack_tag_of_epoch(8)), 0);
+        CHECK_EQUAL(stack_table_predict(other, before, 1000 + (i + 1) % 5, tag), 0);
+    }
+    /* The same frames in another epoch, at other addresses. */
+    stack_table_remember(callees[1], caller, callees[0], 1000, stack_tag_of_epoch(8));
+    CHECK_EQUAL(stack_table_predict(caller, callees[0], 1000, stack_tag_of_epoch(8)), callees[1]);
+    CHECK_EQUAL(stack_table_predict(caller, callees[0], 1000, tag), callees[0]);
+    CHECK_EQUAL(stack_table_predict(caller, callees[0], 1001, tag), 0);
+    take_definitions();
+}
+
+/* The first table is made with this much address space left. */
+static void begin_small(void)
+{
+    struct rlimit lowered, normal;
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file && fscanf(file, "%lu", &pages) == 1 && fclose(file) == 0);
+    CHECK_EQUAL(getrlimit(RLIMIT_AS, &normal), 0);
+    lowered = normal;
+    lowered.rlim_cur = pages * (rlim_t)getpagesize() + (1 << 20);
+    CHECK_EQUAL(setrlimit(RLIMIT_AS, &lowered), 0);
+    CHECK_EQUAL(stack_table_python(0, 1, 1), 1);
+    CHECK_EQUAL(setrlimit(RLIMIT_AS, &normal), 0);
+    take_definitions();
+}
+
+int main(int count, char **arguments)
 {
     capture_fixture_begin();
+    if (count > 1)
+        begin_small();
     check_random_stacks();
+    check_predictions();
     check_kinds();
     check_threads();
     check_lost();
