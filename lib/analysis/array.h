@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Make room for `needed` items, the new ones zeroed. Grows by doubling. Returns 1, or 0 without memory (nothing changed). */
-static inline int array_reserve(void **items, size_t *capacity, size_t needed, size_t item_bytes)
+/* Make room for `needed` items. Grows by doubling; what is new is not touched, so that of a large array only what is used becomes resident.
+ * Returns 1, or 0 without memory (nothing changed). */
+static inline int array_extend(void **items, size_t *capacity, size_t needed, size_t item_bytes)
 {
     if (needed <= *capacity)
         return 1;
@@ -19,12 +20,23 @@ static inline int array_reserve(void **items, size_t *capacity, size_t needed, s
     void *moved = reallocarray(*items, grown, item_bytes);
     if (!moved)
         return 0;
-    memset((char *)moved + *capacity * item_bytes, 0, (grown - *capacity) * item_bytes);
     *items = moved;
     *capacity = grown;
     return 1;
 }
 
+/* The same, and the new items are zeroed. */
+static inline int array_reserve(void **items, size_t *capacity, size_t needed, size_t item_bytes)
+{
+    size_t before = *capacity;
+    if (!array_extend(items, capacity, needed, item_bytes))
+        return 0;
+    if (*capacity > before)
+        memset((char *)*items + before * item_bytes, 0, (*capacity - before) * item_bytes);
+    return 1;
+}
+
+#define ARRAY_EXTEND(array, capacity, needed) array_extend((void **)&(array), &(capacity), (needed), sizeof *(array))
 #define ARRAY_RESERVE(array, capacity, needed) array_reserve((void **)&(array), &(capacity), (needed), sizeof *(array))
 
 /* Spread the bits of a number (the finaliser of MurmurHash3, public domain: https://github.com/aappleby/smhasher). */

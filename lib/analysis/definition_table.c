@@ -10,11 +10,9 @@ int definition_table_init(struct definition_table *table)
 {
     *table = (struct definition_table){.code_count = 1, .node_count = 1, .module_count = 1, .thread_count = 1};
     string_pool_init(&table->strings);
-    if (ARRAY_RESERVE(table->codes, table->code_capacity, 1) && ARRAY_RESERVE(table->nodes, table->node_capacity, 1) &&
-        ARRAY_RESERVE(table->modules, table->module_capacity, 1) && ARRAY_RESERVE(table->threads, table->thread_capacity, 1)) {
-        table->nodes[0].kind = TRACE_FRAME_CUT;
+    if (!place_table_init(&table->places) && ARRAY_RESERVE(table->codes, table->code_capacity, 1) && ARRAY_RESERVE(table->nodes, table->node_capacity, 1) &&
+        ARRAY_RESERVE(table->modules, table->module_capacity, 1) && ARRAY_RESERVE(table->threads, table->thread_capacity, 1))
         return STATUS_OK;
-    }
     definition_table_done(table);
     return STATUS_NO_MEMORY;
 }
@@ -22,6 +20,7 @@ int definition_table_init(struct definition_table *table)
 void definition_table_done(struct definition_table *table)
 {
     string_pool_done(&table->strings);
+    place_table_done(&table->places);
     free(table->codes);
     free(table->nodes);
     free(table->modules);
@@ -56,14 +55,15 @@ static int add_node(struct definition_table *table, const struct trace_definitio
         (python && (!definition->node.code_id || definition->node.code_id >= table->code_count)) ||
         (native && definition->node.module_id >= table->module_count))
         return STATUS_CORRUPT;
-    if (!ARRAY_RESERVE(table->nodes, table->node_capacity, table->node_count + 1u))
-        return STATUS_NO_MEMORY;
-    table->nodes[table->node_count++] = (struct node_definition){
-        .place = python ? (uint32_t)definition->node.instruction : native ? definition->node.address : 0,
-        .caller_id = definition->node.caller_id,
+    struct place place = {
+        .position = python ? (uint32_t)definition->node.instruction : native ? definition->node.address : 0,
         .owner_id = python ? definition->node.code_id : native ? definition->node.module_id : 0,
         .kind = definition->node.frame_kind,
     };
+    uint32_t place_id = place_table_intern(&table->places, &place);
+    if (!place_id || !ARRAY_EXTEND(table->nodes, table->node_capacity, table->node_count + 1u))
+        return STATUS_NO_MEMORY;
+    table->nodes[table->node_count++] = (struct node_definition){definition->node.caller_id, place_id};
     return STATUS_OK;
 }
 

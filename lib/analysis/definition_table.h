@@ -4,6 +4,7 @@
 #ifndef HEAPLINE_ANALYSIS_DEFINITION_TABLE_H
 #define HEAPLINE_ANALYSIS_DEFINITION_TABLE_H
 
+#include "place_table.h"
 #include "string_pool.h"
 #include "trace_event.h"
 
@@ -16,10 +17,8 @@ struct code_definition {
 };
 
 struct node_definition {
-    uint64_t place;     /* Python: instruction (int32_t); native: address in the module's file */
     uint32_t caller_id;
-    uint32_t owner_id;  /* Python: code id; native: module id, 0: unknown */
-    uint8_t kind;       /* enum trace_frame_kind */
+    uint32_t place_id;  /* its kind, owner and position: place_table.h */
 };
 
 struct module_definition {
@@ -39,6 +38,7 @@ struct property_definition {
 
 struct definition_table {
     struct string_pool strings;
+    struct place_table places;
     struct code_definition *codes;
     struct node_definition *nodes;
     struct module_definition *modules;

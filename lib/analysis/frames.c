@@ -1,7 +1,7 @@
-/* From stack nodes to frames (frames.h).
+/* From places to frames (frames.h).
  *
- * Nodes are sorted by place first: each distinct place is then decoded once, and native modules are opened one after the other,
- * each for all its addresses, so that only one module's debug information is in memory at a time. */
+ * Places are sorted by owner first: native modules are then opened one after the other, each for all its addresses, so that only one
+ * module's debug information is in memory at a time. */
 #include "frames.h"
 
 #include <stdio.h>
@@ -10,9 +10,9 @@
 #include "line_table.h"
 #include "status.h"
 
-struct node_place {
-    uint64_t place;
-    uint32_t owner_id, stack_id;
+struct owned_place {
+    uint64_t position;
+    uint32_t owner_id, place_id;
 };
 
 static int same_frame(const struct frame *a, const struct frame *b)
@@ -28,37 +28,37 @@ static uint64_t hash_frame(const struct frame *frame)
     return hash_combine(hash, (uint64_t)(uint32_t)frame->line << 8 | frame->kind);
 }
 
-static int grow_places(struct frame_table *table)
+static int grow_index(struct frame_table *table)
 {
-    size_t capacity = table->place_capacity ? table->place_capacity * 2 : 1024;
-    uint32_t *places = calloc(capacity, sizeof *places);
-    if (!places)
+    size_t capacity = table->index_capacity ? table->index_capacity * 2 : 1024;
+    uint32_t *index = calloc(capacity, sizeof *index);
+    if (!index)
         return 0;
     for (uint32_t id = 1; id < table->frame_count; id++) {
         size_t place = hash_frame(&table->frames[id]) & (capacity - 1);
-        while (places[place])
+        while (index[place])
             place = (place + 1) & (capacity - 1);
-        places[place] = id;
+        index[place] = id;
     }
-    free(table->places);
-    table->places = places;
-    table->place_capacity = capacity;
+    free(table->index);
+    table->index = index;
+    table->index_capacity = capacity;
     return 1;
 }
 
 /* The number of a frame whose strings are interned. 0 without memory. */
 static uint32_t intern_frame(struct frame_table *table, const struct frame *frame)
 {
-    if ((size_t)table->frame_count * 2 >= table->place_capacity && !grow_places(table))
+    if ((size_t)table->frame_count * 2 >= table->index_capacity && !grow_index(table))
         return 0;
-    size_t mask = table->place_capacity - 1, place = hash_frame(frame) & mask;
-    for (; table->places[place]; place = (place + 1) & mask)
-        if (same_frame(&table->frames[table->places[place]], frame))
-            return table->places[place];
+    size_t mask = table->index_capacity - 1, place = hash_frame(frame) & mask;
+    for (; table->index[place]; place = (place + 1) & mask)
+        if (same_frame(&table->frames[table->index[place]], frame))
+            return table->index[place];
     if (!ARRAY_RESERVE(table->frames, table->frame_capacity, table->frame_count + (size_t)1))
         return 0;
     table->frames[table->frame_count] = *frame;
-    return table->places[place] = table->frame_count++;
+    return table->index[place] = table->frame_count++;
 }
 
 static const char *intern_text(struct frame_table *table, const char *text)
@@ -124,27 +124,22 @@ static uint32_t native_frame(struct frame_table *table, struct symbolizer *symbo
 
 static int compare_places(const void *a, const void *b)
 {
-    const struct node_place *left = a, *right = b;
+    const struct owned_place *left = a, *right = b;
     if (left->owner_id != right->owner_id)
         return left->owner_id < right->owner_id ? -1 : 1;
-    return left->place < right->place ? -1 : left->place > right->place;
+    return left->position < right->position ? -1 : left->position > right->position;
 }
 
-/* All nodes of a kind, sorted by owner and place. */
-static int list_places(const struct definition_table *definitions, enum trace_frame_kind kind, struct node_place **ret_places,
-                       size_t *ret_count)
+/* All places of a kind, sorted by owner and position. */
+static int list_places(const struct place_table *table, enum trace_frame_kind kind, struct owned_place **ret_places, size_t *ret_count)
 {
-    size_t count = 0, filled = 0;
-    for (uint32_t id = 1; id < definitions->node_count; id++)
-        count += definitions->nodes[id].kind == kind;
-    struct node_place *places = malloc((count ? count : 1) * sizeof *places);
+    size_t count = 0;
+    struct owned_place *places = malloc(table->place_count * sizeof *places);
     if (!places)
         return STATUS_NO_MEMORY;
-    for (uint32_t id = 1; id < definitions->node_count; id++) {
-        const struct node_definition *node = &definitions->nodes[id];
-        if (node->kind == kind)
-            places[filled++] = (struct node_place){node->place, node->owner_id, id};
-    }
+    for (uint32_t id = 1; id < table->place_count; id++)
+        if (table->places[id].kind == kind)
+            places[count++] = (struct owned_place){table->places[id].position, table->places[id].owner_id, id};
     qsort(places, count, sizeof *places, compare_places);
     *ret_places = places;
     *ret_count = count;
@@ -153,23 +148,20 @@ static int list_places(const struct definition_table *definitions, enum trace_fr
 
 static int resolve_python(struct frame_table *table, const struct definition_table *definitions)
 {
-    struct node_place *places;
+    struct owned_place *places;
     size_t count;
-    uint32_t frame_id = FRAME_HIDDEN;
-    int status = list_places(definitions, TRACE_FRAME_PYTHON, &places, &count);
+    int status = list_places(&definitions->places, TRACE_FRAME_PYTHON, &places, &count);
     if (status)
         return status;
-    for (size_t i = 0; i < count && !status; i++) {
-        if (!i || compare_places(&places[i - 1], &places[i]))
-            status = python_frame(table, &definitions->codes[places[i].owner_id], (int32_t)places[i].place, &frame_id);
-        table->node_frames[places[i].stack_id] = frame_id;
-    }
+    for (size_t i = 0; i < count && !status; i++)
+        status = python_frame(table, &definitions->codes[places[i].owner_id], (int32_t)places[i].position,
+                              &table->place_frames[places[i].place_id]);
     free(places);
     return status;
 }
 
 /* All places of one module; `places` begins with its first. */
-static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct node_place *places,
+static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct owned_place *places,
                           size_t count)
 {
     uint32_t module_id = places->owner_id, frame_id = 0;
@@ -182,9 +174,8 @@ static int resolve_module(struct frame_table *table, const struct definition_tab
         table->module_states[module_id] = symbolizer_state(symbolizer);
     }
     for (size_t i = 0; i < count; i++) {
-        if (!i || places[i].place != places[i - 1].place)
-            frame_id = native_frame(table, symbolizer, module ? module->path : NULL, places[i].place);
-        table->node_frames[places[i].stack_id] = frame_id;
+        frame_id = native_frame(table, symbolizer, module ? module->path : NULL, places[i].position);
+        table->place_frames[places[i].place_id] = frame_id;
         if (!frame_id)
             break;
     }
@@ -195,9 +186,9 @@ static int resolve_module(struct frame_table *table, const struct definition_tab
 static int resolve_native(struct frame_table *table, const struct definition_table *definitions, frames_progress *progress,
                           void *context)
 {
-    struct node_place *places;
+    struct owned_place *places;
     size_t count, end;
-    int status = list_places(definitions, TRACE_FRAME_NATIVE, &places, &count);
+    int status = list_places(&definitions->places, TRACE_FRAME_NATIVE, &places, &count);
     if (status)
         return status;
     for (size_t start = 0; start < count && !status; start = end) {
@@ -221,9 +212,9 @@ static int resolve_rest(struct frame_table *table, const struct definition_table
     table->unknown_frame = intern_label(table, "unknown", TRACE_FRAME_NATIVE);
     if (!cut_frame || !table->small_copies_frame || !table->slack_frame || !table->unknown_frame)
         return STATUS_NO_MEMORY;
-    for (uint32_t id = 1; id < definitions->node_count; id++)
-        if (definitions->nodes[id].kind == TRACE_FRAME_CUT)
-            table->node_frames[id] = cut_frame;
+    for (uint32_t id = 1; id < definitions->places.place_count; id++)
+        if (definitions->places.places[id].kind == TRACE_FRAME_CUT)
+            table->place_frames[id] = cut_frame;
     return STATUS_OK;
 }
 
@@ -233,9 +224,9 @@ int frame_table_build(struct frame_table *table, const struct definition_table *
     int status = STATUS_NO_MEMORY;
     *table = (struct frame_table){.frame_count = 1};
     string_pool_init(&table->strings);
-    table->node_frames = calloc(definitions->node_count, sizeof *table->node_frames);
+    table->place_frames = calloc(definitions->places.place_count, sizeof *table->place_frames);
     table->module_states = calloc(definitions->module_count, sizeof *table->module_states);
-    if (table->node_frames && table->module_states)
+    if (table->place_frames && table->module_states)
         status = resolve_rest(table, definitions, copy_threshold_bytes);
     if (!status)
         status = resolve_python(table, definitions);
@@ -250,8 +241,8 @@ void frame_table_done(struct frame_table *table)
 {
     string_pool_done(&table->strings);
     free(table->frames);
-    free(table->places);
-    free(table->node_frames);
+    free(table->index);
+    free(table->place_frames);
     free(table->module_states);
     *table = (struct frame_table){0};
 }

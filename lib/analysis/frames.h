@@ -1,6 +1,6 @@
 /* Frames: the places in a program that stacks consist of. Each distinct place is kept once.
  *
- * Consumes the definitions of a trace; decodes Python lines, symbolizes native addresses; produces the frame of each stack node.
+ * Consumes the definitions of a trace; decodes Python lines, symbolizes native addresses; produces the frame of each place.
  * One thread; allocates; reads the recorded executables and libraries. */
 #ifndef HEAPLINE_ANALYSIS_FRAMES_H
 #define HEAPLINE_ANALYSIS_FRAMES_H
@@ -30,10 +30,10 @@ struct frame_table {
     struct frame *frames; /* from 1 */
     size_t frame_capacity;
     uint32_t frame_count; /* one more than the highest number */
-    uint32_t *places;     /* hash table of frame numbers; 0: free */
-    size_t place_capacity;
+    uint32_t *index;      /* hash table of frame numbers; 0: free */
+    size_t index_capacity;
     struct string_pool strings;
-    uint32_t *node_frames;                /* by stack id; FRAME_HIDDEN: the interpreter's own, not shown */
+    uint32_t *place_frames;               /* by place id; FRAME_HIDDEN: the interpreter's own, not shown */
     enum symbolizer_state *module_states; /* by module id; of those that were looked up */
     /* what events without a stack, arena slack and uncounted copies are credited to */
     uint32_t unknown_frame, slack_frame, small_copies_frame;

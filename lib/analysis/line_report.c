@@ -18,6 +18,23 @@ static void figures_add(struct figures *sum, const struct figures *figures)
         sum->values[i] += figures->values[i];
 }
 
+static struct figures figures_of_use(const struct replay *replay, uint32_t use_id)
+{
+    const struct stack_use *use = &replay->uses.uses[use_id];
+    struct stack_level peak = replay_peak_level(replay, use_id);
+    return (struct figures){{
+        [FIGURE_PEAK_BYTES] = peak.bytes,
+        [FIGURE_PEAK_ALLOCATIONS] = peak.allocations,
+        [FIGURE_LIVE_BYTES] = use->live_bytes,
+        [FIGURE_LIVE_ALLOCATIONS] = use->live_allocations,
+        [FIGURE_ALLOCATED_BYTES] = use->allocated_bytes,
+        [FIGURE_ALLOCATIONS] = use->allocations,
+        [FIGURE_TEMPORARY_ALLOCATIONS] = use->temporary_allocations,
+        [FIGURE_COPIED_BYTES] = replay->uses.copies[use->copy_id].bytes,
+        [FIGURE_COPIES] = replay->uses.copies[use->copy_id].count,
+    }};
+}
+
 struct figures line_report_stack_figures(const struct replay *replay, int64_t stack_id)
 {
     const struct replay_totals *totals = &replay->totals;
@@ -25,81 +42,80 @@ struct figures line_report_stack_figures(const struct replay *replay, int64_t st
         return (struct figures){{[FIGURE_PEAK_BYTES] = totals->peak_slack_bytes, [FIGURE_LIVE_BYTES] = totals->live_slack_bytes}};
     if (stack_id == STACK_SMALL_COPIES)
         return (struct figures){{[FIGURE_COPIED_BYTES] = totals->small_copied_bytes, [FIGURE_COPIES] = totals->small_copies}};
-    const struct stack_use *use = &replay->uses[stack_id];
-    return (struct figures){{
-        [FIGURE_PEAK_BYTES] = replay->peak[stack_id].bytes,
-        [FIGURE_PEAK_ALLOCATIONS] = replay->peak[stack_id].allocations,
-        [FIGURE_LIVE_BYTES] = use->live_bytes,
-        [FIGURE_LIVE_ALLOCATIONS] = use->live_allocations,
-        [FIGURE_ALLOCATED_BYTES] = use->allocated_bytes,
-        [FIGURE_ALLOCATIONS] = use->allocations,
-        [FIGURE_TEMPORARY_ALLOCATIONS] = use->temporary_allocations,
-        [FIGURE_COPIED_BYTES] = use->copied_bytes,
-        [FIGURE_COPIES] = use->copies,
-    }};
+    uint32_t use_id = replay->uses.ids[stack_id];
+    return use_id ? figures_of_use(replay, use_id) : (struct figures){{0}};
 }
 
 /* ---- the tree of stacks ---- */
 
-/* Of a stack, the innermost frame of each kind that could be credited, the best kind first; 0: none.
+/* How good a frame is to be credited, the best kind first; among equals the innermost one.
  * A system library's line, where its debug information is installed, comes after a line of the program: strdup allocates for
- * its caller. */
-enum credit { CREDIT_PYTHON, CREDIT_NATIVE, CREDIT_SYSTEM, CREDIT_COUNT };
-
-struct credits {
-    uint32_t frames[CREDIT_COUNT];
-};
+ * its caller. Where there is no such frame at all, the innermost one of any kind is. */
+enum credit { CREDIT_PYTHON, CREDIT_NATIVE, CREDIT_SYSTEM, CREDIT_NONE };
 
 static enum credit credit_of_frame(const struct frame *frame)
 {
     if (frame->kind == TRACE_FRAME_PYTHON)
         return CREDIT_PYTHON;
     if (frame->kind != TRACE_FRAME_NATIVE || !frame->file)
-        return CREDIT_COUNT;
+        return CREDIT_NONE;
     return frame->origin == FRAME_SYSTEM ? CREDIT_SYSTEM : CREDIT_NATIVE;
 }
 
-static uint32_t best_credit(const struct credits *credits, uint32_t otherwise)
+static uint32_t frame_of_stack(const struct line_report *report, uint32_t stack_id)
 {
-    for (int credit = 0; credit < CREDIT_COUNT; credit++)
-        if (credits->frames[credit])
-            return credits->frames[credit];
-    return otherwise;
+    return report->frames->place_frames[report->definitions->nodes[stack_id].place_id];
 }
 
-static void fill_stack(struct line_report *report, const struct frame_table *frames, uint32_t stack_id, uint32_t caller_id,
-                       struct credits *credits)
+/* Itself; where its frame is hidden, the nearest caller whose frame isn't. */
+static uint32_t shown_stack(const struct line_report *report, uint32_t stack_id)
 {
-    struct stack_entry *entry = &report->stacks[stack_id];
-    uint32_t frame_id = frames->node_frames[stack_id];
-    credits[stack_id] = credits[caller_id];
-    if (frame_id == FRAME_HIDDEN) {
-        *entry = report->stacks[caller_id];
-        return;
-    }
-    enum credit credit = credit_of_frame(&frames->frames[frame_id]);
-    if (credit != CREDIT_COUNT)
-        credits[stack_id].frames[credit] = frame_id;
-    *entry = (struct stack_entry){
-        .shown_id = stack_id,
-        .caller_id = report->stacks[caller_id].shown_id,
-        .frame_id = frame_id,
-        .line_frame_id = best_credit(&credits[stack_id], frame_id),
-        .depth = report->stacks[caller_id].depth + 1,
+    while (stack_id && frame_of_stack(report, stack_id) == FRAME_HIDDEN)
+        stack_id = report->definitions->nodes[stack_id].caller_id;
+    return stack_id;
+}
+
+struct stack_entry line_report_stack(const struct line_report *report, uint32_t stack_id)
+{
+    uint32_t shown_id = shown_stack(report, stack_id);
+    return (struct stack_entry){
+        .caller_id = shown_stack(report, report->definitions->nodes[shown_id].caller_id),
+        .frame_id = frame_of_stack(report, shown_id),
+        .line_frame_id = report->line_frames[shown_id],
+        .depth = report->depths[shown_id],
     };
 }
 
-static int build_stacks(struct line_report *report, const struct definition_table *definitions, const struct frame_table *frames)
+/* `credits`: by frame id. Callers come before what they call. */
+static void fill_stacks(struct line_report *report, const uint8_t *credits)
 {
-    uint32_t count = definitions->node_count;
-    struct credits *credits = calloc(count, sizeof *credits);
-    report->stacks = calloc(count, sizeof *report->stacks);
-    report->stack_count = count;
-    int enough = credits && report->stacks;
+    report->line_frames[0] = report->frames->unknown_frame;
+    report->depths[0] = 0;
+    for (uint32_t id = 1; id < report->stack_count; id++) {
+        uint32_t caller_id = report->definitions->nodes[id].caller_id, frame_id = frame_of_stack(report, id);
+        uint32_t callers_line = report->line_frames[caller_id];
+        if (frame_id == FRAME_HIDDEN) {
+            report->line_frames[id] = callers_line;
+            report->depths[id] = report->depths[caller_id];
+            continue;
+        }
+        /* That of the empty stack is nobody's. */
+        int as_good = !report->depths[caller_id] || credits[frame_id] <= credits[callers_line];
+        report->line_frames[id] = as_good ? frame_id : callers_line;
+        report->depths[id] = report->depths[caller_id] + 1;
+    }
+}
+
+static int build_stacks(struct line_report *report)
+{
+    uint8_t *credits = malloc(report->frames->frame_count);
+    report->line_frames = malloc(report->stack_count * sizeof *report->line_frames);
+    report->depths = malloc(report->stack_count * sizeof *report->depths);
+    int enough = credits && report->line_frames && report->depths;
     if (enough) {
-        report->stacks[0].line_frame_id = frames->unknown_frame;
-        for (uint32_t id = 1; id < count; id++)
-            fill_stack(report, frames, id, definitions->nodes[id].caller_id, credits);
+        for (uint32_t id = 1; id < report->frames->frame_count; id++)
+            credits[id] = (uint8_t)credit_of_frame(&report->frames->frames[id]);
+        fill_stacks(report, credits);
     }
     free(credits);
     return enough ? STATUS_OK : STATUS_NO_MEMORY;
@@ -172,10 +188,10 @@ static int add_self(struct line_report *report, const struct replay *replay, con
     if (!most)
         return STATUS_NO_MEMORY;
     for (uint32_t id = 0; id < report->stack_count; id++) {
-        struct figures figures = line_report_stack_figures(replay, id);
-        if (figures_are_zero(&figures))
+        if (!replay->uses.ids[id])
             continue;
-        uint32_t line = report->frame_lines[report->stacks[id].line_frame_id];
+        struct figures figures = line_report_stack_figures(replay, id);
+        uint32_t line = report->frame_lines[report->line_frames[id]];
         figures_add(&report->lines[line].self, &figures);
         note_heaviest(&report->lines[line], &most[line], &figures, id);
     }
@@ -192,83 +208,110 @@ static int add_self(struct line_report *report, const struct replay *replay, con
 /* ---- inclusive sums ---- */
 
 struct walk {
-    struct figures *sums;                    /* of each shown stack with everything it calls */
-    uint32_t *first_callee, *next_sibling;   /* 0: none */
-    uint32_t *on_path;                       /* by line: how many nodes of the current path have it */
+    uint32_t *first_callee, *next_sibling; /* by stack id; 0: none */
+    uint32_t *on_path;                     /* by line: how many stacks of the current path have it */
+    struct figures *sums;                  /* of the current path's stacks, with all that they called so far */
+    size_t sum_capacity, depth;            /* depth: of the path; sums[0] is of what has no stack */
 };
 
-static void sum_subtrees(struct walk *walk, const struct line_report *report, const struct replay *replay)
+/* Callers have lower numbers than what they call. */
+static void link_callees(struct walk *walk, const struct line_report *report)
 {
-    for (uint32_t id = 0; id < report->stack_count; id++) {
-        struct figures figures = line_report_stack_figures(replay, id);
-        figures_add(&walk->sums[report->stacks[id].shown_id], &figures);
-    }
-    /* Callers have lower numbers than what they call. */
     for (uint32_t id = report->stack_count - 1; id > 0; id--) {
-        const struct stack_entry *entry = &report->stacks[id];
-        if (entry->shown_id != id)
-            continue;
-        if (entry->caller_id)
-            figures_add(&walk->sums[entry->caller_id], &walk->sums[id]);
-        walk->next_sibling[id] = walk->first_callee[entry->caller_id];
-        walk->first_callee[entry->caller_id] = id;
+        uint32_t caller_id = report->definitions->nodes[id].caller_id;
+        walk->next_sibling[id] = walk->first_callee[caller_id];
+        walk->first_callee[caller_id] = id;
     }
 }
 
-static void enter_stack(struct walk *walk, struct line_report *report, uint32_t id)
+/* What a hidden stack used itself is its caller's. */
+static int enter_stack(struct walk *walk, const struct line_report *report, const struct replay *replay, uint32_t id)
 {
-    uint32_t line = report->frame_lines[report->stacks[id].frame_id];
-    if (!walk->on_path[line]++)
-        figures_add(&report->lines[line].inclusive, &walk->sums[id]);
+    uint32_t frame_id = frame_of_stack(report, id), use_id = replay->uses.ids[id];
+    if (frame_id != FRAME_HIDDEN) {
+        if (!ARRAY_EXTEND(walk->sums, walk->sum_capacity, ++walk->depth + 1))
+            return STATUS_NO_MEMORY;
+        walk->sums[walk->depth] = (struct figures){{0}};
+        walk->on_path[report->frame_lines[frame_id]]++;
+    }
+    if (use_id) {
+        struct figures figures = figures_of_use(replay, use_id);
+        figures_add(&walk->sums[walk->depth], &figures);
+    }
+    return STATUS_OK;
 }
 
-static void walk_tree(struct walk *walk, struct line_report *report)
+static void leave_stack(struct walk *walk, struct line_report *report, uint32_t id)
+{
+    uint32_t frame_id = frame_of_stack(report, id);
+    if (frame_id == FRAME_HIDDEN)
+        return;
+    const struct figures *sum = &walk->sums[walk->depth--];
+    uint32_t line = report->frame_lines[frame_id];
+    if (!--walk->on_path[line])
+        figures_add(&report->lines[line].inclusive, sum);
+    if (walk->depth)
+        figures_add(&walk->sums[walk->depth], sum);
+}
+
+static int walk_tree(struct walk *walk, struct line_report *report, const struct replay *replay)
 {
     uint32_t id = walk->first_callee[0];
     while (id) {
-        enter_stack(walk, report, id);
+        if (enter_stack(walk, report, replay, id))
+            return STATUS_NO_MEMORY;
         uint32_t next = walk->first_callee[id];
         while (!next && id) {
-            walk->on_path[report->frame_lines[report->stacks[id].frame_id]]--;
+            leave_stack(walk, report, id);
             next = walk->next_sibling[id];
-            id = next ? id : report->stacks[id].caller_id;
+            id = next ? id : report->definitions->nodes[id].caller_id;
         }
         id = next;
     }
+    return STATUS_OK;
+}
+
+static int walk_from_root(struct walk *walk, struct line_report *report, const struct replay *replay)
+{
+    if (!ARRAY_EXTEND(walk->sums, walk->sum_capacity, 1))
+        return STATUS_NO_MEMORY;
+    walk->sums[0] = line_report_stack_figures(replay, 0);
+    link_callees(walk, report);
+    int status = walk_tree(walk, report, replay);
+    /* What has no stack is on the line of the empty one. */
+    if (!status)
+        figures_add(&report->lines[report->frame_lines[report->frames->unknown_frame]].inclusive, &walk->sums[0]);
+    return status;
 }
 
 static int add_inclusive(struct line_report *report, const struct replay *replay)
 {
     struct walk walk = {
-        .sums = calloc(report->stack_count, sizeof *walk.sums),
         .first_callee = calloc(report->stack_count, sizeof *walk.first_callee),
         .next_sibling = calloc(report->stack_count, sizeof *walk.next_sibling),
         .on_path = calloc(report->line_count, sizeof *walk.on_path),
     };
-    int enough = walk.sums && walk.first_callee && walk.next_sibling && walk.on_path;
-    if (enough) {
-        sum_subtrees(&walk, report, replay);
-        /* What has no stack is on the line of the empty one. */
-        figures_add(&report->lines[report->frame_lines[report->stacks[0].line_frame_id]].inclusive, &walk.sums[0]);
-        walk_tree(&walk, report);
-    }
-    free(walk.sums);
+    int enough = walk.first_callee && walk.next_sibling && walk.on_path;
+    int status = enough ? walk_from_root(&walk, report, replay) : STATUS_NO_MEMORY;
     free(walk.first_callee);
     free(walk.next_sibling);
     free(walk.on_path);
-    return enough ? STATUS_OK : STATUS_NO_MEMORY;
+    free(walk.sums);
+    return status;
 }
 
 int line_report_build(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
 {
-    *report = (struct line_report){0};
-    int status = build_stacks(report, &replay->definitions, frames);
-    if (!status)
-        status = build_lines(report, frames);
-    if (!status)
-        status = add_self(report, replay, frames);
+    *report = (struct line_report){
+        .definitions = &replay->definitions, .frames = frames, .stack_count = replay->definitions.node_count};
+    int status = build_lines(report, frames);
+    /* In this order, so that what the walk needs is freed before what stays is there. */
     if (!status)
         status = add_inclusive(report, replay);
+    if (!status)
+        status = build_stacks(report);
+    if (!status)
+        status = add_self(report, replay, frames);
     if (status)
         line_report_done(report);
     return status;
@@ -276,7 +319,8 @@ int line_report_build(struct line_report *report, const struct replay *replay, c
 
 void line_report_done(struct line_report *report)
 {
-    free(report->stacks);
+    free(report->line_frames);
+    free(report->depths);
     free(report->lines);
     free(report->frame_lines);
     *report = (struct line_report){0};

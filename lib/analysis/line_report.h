@@ -29,11 +29,11 @@ struct figures {
 /* Stacks that no event names. */
 enum pseudo_stack { STACK_ARENA_SLACK = -1, STACK_SMALL_COPIES = -2 };
 
+/* A stack as it is shown. */
 struct stack_entry {
-    uint32_t shown_id;      /* itself; where its frame is hidden: the nearest caller whose frame isn't */
-    uint32_t caller_id;     /* of the stack that is shown, hidden ones left out */
-    uint32_t frame_id;      /* 0: none (the empty stack) */
-    uint32_t line_frame_id;
+    uint32_t caller_id;     /* hidden ones left out */
+    uint32_t frame_id;      /* where its own is hidden, the nearest caller's that isn't; 0: none (the empty stack) */
+    uint32_t line_frame_id; /* the one that is credited */
     uint32_t depth;
 };
 
@@ -46,16 +46,21 @@ struct line_entry {
 };
 
 struct line_report {
-    struct stack_entry *stacks; /* by stack id */
+    const struct definition_table *definitions;
+    const struct frame_table *frames;
+    uint32_t *line_frames;      /* by stack id: the frame that is credited */
+    uint32_t *depths;           /* by stack id: frames that are shown */
     uint32_t stack_count;
     struct line_entry *lines;
     uint32_t line_count;
     uint32_t *frame_lines;      /* by frame id */
 };
 
-/* Returns 0 or STATUS_NO_MEMORY (everything is released). */
+/* Replay and frames must live as long as the report. Returns 0 or STATUS_NO_MEMORY (everything is released). */
 int line_report_build(struct line_report *report, const struct replay *replay, const struct frame_table *frames);
 void line_report_done(struct line_report *report);
+
+struct stack_entry line_report_stack(const struct line_report *report, uint32_t stack_id);
 
 /* What one stack used; a pseudo stack is allowed. */
 struct figures line_report_stack_figures(const struct replay *replay, int64_t stack_id);

@@ -6,14 +6,14 @@
 
 #include <stdio.h>
 
-#include "array.h"
 #include "replay_state.h"
 
 static void state_done(struct replay_state *state)
 {
-    free(state->notes);
+    free(state->births);
+    free(state->latest);
     free(state->threads);
-    free(state->window_levels);
+    free(state->changed);
     free(state->tally_births);
 }
 
@@ -22,7 +22,7 @@ static int reserve_for_definitions(struct replay_state *state)
 {
     struct replay *replay = state->replay;
     size_t threads_before = state->thread_capacity;
-    if (!ARRAY_RESERVE(replay->uses, state->use_capacity, replay->definitions.node_count) ||
+    if (stack_uses_extend(&replay->uses, replay->definitions.node_count) ||
         !ARRAY_RESERVE(state->threads, state->thread_capacity, replay->definitions.thread_count))
         return STATUS_NO_MEMORY;
     for (size_t i = threads_before; i < state->thread_capacity; i++)
@@ -30,17 +30,33 @@ static int reserve_for_definitions(struct replay_state *state)
     return STATUS_OK;
 }
 
+/* The levels of all uses that are live now. */
+static int take_levels(const struct stack_uses *uses, struct level_table *table)
+{
+    uint32_t count = 1;
+    for (uint32_t id = 1; id < uses->use_count; id++)
+        count += uses->uses[id].live_allocations != 0;
+    table->ids = calloc(uses->use_count, sizeof *table->ids);
+    table->levels = calloc(count, sizeof *table->levels);
+    if (!table->ids || !table->levels)
+        return STATUS_NO_MEMORY;
+    table->use_count = uses->use_count;
+    count = 1;
+    for (uint32_t id = 1; id < uses->use_count; id++)
+        if (uses->uses[id].live_allocations) {
+            table->ids[id] = count;
+            table->levels[count++] = (struct stack_level){uses->uses[id].live_bytes, uses->uses[id].live_allocations};
+        }
+    return STATUS_OK;
+}
+
 int replay_take_snapshot(struct replay_state *state)
 {
-    struct replay *replay = state->replay;
-    if (!ARRAY_RESERVE(replay->peak, state->peak_capacity, replay->definitions.node_count))
-        return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < replay->definitions.node_count; i++)
-        replay->peak[i] = (struct stack_level){replay->uses[i].live_bytes, replay->uses[i].live_allocations};
+    int status = take_levels(&state->replay->uses, &state->replay->peak);
     state->snapshot_bytes = trace_level_total(&state->level);
     state->snapshot_slack_bytes = replay_slack_bytes(&state->level);
     state->snapshot_allocations = state->live_allocations;
-    return STATUS_OK;
+    return status;
 }
 
 static int read_definitions(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail)
@@ -99,35 +115,64 @@ static int read_blocks(struct replay_state *state, struct trace_reader *reader, 
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-static void count_births(struct replay_state *state)
+/* List the stacks that are live now. Sets *ret_ids: by use, its place in the list, from 1. */
+static int list_live(struct replay *replay, uint32_t **ret_ids)
+{
+    const struct stack_uses *uses = &replay->uses;
+    uint32_t *ids = calloc(uses->use_count, sizeof *ids), count = 0;
+    for (uint32_t id = 1; id < uses->use_count; id++)
+        count += uses->uses[id].live_allocations != 0;
+    replay->live = calloc(count + 1u, sizeof *replay->live);
+    if (!ids || !replay->live) {
+        free(ids);
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t stack_id = 0; stack_id < uses->stack_count; stack_id++)
+        if (uses->ids[stack_id] && uses->uses[uses->ids[stack_id]].live_allocations) {
+            replay->live[replay->live_count] = (struct live_stack){UINT64_MAX, 0, stack_id};
+            ids[uses->ids[stack_id]] = ++replay->live_count;
+        }
+    *ret_ids = ids;
+    return STATUS_OK;
+}
+
+static int list_live_stacks(struct replay_state *state)
 {
     struct replay *replay = state->replay;
-    for (uint32_t i = 0; i < replay->definitions.node_count; i++)
-        replay->births[i] = (struct stack_births){UINT64_MAX, 0};
+    uint32_t *ids;
+    int status = list_live(replay, &ids);
+    if (status)
+        return status;
     for (uint32_t i = 0; i < state->slots->used_count; i++) {
         const struct live_slot *slot = &state->slots->slots[i];
-        if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA || i >= state->note_capacity)
+        if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA || i >= state->birth_capacity)
             continue;
-        struct stack_births *births = &replay->births[slot->stack_id];
-        uint64_t birth_ns = state->notes[i].birth * state->birth_unit_ns;
-        if (birth_ns < births->oldest_ns)
-            births->oldest_ns = birth_ns;
-        if (birth_ns > births->newest_ns)
-            births->newest_ns = birth_ns;
+        uint32_t id = ids[replay->uses.ids[slot->stack_id]];
+        if (!id)
+            continue;
+        struct live_stack *live = &replay->live[id - 1];
+        uint64_t birth_ns = state->births[i] * state->birth_unit_ns;
+        if (birth_ns < live->oldest_ns)
+            live->oldest_ns = birth_ns;
+        if (birth_ns > live->newest_ns)
+            live->newest_ns = birth_ns;
     }
+    free(ids);
+    return STATUS_OK;
 }
 
 static void gather_totals(struct replay_state *state)
 {
     struct replay *replay = state->replay;
     struct replay_totals *totals = &replay->totals;
-    for (uint32_t i = 0; i < replay->definitions.node_count; i++) {
-        const struct stack_use *use = &replay->uses[i];
-        totals->allocated_bytes += use->allocated_bytes;
-        totals->allocations += use->allocations;
-        totals->temporary_allocations += use->temporary_allocations;
-        totals->copied_bytes += use->copied_bytes;
-        totals->copies += use->copies;
+    for (uint32_t id = 1; id < replay->uses.use_count; id++) {
+        totals->allocated_bytes += replay->uses.uses[id].allocated_bytes;
+        totals->allocations += replay->uses.uses[id].allocations;
+        totals->temporary_allocations += replay->uses.uses[id].temporary_allocations;
+    }
+    for (uint32_t id = 1; id < replay->uses.copy_count; id++) {
+        totals->copied_bytes += replay->uses.copies[id].bytes;
+        totals->copies += replay->uses.copies[id].count;
     }
     totals->copied_bytes += totals->small_copied_bytes;
     totals->copies += totals->small_copies;
@@ -162,14 +207,14 @@ static void compare_with_recorder(struct replay *replay)
 static int finish_pass(struct replay_state *state)
 {
     struct replay *replay = state->replay;
-    size_t peak_capacity = state->peak_capacity, birth_capacity = 0;
-    if (!ARRAY_RESERVE(replay->births, birth_capacity, replay->definitions.node_count) ||
-        !ARRAY_RESERVE(replay->peak, peak_capacity, replay->definitions.node_count))
-        return STATUS_NO_MEMORY;
-    int status = replay_time_end(state);
+    /* A damaged block may have defined stacks before it turned out to be. */
+    int status = stack_uses_extend(&replay->uses, replay->definitions.node_count);
+    if (!status)
+        status = replay_time_end(state);
+    if (!status)
+        status = list_live_stacks(state);
     if (status)
         return status;
-    count_births(state);
     replay_tally_births(state);
     gather_totals(state);
     compare_with_recorder(replay);
@@ -196,9 +241,9 @@ static struct replay *replay_new(void)
     if (!replay)
         return NULL;
     window_log_init(&replay->window_log);
-    if (!definition_table_init(&replay->definitions))
+    if (!definition_table_init(&replay->definitions) && !stack_uses_init(&replay->uses))
         return replay;
-    free(replay);
+    replay_free(replay);
     return NULL;
 }
 
@@ -260,8 +305,9 @@ void replay_free(struct replay *replay)
         return;
     definition_table_done(&replay->definitions);
     window_log_done(&replay->window_log);
-    free(replay->uses);
-    free(replay->peak);
-    free(replay->births);
+    stack_uses_done(&replay->uses);
+    free(replay->peak.ids);
+    free(replay->peak.levels);
+    free(replay->live);
     free(replay);
 }

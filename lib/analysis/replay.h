@@ -7,6 +7,7 @@
 #define HEAPLINE_ANALYSIS_REPLAY_H
 
 #include "definition_table.h"
+#include "stack_uses.h"
 #include "status.h"
 #include "trace_reader.h"
 #include "window_log.h"
@@ -17,21 +18,21 @@
 #define REPLAY_WINDOWS 32
 #define REPLAY_TIMELINE_ROWS 2000
 
-/* One cache line: an event touches those of one stack. */
-struct stack_use {
-    uint64_t live_bytes, live_allocations;
-    uint64_t allocated_bytes, allocations;
-    uint64_t temporary_allocations;
-    uint64_t copied_bytes, copies;
-    uint64_t unused;
-};
-
 struct stack_level {
     uint64_t bytes, allocations;
 };
 
-struct stack_births {
-    uint64_t oldest_ns, newest_ns; /* of live blocks; oldest > newest: none is live */
+/* Levels of the stacks that were live at a moment. */
+struct level_table {
+    uint32_t *ids;              /* by use: its level; 0: it held nothing */
+    uint32_t use_count;         /* how many uses there were then */
+    struct stack_level *levels; /* from 1 */
+};
+
+/* A stack that is live at the end. */
+struct live_stack {
+    uint64_t oldest_ns, newest_ns; /* when the oldest and the newest of its live blocks were allocated */
+    uint32_t stack_id;
 };
 
 struct timeline_row {
@@ -61,9 +62,10 @@ struct replay {
     uint64_t duration_ns;
     struct definition_table definitions;
     struct replay_totals totals;
-    struct stack_use *uses;         /* by stack id, definitions.node_count of each */
-    struct stack_level *peak;
-    struct stack_births *births;
+    struct stack_uses uses;
+    struct level_table peak;        /* at the high-water mark */
+    struct live_stack *live;        /* at the end, in the order of their ids */
+    uint32_t live_count;
     struct timeline_row timeline[REPLAY_TIMELINE_ROWS];
     uint32_t timeline_count;
     struct window_row windows[REPLAY_WINDOWS];
@@ -80,5 +82,12 @@ typedef void replay_progress(void *context, double done);
 int replay_run(const char *trace_path, replay_progress *progress, void *context, struct replay **ret_replay,
                struct status_detail *detail);
 void replay_free(struct replay *replay);
+
+/* What a use held at the high-water mark. */
+static inline struct stack_level replay_peak_level(const struct replay *replay, uint32_t use_id)
+{
+    uint32_t id = use_id < replay->peak.use_count ? replay->peak.ids[use_id] : 0;
+    return id ? replay->peak.levels[id] : (struct stack_level){0, 0};
+}
 
 #endif

@@ -4,8 +4,6 @@
  * "Temporary": freed before its own thread's next allocation, whichever thread frees it. */
 #include "replay_state.h"
 
-#include "array.h"
-
 /* Neither arenas, which belong to no stack, nor what a parent process allocated. */
 #define NOT_ALLOCATED_HERE (TRACE_ARENA | TRACE_INHERITED)
 
@@ -21,44 +19,107 @@ HOT_INLINE void note_level(struct replay_state *state)
     }
 }
 
-/* The block becomes the latest allocation of its thread, and the one before it stops to be. */
-HOT_INLINE void note_last_allocation(struct replay_state *state, uint32_t thread_id, uint32_t slot)
+/* ---- which blocks are their threads' latest ---- */
+
+HOT_INLINE void mark_latest(struct replay_state *state, uint32_t slot)
 {
-    struct thread_note *thread = &state->threads[thread_id];
+    state->latest[slot / 8] |= (uint8_t)(1u << slot % 8);
+}
+
+HOT_INLINE void unmark_latest(struct replay_state *state, uint32_t slot)
+{
+    state->latest[slot / 8] &= (uint8_t)~(1u << slot % 8);
+}
+
+HOT_INLINE int is_latest(const struct replay_state *state, uint32_t slot)
+{
+    return state->latest[slot / 8] >> slot % 8 & 1;
+}
+
+/* The block becomes the latest allocation of its thread, and the one before it stops to be. */
+HOT_INLINE void note_allocation(struct replay_state *state, uint32_t slot)
+{
+    struct thread_note *thread = &state->threads[state->thread_id];
     if (thread->last_slot != SLOT_NONE)
-        state->notes[thread->last_slot].thread_last &= ~SLOT_IS_LAST;
+        unmark_latest(state, thread->last_slot);
     thread->last_slot = slot;
     thread->allocations++;
+    mark_latest(state, slot);
+}
+
+/* The thread whose latest allocation this is; nearly always the one that frees it. */
+HOT_INLINE uint32_t owner_of_latest(const struct replay_state *state, uint32_t slot)
+{
+    uint32_t owner_id = state->thread_id;
+    if (unlikely(state->threads[owner_id].last_slot != slot))
+        for (owner_id = 0; state->threads[owner_id].last_slot != slot;)
+            owner_id++;
+    return owner_id;
+}
+
+COLD static int extend_notes(struct replay_state *state, uint32_t slot)
+{
+    return ARRAY_EXTEND(state->births, state->birth_capacity, slot + (size_t)1) &&
+           ARRAY_RESERVE(state->latest, state->latest_capacity, state->birth_capacity / 8 + 1);
 }
 
 HOT_INLINE int room_for_note(struct replay_state *state, uint32_t slot)
 {
-    return likely(slot < state->note_capacity) || ARRAY_RESERVE(state->notes, state->note_capacity, slot + (size_t)1);
+    return likely(slot < state->birth_capacity) || extend_notes(state, slot);
+}
+
+/* ---- events ---- */
+
+HOT_INLINE void count_allocation(struct replay_state *state, const struct trace_event *event, uint32_t use_id)
+{
+    struct stack_use *use = &state->replay->uses.uses[use_id];
+    use->allocated_bytes += event->size_bytes;
+    use->allocations++;
+    note_allocation(state, event->slot);
+}
+
+/* A block of a stack became live. */
+HOT_INLINE int make_live(struct replay_state *state, const struct trace_event *event, uint32_t *ret_use_id)
+{
+    uint32_t use_id = stack_uses_get(&state->replay->uses, event->stack_id);
+    if (unlikely(!use_id) || unlikely(replay_note_change(state, use_id, event->stack_id)))
+        return STATUS_NO_MEMORY;
+    struct stack_use *use = &state->replay->uses.uses[use_id];
+    use->live_bytes += event->size_bytes;
+    use->live_allocations++;
+    state->live_allocations++;
+    *ret_use_id = use_id;
+    return STATUS_OK;
 }
 
 HOT_INLINE int on_allocate(struct replay_state *state, const struct trace_event *event)
 {
+    uint32_t use_id;
     if (!room_for_note(state, event->slot))
         return STATUS_NO_MEMORY;
     state->event_count++;
     trace_level_change(&state->level, event->flags, event->size_bytes, 1);
-    struct slot_note *note = &state->notes[event->slot];
-    note->birth = state->birth;
-    note->thread_last = state->thread_id;
+    state->births[event->slot] = state->birth;
     if (likely(!(event->flags & TRACE_ARENA))) {
-        struct stack_use *use = &state->replay->uses[event->stack_id];
-        use->live_bytes += event->size_bytes;
-        use->live_allocations++;
-        state->live_allocations++;
-        if (likely(!(event->flags & NOT_ALLOCATED_HERE))) {
-            use->allocated_bytes += event->size_bytes;
-            use->allocations++;
-            note_last_allocation(state, state->thread_id, event->slot);
-            note->thread_last |= SLOT_IS_LAST;
-        }
+        int status = make_live(state, event, &use_id);
+        if (unlikely(status))
+            return status;
+        if (likely(!(event->flags & NOT_ALLOCATED_HERE)))
+            count_allocation(state, event, use_id);
     }
     note_level(state);
     return STATUS_OK;
+}
+
+/* Sets *ret_owner_id and returns 1 where the block is the latest allocation of its thread, which it then is no more. */
+HOT_INLINE int end_latest(struct replay_state *state, uint32_t slot, uint32_t *ret_owner_id)
+{
+    if (!is_latest(state, slot))
+        return 0;
+    *ret_owner_id = owner_of_latest(state, slot);
+    state->threads[*ret_owner_id].last_slot = SLOT_NONE;
+    unmark_latest(state, slot);
+    return 1;
 }
 
 HOT_INLINE int on_free(struct replay_state *state, const struct trace_event *event)
@@ -66,56 +127,56 @@ HOT_INLINE int on_free(struct replay_state *state, const struct trace_event *eve
     const struct live_slot *slot = &state->slots->slots[event->slot];
     uint64_t size_bytes = live_slot_size(slot);
     unsigned flags = live_slot_flags(slot);
-    struct slot_note note = state->notes[event->slot];
+    uint32_t owner_id = 0;
+    int status = STATUS_OK, is_temporary = end_latest(state, event->slot, &owner_id);
     state->event_count++;
     trace_level_change(&state->level, flags, size_bytes, -1);
     if (likely(!(flags & TRACE_ARENA))) {
-        struct stack_use *use = &state->replay->uses[slot->stack_id];
+        uint32_t use_id = state->replay->uses.ids[slot->stack_id];
+        struct stack_use *use = &state->replay->uses.uses[use_id];
         use->live_bytes -= size_bytes;
         use->live_allocations--;
         state->live_allocations--;
-        if (note.thread_last & SLOT_IS_LAST) {
-            use->temporary_allocations++;
-            state->threads[note.thread_last & ~SLOT_IS_LAST].last_slot = SLOT_NONE;
-        }
+        use->temporary_allocations += (uint64_t)is_temporary;
+        status = replay_note_change(state, use_id, slot->stack_id);
     }
     state->threads[state->thread_id].last_free = (struct last_free){
         .size_bytes = size_bytes,
-        .note = note,
+        .birth = state->births[event->slot],
         .stack_id = slot->stack_id,
-        .owner_allocations = state->threads[note.thread_last & ~SLOT_IS_LAST].allocations,
+        .owner_id = owner_id,
+        .owner_allocations = state->threads[owner_id].allocations,
+        .was_temporary = is_temporary,
         .valid = 1,
     };
-    return STATUS_OK;
+    return status;
 }
 
 /* The block that this thread freed last is live again, as if nothing had happened to it. */
 COLD static int on_undo_free(struct replay_state *state, const struct trace_event *event)
 {
-    if (!room_for_note(state, event->slot))
-        return STATUS_NO_MEMORY;
     struct last_free *freed = &state->threads[state->thread_id].last_free;
     int known = freed->valid && freed->size_bytes == event->size_bytes && freed->stack_id == event->stack_id;
-    struct slot_note note = known ? freed->note : (struct slot_note){state->birth, state->thread_id};
-    int was_temporary = (note.thread_last & SLOT_IS_LAST) != 0;
-    struct thread_note *owner = &state->threads[note.thread_last & ~SLOT_IS_LAST];
+    int was_temporary = known && freed->was_temporary, status = STATUS_OK;
+    uint32_t use_id;
+    if (!room_for_note(state, event->slot))
+        return STATUS_NO_MEMORY;
     freed->valid = 0;
     state->event_count++;
+    state->births[event->slot] = known ? freed->birth : state->birth;
     trace_level_change(&state->level, event->flags, event->size_bytes, 1);
     if (!(event->flags & TRACE_ARENA)) {
-        struct stack_use *use = &state->replay->uses[event->stack_id];
-        use->live_bytes += event->size_bytes;
-        use->live_allocations++;
-        use->temporary_allocations -= was_temporary;
-        state->live_allocations++;
+        status = make_live(state, event, &use_id);
+        if (!status)
+            state->replay->uses.uses[use_id].temporary_allocations -= (uint64_t)was_temporary;
     }
-    if (was_temporary && owner->allocations == freed->owner_allocations)
+    struct thread_note *owner = &state->threads[freed->owner_id];
+    if (was_temporary && owner->allocations == freed->owner_allocations) {
         owner->last_slot = event->slot;
-    else
-        note.thread_last &= ~SLOT_IS_LAST;
-    state->notes[event->slot] = note;
+        mark_latest(state, event->slot);
+    }
     note_level(state);
-    return STATUS_OK;
+    return status;
 }
 
 COLD static int on_shrink(struct replay_state *state, const struct trace_event *event)
@@ -124,18 +185,18 @@ COLD static int on_shrink(struct replay_state *state, const struct trace_event *
     unsigned flags = live_slot_flags(slot);
     state->event_count++;
     trace_level_change(&state->level, flags, event->size_bytes, -1);
-    if (!(flags & TRACE_ARENA))
-        state->replay->uses[slot->stack_id].live_bytes -= event->size_bytes;
-    return STATUS_OK;
+    if (flags & TRACE_ARENA)
+        return STATUS_OK;
+    uint32_t use_id = state->replay->uses.ids[slot->stack_id];
+    state->replay->uses.uses[use_id].live_bytes -= event->size_bytes;
+    return replay_note_change(state, use_id, slot->stack_id);
 }
 
 HOT_INLINE int on_copy(struct replay_state *state, const struct trace_event *event)
 {
-    struct stack_use *use = &state->replay->uses[event->stack_id];
+    uint32_t use_id = stack_uses_get(&state->replay->uses, event->stack_id);
     state->event_count++;
-    use->copied_bytes += event->size_bytes;
-    use->copies++;
-    return STATUS_OK;
+    return likely(use_id) ? stack_uses_count_copies(&state->replay->uses, use_id, event->size_bytes, 1) : STATUS_NO_MEMORY;
 }
 
 /* Running totals and the resident set: they are no events of the program. */

@@ -3,25 +3,24 @@
 #ifndef HEAPLINE_ANALYSIS_REPLAY_STATE_H
 #define HEAPLINE_ANALYSIS_REPLAY_STATE_H
 
+#include "array.h"
 #include "compiler.h"
 #include "replay.h"
 
-/* Beside each live slot of the reader. */
-struct slot_note {
-    uint32_t birth;       /* when it was allocated, in units of replay_state.birth_unit_ns */
-    uint32_t thread_last; /* SLOT_IS_LAST: nothing was allocated by its thread since; below: the thread */
-};
-
-#define SLOT_IS_LAST 0x80000000u
 #define NO_EVENT UINT64_MAX
+
+/* A use's stamp: the window, from 1, in which it was last listed as changed; and whether the window log says that it holds something. */
+#define STAMP_WINDOW 0x3f
+#define STAMP_LOGGED 0x80
 
 /* The latest deallocation of a thread, in case it is taken back. */
 struct last_free {
     uint64_t size_bytes;
-    struct slot_note note;
+    uint32_t birth;
     uint32_t stack_id;
-    uint32_t owner_allocations; /* how many allocations the block's own thread had made by then */
-    int valid;
+    uint32_t owner_id;          /* where it was temporary: the thread that allocated it */
+    uint32_t owner_allocations; /* and how many allocations that thread had made by then */
+    int was_temporary, valid;
 };
 
 struct thread_note {
@@ -39,13 +38,16 @@ struct tally_births {
 struct replay_state {
     struct replay *replay;
     const struct live_slots *slots;
-    struct slot_note *notes;
-    size_t note_capacity;
+    uint32_t *births;        /* by slot: when it was allocated, in units of birth_unit_ns */
+    uint8_t *latest;         /* a bit a slot: it is some thread's last_slot */
+    size_t birth_capacity, latest_capacity;
     struct thread_note *threads;
     size_t thread_capacity;
-    struct stack_level *window_levels; /* what the window log says of each stack so far */
-    struct tally_births *tally_births; /* by stack */
-    size_t use_capacity, peak_capacity, window_level_capacity, tally_birth_capacity;
+    uint32_t *changed;       /* stacks whose live bytes may have changed in this window */
+    size_t changed_count, changed_capacity;
+    uint32_t window_stamp;   /* of this window */
+    struct tally_births *tally_births; /* by use */
+    size_t tally_birth_capacity;
     struct trace_level level;
     uint32_t thread_id;
     uint32_t birth;          /* of allocations now */
@@ -64,6 +66,16 @@ struct replay_state {
     uint64_t row_peak_bytes, row_end_ns, row_width_ns;
     uint64_t window_end_ns;
 };
+
+/* The stack's live bytes changed: the end of the window must look at it. Returns 0 or STATUS_NO_MEMORY. */
+int replay_list_change(struct replay_state *state, uint32_t use_id, uint32_t stack_id);
+
+HOT_INLINE int replay_note_change(struct replay_state *state, uint32_t use_id, uint32_t stack_id)
+{
+    if (likely((state->replay->uses.stamps[use_id] & STAMP_WINDOW) == state->window_stamp))
+        return STATUS_OK;
+    return replay_list_change(state, use_id, stack_id);
+}
 
 /* Apply one event that the reader has decoded. Returns 0 or STATUS_NO_MEMORY, STATUS_SYSTEM. */
 int replay_event(struct replay_state *state, const struct trace_event *event);

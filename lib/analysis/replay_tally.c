@@ -7,23 +7,30 @@
 
 #include <stdio.h>
 
-#include "array.h"
-
 /* A figure that cannot fall below zero, after a change. */
 static int is_possible(uint64_t figure, int64_t change)
 {
     return (int64_t)(figure + (uint64_t)change) >= 0;
 }
 
-/* No stack may end up with less than nothing. */
-static int check_stacks(const struct replay *replay, struct trace_reader *reader)
+/* There are never 2^32 live blocks. */
+static int is_possible_count(uint32_t figure, int64_t change)
+{
+    return is_possible(figure, change) && figure + (uint64_t)change <= UINT32_MAX;
+}
+
+/* No stack may end up with less than nothing. From here on each has a use. */
+static int check_stacks(struct replay *replay, struct trace_reader *reader)
 {
     struct tally_stack stack;
     while (trace_reader_next_tally_stack(reader, &stack)) {
-        const struct stack_use *use = &replay->uses[stack.stack_id];
-        if (!is_possible(use->live_bytes, stack.live_bytes) || !is_possible(use->live_allocations, stack.live_allocations) ||
+        uint32_t use_id = stack_uses_get(&replay->uses, stack.stack_id);
+        if (!use_id)
+            return STATUS_NO_MEMORY;
+        const struct stack_use *use = &replay->uses.uses[use_id];
+        if (!is_possible(use->live_bytes, stack.live_bytes) || !is_possible_count(use->live_allocations, stack.live_allocations) ||
             !is_possible(use->temporary_allocations, stack.temporary_allocations) ||
-            !is_possible(use->live_bytes, stack.peak_bytes) || !is_possible(use->live_allocations, stack.peak_allocations))
+            !is_possible(use->live_bytes, stack.peak_bytes) || !is_possible_count(use->live_allocations, stack.peak_allocations))
             return STATUS_CORRUPT;
     }
     trace_reader_rewind_tally(reader);
@@ -45,36 +52,42 @@ static int pass_moments(struct replay_state *state, struct trace_reader *reader,
     return status ? status : replay_time_pass(state, end_time_ns);
 }
 
-/* The snapshot holds what the stacks had at the stretch's beginning: add what they did up to the mark. */
-static int complete_snapshot(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally)
+/* Bring the stacks from the stretch's beginning to the high-water mark within it (sign 1), or back. */
+static void move_to_peak(struct replay_state *state, struct trace_reader *reader, int sign)
 {
     struct tally_stack stack;
-    int status = replay_take_snapshot(state);
-    if (status)
-        return status;
     while (trace_reader_next_tally_stack(reader, &stack)) {
-        state->replay->peak[stack.stack_id].bytes += (uint64_t)stack.peak_bytes;
-        state->replay->peak[stack.stack_id].allocations += (uint64_t)stack.peak_allocations;
-        state->snapshot_allocations += (uint64_t)stack.peak_allocations;
+        struct stack_use *use = &state->replay->uses.uses[state->replay->uses.ids[stack.stack_id]];
+        use->live_bytes += (uint64_t)(sign * stack.peak_bytes);
+        use->live_allocations += (uint32_t)(sign * stack.peak_allocations);
+        state->live_allocations += (uint64_t)(sign * stack.peak_allocations);
     }
     trace_reader_rewind_tally(reader);
+}
+
+static int take_snapshot_within(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally)
+{
+    move_to_peak(state, reader, 1);
+    int status = replay_take_snapshot(state);
+    move_to_peak(state, reader, -1);
     state->snapshot_bytes = tally->peak_bytes;
     state->snapshot_slack_bytes = replay_slack_bytes(&tally->peak_level);
     state->snapshot_event = NO_EVENT;
-    return STATUS_OK;
+    return status;
 }
 
 static uint64_t birth_ns(const struct replay_state *state, uint64_t birth)
 {
+    uint64_t slot = birth >> 1;
     if (birth & TALLY_BIRTH_TIME)
         return birth >> 1;
-    return birth >> 1 < state->note_capacity ? state->notes[birth >> 1].birth * state->birth_unit_ns : 0;
+    return slot < state->slots->used_count && slot < state->birth_capacity ? state->births[slot] * state->birth_unit_ns : 0;
 }
 
 /* The last tally says how old a stack's blocks are. Until then, those it allocated are as old as the stretches in which it did. */
-static void note_births(struct replay_state *state, const struct trace_tally *tally, const struct tally_stack *stack)
+static void note_births(struct replay_state *state, const struct trace_tally *tally, const struct tally_stack *stack, uint32_t use_id)
 {
-    struct tally_births *births = &state->tally_births[stack->stack_id];
+    struct tally_births *births = &state->tally_births[use_id];
     if (stack->has_births) {
         uint64_t oldest_ns = birth_ns(state, stack->oldest), newest_ns = birth_ns(state, stack->newest);
         *births = (struct tally_births){oldest_ns, newest_ns < oldest_ns ? oldest_ns : newest_ns, BIRTHS_EXACT};
@@ -86,21 +99,31 @@ static void note_births(struct replay_state *state, const struct trace_tally *ta
     }
 }
 
-static void apply_stacks(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally)
+static int apply_stack(struct replay_state *state, const struct trace_tally *tally, const struct tally_stack *stack)
+{
+    struct stack_uses *uses = &state->replay->uses;
+    uint32_t use_id = uses->ids[stack->stack_id];
+    struct stack_use *use = &uses->uses[use_id];
+    use->live_bytes += (uint64_t)stack->live_bytes;
+    use->live_allocations += (uint32_t)stack->live_allocations;
+    use->allocated_bytes += stack->allocated_bytes;
+    use->allocations += stack->allocations;
+    use->temporary_allocations += (uint64_t)stack->temporary_allocations;
+    state->live_allocations += (uint64_t)stack->live_allocations;
+    note_births(state, tally, stack, use_id);
+    int status = replay_note_change(state, use_id, stack->stack_id);
+    if (!status && (stack->copies || stack->copied_bytes))
+        status = stack_uses_count_copies(uses, use_id, stack->copied_bytes, stack->copies);
+    return status;
+}
+
+static int apply_stacks(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally)
 {
     struct tally_stack stack;
-    while (trace_reader_next_tally_stack(reader, &stack)) {
-        struct stack_use *use = &state->replay->uses[stack.stack_id];
-        use->live_bytes += (uint64_t)stack.live_bytes;
-        use->live_allocations += (uint64_t)stack.live_allocations;
-        use->allocated_bytes += stack.allocated_bytes;
-        use->allocations += stack.allocations;
-        use->temporary_allocations += (uint64_t)stack.temporary_allocations;
-        use->copied_bytes += stack.copied_bytes;
-        use->copies += stack.copies;
-        state->live_allocations += (uint64_t)stack.live_allocations;
-        note_births(state, tally, &stack);
-    }
+    int status = STATUS_OK;
+    while (!status && trace_reader_next_tally_stack(reader, &stack))
+        status = apply_stack(state, tally, &stack);
+    return status;
 }
 
 static void apply_figures(struct replay_state *state, const struct trace_tally *tally)
@@ -123,34 +146,36 @@ static void apply_figures(struct replay_state *state, const struct trace_tally *
 
 int replay_tally(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally, struct status_detail *detail)
 {
-    struct replay *replay = state->replay;
-    if (!ARRAY_RESERVE(state->tally_births, state->tally_birth_capacity, replay->definitions.node_count))
-        return STATUS_NO_MEMORY;
-    int status = check_stacks(replay, reader);
-    if (status) {
+    int status = check_stacks(state->replay, reader);
+    if (status == STATUS_CORRUPT) {
         detail->offset = trace_reader_position(reader);
         snprintf(detail->message, sizeof detail->message, "a stack would hold less than nothing");
-        return status;
     }
-    if (tally->has_peak && tally->peak_event == state->snapshot_event)
-        status = complete_snapshot(state, reader, tally);
+    if (!status && !ARRAY_RESERVE(state->tally_births, state->tally_birth_capacity, state->replay->uses.use_count))
+        status = STATUS_NO_MEMORY;
+    if (!status && tally->has_peak && tally->peak_event == state->snapshot_event)
+        status = take_snapshot_within(state, reader, tally);
     if (!status)
         status = pass_moments(state, reader, tally->end_time_ns);
-    if (status)
-        return status;
-    apply_stacks(state, reader, tally);
-    apply_figures(state, tally);
-    return STATUS_OK;
+    if (!status)
+        status = apply_stacks(state, reader, tally);
+    if (!status)
+        apply_figures(state, tally);
+    return status;
 }
 
 void replay_tally_births(const struct replay_state *state)
 {
-    for (uint32_t i = 0; i < state->replay->definitions.node_count && i < state->tally_birth_capacity; i++) {
-        const struct tally_births *tallied = &state->tally_births[i];
-        struct stack_births *births = &state->replay->births[i];
-        if (tallied->known == BIRTHS_EXACT || (tallied->known == BIRTHS_WITHIN && tallied->oldest_ns < births->oldest_ns))
-            births->oldest_ns = tallied->oldest_ns;
-        if (tallied->known == BIRTHS_EXACT || (tallied->known == BIRTHS_WITHIN && tallied->newest_ns > births->newest_ns))
-            births->newest_ns = tallied->newest_ns;
+    const struct replay *replay = state->replay;
+    for (uint32_t i = 0; i < replay->live_count; i++) {
+        struct live_stack *live = &replay->live[i];
+        uint32_t use_id = replay->uses.ids[live->stack_id];
+        if (use_id >= state->tally_birth_capacity)
+            continue;
+        const struct tally_births *tallied = &state->tally_births[use_id];
+        if (tallied->known == BIRTHS_EXACT || (tallied->known == BIRTHS_WITHIN && tallied->oldest_ns < live->oldest_ns))
+            live->oldest_ns = tallied->oldest_ns;
+        if (tallied->known == BIRTHS_EXACT || (tallied->known == BIRTHS_WITHIN && tallied->newest_ns > live->newest_ns))
+            live->newest_ns = tallied->newest_ns;
     }
 }

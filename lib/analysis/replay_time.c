@@ -4,8 +4,6 @@
  * past its end; everything before that stamp belongs to it. */
 #include "replay_state.h"
 
-#include "array.h"
-
 static uint64_t window_end(const struct replay *replay, uint32_t window_id)
 {
     return (uint64_t)((unsigned __int128)replay->duration_ns * (window_id + 1) / REPLAY_WINDOWS);
@@ -18,7 +16,10 @@ void replay_time_begin(struct replay_state *state)
     state->row_width_ns = duration_ns / (REPLAY_TIMELINE_ROWS - 2) + 1;
     state->row_end_ns = state->row_width_ns;
     state->window_end_ns = window_end(state->replay, 0);
+    state->window_stamp = 1;
 }
+
+_Static_assert(REPLAY_WINDOWS < STAMP_WINDOW, "a stamp holds any window's number, from 1");
 
 static void close_row(struct replay_state *state)
 {
@@ -38,23 +39,35 @@ static void close_row(struct replay_state *state)
     state->row_end_ns = (state->time_ns / state->row_width_ns + 1) * state->row_width_ns;
 }
 
+int replay_list_change(struct replay_state *state, uint32_t use_id, uint32_t stack_id)
+{
+    uint8_t *stamp = &state->replay->uses.stamps[use_id];
+    if (!ARRAY_EXTEND(state->changed, state->changed_capacity, state->changed_count + 1))
+        return STATUS_NO_MEMORY;
+    state->changed[state->changed_count++] = stack_id;
+    *stamp = (uint8_t)((*stamp & STAMP_LOGGED) | state->window_stamp);
+    return STATUS_OK;
+}
+
+/* What holds nothing, and did so before, isn't worth a word. */
 static int log_changes(struct replay_state *state, uint32_t window_id)
 {
     struct replay *replay = state->replay;
-    uint32_t stack_count = replay->definitions.node_count;
-    if (!ARRAY_RESERVE(state->window_levels, state->window_level_capacity, stack_count))
-        return STATUS_NO_MEMORY;
-    for (uint32_t stack_id = 0; stack_id < stack_count; stack_id++) {
-        const struct stack_use *use = &replay->uses[stack_id];
-        struct stack_level *logged = &state->window_levels[stack_id];
-        if (use->live_bytes == logged->bytes && use->live_allocations == logged->allocations)
+    for (size_t i = 0; i < state->changed_count; i++) {
+        uint32_t stack_id = state->changed[i], use_id = replay->uses.ids[stack_id];
+        const struct stack_use *use = &replay->uses.uses[use_id];
+        uint8_t *stamp = &replay->uses.stamps[use_id];
+        int holds = use->live_bytes || use->live_allocations;
+        if (!holds && !(*stamp & STAMP_LOGGED))
             continue;
         struct window_change change = {use->live_bytes, use->live_allocations, stack_id, window_id};
         int status = window_log_add(&replay->window_log, &change);
         if (status)
             return status;
-        *logged = (struct stack_level){use->live_bytes, use->live_allocations};
+        *stamp = (uint8_t)((*stamp & ~STAMP_LOGGED) | (holds ? STAMP_LOGGED : 0));
     }
+    state->changed_count = 0;
+    state->window_stamp++;
     return STATUS_OK;
 }
 

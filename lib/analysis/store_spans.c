@@ -13,44 +13,51 @@ struct level {
     uint32_t window_id;
 };
 
+/* "Live" numbers: of the stacks that are live at the end, in replay->live. */
 struct span_sorter {
     struct replay *replay;
-    uint32_t stack_count;
-    uint32_t *counts;    /* of changes, by stack; only of stacks that are live at the end */
-    uint32_t *positions; /* where the next change of a stack of the range goes */
+    uint32_t *live_ids;  /* by use: its live number + 1; 0: it isn't live */
+    uint32_t *counts;    /* by live number: of changes */
+    uint32_t *positions; /* by live number: where the next change of a stack of the range goes */
     struct level *levels;
 };
+
+static uint32_t live_id(const struct span_sorter *sorter, const struct window_change *change)
+{
+    return sorter->live_ids[sorter->replay->uses.ids[change->stack_id]];
+}
 
 static int count_changes(struct span_sorter *sorter)
 {
     struct window_change change;
     int status = window_log_rewind(&sorter->replay->window_log);
     while (!status && !(status = window_log_next(&sorter->replay->window_log, &change)))
-        if (sorter->replay->uses[change.stack_id].live_allocations)
-            sorter->counts[change.stack_id]++;
+        if (live_id(sorter, &change))
+            sorter->counts[live_id(sorter, &change) - 1]++;
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-/* As many stacks from `first` on as fit; at least one. Returns the one after the last. */
+/* As many stacks from the live number `first` on as fit; at least one. Returns the one after the last. */
 static uint32_t choose_range(struct span_sorter *sorter, uint32_t first)
 {
     size_t count = 0;
-    uint32_t id = first;
-    for (; id < sorter->stack_count && (id == first || count + sorter->counts[id] <= BUFFER_CHANGES); id++) {
-        sorter->positions[id] = (uint32_t)count;
-        count += sorter->counts[id];
+    uint32_t end = first;
+    for (; end < sorter->replay->live_count && (end == first || count + sorter->counts[end] <= BUFFER_CHANGES); end++) {
+        sorter->positions[end] = (uint32_t)count;
+        count += sorter->counts[end];
     }
-    return id;
+    return end;
 }
 
 static int gather(struct span_sorter *sorter, uint32_t first, uint32_t end)
 {
     struct window_change change;
     int status = window_log_rewind(&sorter->replay->window_log);
-    while (!status && !(status = window_log_next(&sorter->replay->window_log, &change)))
-        if (change.stack_id >= first && change.stack_id < end && sorter->counts[change.stack_id])
-            sorter->levels[sorter->positions[change.stack_id]++] =
-                (struct level){change.live_bytes, change.live_allocations, change.window_id};
+    while (!status && !(status = window_log_next(&sorter->replay->window_log, &change))) {
+        uint32_t id = live_id(sorter, &change);
+        if (id > first && id <= end)
+            sorter->levels[sorter->positions[id - 1]++] = (struct level){change.live_bytes, change.live_allocations, change.window_id};
+    }
     return status == STATUS_END ? STATUS_OK : status;
 }
 
@@ -69,39 +76,52 @@ static void write_span(struct btree_writer *tree, struct record *record, uint32_
     btree_add_key(tree, row, bytes);
 }
 
-static void write_range(struct span_sorter *sorter, struct btree_writer *tree, struct record *record, uint32_t first, uint32_t end)
+/* A stack that changed and changed back within a window is logged though it holds the same. */
+static void write_stack_spans(struct btree_writer *tree, struct record *record, uint32_t stack_id, const struct level *levels, uint32_t count,
+                              uint32_t window_count)
 {
-    for (uint32_t id = first; id < end; id++) {
-        const struct level *levels = sorter->levels + sorter->positions[id] - sorter->counts[id];
-        for (uint32_t i = 0; i < sorter->counts[id]; i++)
-            write_span(tree, record, id, &levels[i],
-                       i + 1 < sorter->counts[id] ? levels[i + 1].window_id - 1 : sorter->replay->window_count - 1);
+    const struct level *since = levels;
+    for (uint32_t i = 1; i < count; i++) {
+        if (levels[i].live_bytes == since->live_bytes && levels[i].live_allocations == since->live_allocations)
+            continue;
+        write_span(tree, record, stack_id, since, levels[i].window_id - 1);
+        since = &levels[i];
     }
+    if (count)
+        write_span(tree, record, stack_id, since, window_count - 1);
 }
 
 static int write_ranges(struct span_sorter *sorter, struct btree_writer *tree, struct record *record)
 {
+    const struct replay *replay = sorter->replay;
     int status = count_changes(sorter);
-    for (uint32_t first = 0, end; first < sorter->stack_count && !status; first = end) {
+    for (uint32_t first = 0, end; first < replay->live_count && !status; first = end) {
         end = choose_range(sorter, first);
         status = gather(sorter, first, end);
-        if (!status)
-            write_range(sorter, tree, record, first, end);
+        for (uint32_t i = first; i < end && !status; i++)
+            write_stack_spans(tree, record, replay->live[i].stack_id, sorter->levels + sorter->positions[i] - sorter->counts[i],
+                              sorter->counts[i], replay->window_count);
     }
     return status;
 }
 
 int store_spans_write(struct btree_writer *tree, struct record *record, const struct store_input *input)
 {
+    struct replay *replay = input->replay;
     struct span_sorter sorter = {
-        .replay = input->replay,
-        .stack_count = input->lines->stack_count,
-        .counts = calloc(input->lines->stack_count, sizeof *sorter.counts),
-        .positions = calloc(input->lines->stack_count, sizeof *sorter.positions),
+        .replay = replay,
+        .live_ids = calloc(replay->uses.use_count, sizeof *sorter.live_ids),
+        .counts = calloc(replay->live_count + 1u, sizeof *sorter.counts),
+        .positions = calloc(replay->live_count + 1u, sizeof *sorter.positions),
         .levels = malloc(BUFFER_CHANGES * sizeof *sorter.levels),
     };
-    int enough = sorter.counts && sorter.positions && sorter.levels;
-    int status = enough ? write_ranges(&sorter, tree, record) : STATUS_NO_MEMORY;
+    int status = STATUS_NO_MEMORY;
+    if (sorter.live_ids && sorter.counts && sorter.positions && sorter.levels) {
+        for (uint32_t i = 0; i < replay->live_count; i++)
+            sorter.live_ids[replay->uses.ids[replay->live[i].stack_id]] = i + 1;
+        status = write_ranges(&sorter, tree, record);
+    }
+    free(sorter.live_ids);
     free(sorter.counts);
     free(sorter.positions);
     free(sorter.levels);

@@ -89,8 +89,10 @@ static int write_stacks(struct btree_writer *tree, struct record *record, const 
     const struct stack_entry small = {.frame_id = frames->small_copies_frame, .line_frame_id = frames->small_copies_frame, .depth = 1};
     write_stack(tree, record, STACK_SMALL_COPIES, &small);
     write_stack(tree, record, STACK_ARENA_SLACK, &slack);
-    for (uint32_t id = 0; id < input->lines->stack_count; id++)
-        write_stack(tree, record, id, &input->lines->stacks[id]);
+    for (uint32_t id = 0; id < input->lines->stack_count; id++) {
+        struct stack_entry entry = line_report_stack(input->lines, id);
+        write_stack(tree, record, id, &entry);
+    }
     return STATUS_OK;
 }
 
@@ -100,42 +102,54 @@ static void record_figures(struct record *record, const struct figures *figures)
         record_number(record, figures->values[i]);
 }
 
+static void write_stack_use(struct btree_writer *tree, struct record *record, int64_t stack_id, const struct figures *figures,
+                            const struct live_stack *live)
+{
+    record_begin(record);
+    record_null(record);
+    record_figures(record, figures);
+    if (live) {
+        record_number(record, live->oldest_ns);
+        record_number(record, live->newest_ns);
+    } else {
+        record_null(record);
+        record_null(record);
+    }
+    add_row(tree, record, stack_id);
+}
+
 static int write_stack_uses(struct btree_writer *tree, struct record *record, const struct store_input *input)
 {
     const struct replay *replay = input->replay;
+    const struct live_stack *live = replay->live, *end = live + replay->live_count;
     for (int64_t id = STACK_SMALL_COPIES; id < input->lines->stack_count; id++) {
-        struct figures figures = line_report_stack_figures(replay, id);
-        if (figures_are_zero(&figures))
+        if (id >= 0 && !replay->uses.ids[id])
             continue;
-        record_begin(record);
-        record_null(record);
-        record_figures(record, &figures);
-        if (id >= 0 && replay->uses[id].live_allocations) {
-            record_number(record, replay->births[id].oldest_ns);
-            record_number(record, replay->births[id].newest_ns);
-        } else {
-            record_null(record);
-            record_null(record);
-        }
-        add_row(tree, record, id);
+        struct figures figures = line_report_stack_figures(replay, id);
+        int is_live = live < end && live->stack_id == id;
+        if (!figures_are_zero(&figures))
+            write_stack_use(tree, record, id, &figures, is_live ? live : NULL);
+        live += is_live;
     }
     return STATUS_OK;
 }
 
-/* The index of those with something live: its rows are the key, and the row id, which is the same here. */
-static int write_live_index(struct btree_writer *tree, struct record *record, const struct store_input *input)
+static void write_live_key(struct btree_writer *tree, struct record *record, int64_t stack_id)
 {
     size_t bytes;
-    for (int64_t id = STACK_SMALL_COPIES; id < input->lines->stack_count; id++) {
-        struct figures figures = line_report_stack_figures(input->replay, id);
-        if (!figures.values[FIGURE_LIVE_BYTES] && !figures.values[FIGURE_LIVE_ALLOCATIONS])
-            continue;
-        record_begin(record);
-        record_signed(record, id);
-        record_signed(record, id);
-        const uint8_t *row = record_finish(record, &bytes);
-        btree_add_key(tree, row, bytes);
-    }
+    record_begin(record);
+    record_signed(record, stack_id);
+    record_signed(record, stack_id); /* the row's id, which is the same */
+    const uint8_t *row = record_finish(record, &bytes);
+    btree_add_key(tree, row, bytes);
+}
+
+static int write_live_index(struct btree_writer *tree, struct record *record, const struct store_input *input)
+{
+    if (input->replay->totals.live_slack_bytes)
+        write_live_key(tree, record, STACK_ARENA_SLACK);
+    for (uint32_t i = 0; i < input->replay->live_count; i++)
+        write_live_key(tree, record, input->replay->live[i].stack_id);
     return STATUS_OK;
 }
 

@@ -41,8 +41,8 @@ static void numbers(struct definition_table *table)
     CHECK_EQUAL(add(table, node(1, 0, TRACE_FRAME_NATIVE, 1)), STATUS_CORRUPT);
     CHECK_EQUAL(add(table, node(1, 0, TRACE_FRAME_NATIVE, 0)), 0);
     CHECK_EQUAL(add(table, node(2, 1, TRACE_FRAME_PYTHON, 2)), 0);
-    CHECK_EQUAL(table->nodes[1].place, 0x123456789abcull);
-    CHECK_EQUAL((int32_t)table->nodes[2].place, -1);
+    CHECK_EQUAL(table->places.places[table->nodes[1].place_id].position, 0x123456789abcull);
+    CHECK_EQUAL((int32_t)table->places.places[table->nodes[2].place_id].position, -1);
     CHECK_EQUAL(table->nodes[2].caller_id, 1);
     CHECK_EQUAL(table->node_count, 3);
 }
