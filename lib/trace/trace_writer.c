@@ -299,29 +299,38 @@ static COLD uint32_t lose_event(struct trace_writer *writer)
     return SLOT_NONE;
 }
 
-COLD void trace_writer_note_last(struct trace_writer *writer)
+static COLD int reserve_lasts(struct trace_writer *writer)
+{
+    uint32_t capacity = 2 * writer->thread_id + 16;
+    struct last_allocation *grown = realloc(writer->lasts, capacity * sizeof *grown);
+    if (!grown)
+        return -1;
+    memset(grown + writer->last_capacity, 0, (capacity - writer->last_capacity) * sizeof *grown);
+    writer->lasts = grown;
+    writer->last_capacity = capacity;
+    return 0;
+}
+
+/* Where threads take turns, this is done for every other event. */
+HOT_INLINE void note_last(struct trace_writer *writer)
 {
     const struct event_model *model = writer->encoder.model;
     if (model->next_sequence == writer->run_sequence)
         return;
     writer->run_sequence = model->next_sequence;
-    if (writer->thread_id >= writer->last_capacity) {
-        uint32_t capacity = 2 * writer->thread_id + 16;
-        struct last_allocation *grown = realloc(writer->lasts, capacity * sizeof *grown);
-        if (!grown)
-            return;
-        memset(grown + writer->last_capacity, 0, (capacity - writer->last_capacity) * sizeof *grown);
-        writer->lasts = grown;
-        writer->last_capacity = capacity;
-    }
-    uint32_t sequence = (uint32_t)model->next_sequence - 1;
-    writer->lasts[writer->thread_id] = (struct last_allocation){model->last_taken + 1, sequence};
+    if (likely(writer->thread_id < writer->last_capacity) || reserve_lasts(writer) == 0)
+        writer->lasts[writer->thread_id] = (struct last_allocation){model->last_taken + 1, (uint32_t)model->next_sequence - 1};
+}
+
+void trace_writer_note_last(struct trace_writer *writer)
+{
+    note_last(writer);
 }
 
 /* The next block that takes a slot is no allocation of this thread. */
 static COLD void skip_allocation(struct trace_writer *writer)
 {
-    trace_writer_note_last(writer);
+    note_last(writer);
     writer->run_sequence++;
 }
 
@@ -429,8 +438,8 @@ void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id)
         thread_id = 0;
     if (thread_id == writer->thread_id)
         return;
-    if (begin_event(writer)) {
-        trace_writer_note_last(writer);
+    if (likely(begin_event(writer))) {
+        note_last(writer);
         model_switch_thread(writer->encoder.model, thread_id);
         event_encoder_other(&writer->encoder, OP_THREAD);
         event_encoder_put(&writer->encoder, SECTION_MISC, thread_id);
