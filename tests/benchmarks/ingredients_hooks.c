@@ -125,16 +125,22 @@ static NOINLINE void repeat_alternating(uint32_t count)
     }
 }
 
-#define FAN_LEVELS 5
-#define FAN_BRANCHES 4 /* count of a run: FAN_BRANCHES ^ FAN_LEVELS */
+#define FAN_LEVELS 3
+#define FAN_LEAVES 1000 /* ten branches a level */
 
-/* Every stack once: the innermost frame changes each time, the one below it each fourth time, and so on. */
+/* Every stack once: the innermost frame changes each time, the one below it each tenth time, and so on. */
 static NOINLINE void fan_out(uint32_t level)
 {
     if (level == 0) {
         CALL(leaf_one());
         return;
     }
+    CALL(fan_out(level - 1));
+    CALL(fan_out(level - 1));
+    CALL(fan_out(level - 1));
+    CALL(fan_out(level - 1));
+    CALL(fan_out(level - 1));
+    CALL(fan_out(level - 1));
     CALL(fan_out(level - 1));
     CALL(fan_out(level - 1));
     CALL(fan_out(level - 1));
@@ -177,7 +183,7 @@ static void run_deep_fan(const struct pattern *pattern, void *state, uint32_t co
     descend(pattern->size - 4 - FAN_LEVELS, 0, fan, count);
 }
 
-/* Another way down each time: all stacks are new. */
+/* Another way down each time, from the outermost frame on: all stacks are new. */
 static void run_deep_new(const struct pattern *pattern, void *state, uint32_t count)
 {
     static uint32_t path;
@@ -199,12 +205,12 @@ static const struct pattern patterns[] = {
     {"native alternating 10", run_deep_alternating, NULL, 5000, 10},
     {"native alternating 30", run_deep_alternating, NULL, 5000, 30},
     {"native alternating 60", run_deep_alternating, NULL, 5000, 60},
-    {"native fan 10", run_deep_fan, NULL, 1024, 10},
-    {"native fan 30", run_deep_fan, NULL, 1024, 30},
-    {"native fan 60", run_deep_fan, NULL, 1024, 60},
-    {"native new 10", run_deep_new, NULL, 1024, 10},
-    {"native new 30", run_deep_new, NULL, 1024, 30},
-    {"native new 60", run_deep_new, NULL, 1024, 60},
+    {"native fan 10", run_deep_fan, NULL, FAN_LEAVES, 10},
+    {"native fan 30", run_deep_fan, NULL, FAN_LEAVES, 30},
+    {"native fan 60", run_deep_fan, NULL, FAN_LEAVES, 60},
+    {"native new 10", run_deep_new, NULL, FAN_LEAVES, 10},
+    {"native new 30", run_deep_new, NULL, FAN_LEAVES, 30},
+    {"native new 60", run_deep_new, NULL, FAN_LEAVES, 60},
 };
 
 static void measure(const struct pattern *pattern)
