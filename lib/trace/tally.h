@@ -60,6 +60,7 @@ struct tally {
     uint32_t age;                  /* of a block allocated now */
     uint32_t stream_sequence;      /* of the first allocation that is not in the event stream */
     uint64_t stream_end_ns;
+    struct trace_level start_level; /* of this stretch */
     uint64_t mark;
     uint32_t changed_stacks;       /* in this stretch */
     uint32_t moment_count;

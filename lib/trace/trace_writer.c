@@ -158,7 +158,6 @@ static size_t gather_sections(struct trace_writer *writer)
 
 void trace_writer_put_block(struct trace_writer *writer, uint32_t type, size_t raw_bytes)
 {
-    struct trace_account *account = &writer->account;
     struct trace_block *block = &writer->block;
     size_t stored_bytes = raw_bytes ? ZSTD_compress2(writer->zstd, writer->stored + TRACE_BLOCK_HEADER_BYTES,
                                                      writer->stored_capacity - TRACE_BLOCK_HEADER_BYTES, writer->raw, raw_bytes)
@@ -171,6 +170,13 @@ void trace_writer_put_block(struct trace_writer *writer, uint32_t type, size_t r
     block->type = type;
     block->raw_bytes = (uint32_t)raw_bytes;
     block->stored_bytes = (uint32_t)stored_bytes;
+    write_block(writer, block);
+}
+
+void trace_writer_end_block(struct trace_writer *writer)
+{
+    const struct trace_account *account = &writer->account;
+    struct trace_block *block = &writer->block;
     block->event_count = account->totals.event_count - block->first_event;
     block->end_time_ns = account->time_ns;
     block->end_level = account->level;
@@ -178,12 +184,12 @@ void trace_writer_put_block(struct trace_writer *writer, uint32_t type, size_t r
     block->peak_object_bytes = account->block_peak.object_bytes;
     block->peak_time_ns = account->block_peak_time_ns;
     block->peak_event = account->block_peak_event ? account->block_peak_event - block->first_event : 0;
-    write_block(writer, block);
 }
 
 static void close_block(struct trace_writer *writer)
 {
     event_encoder_end_block(&writer->encoder);
+    trace_writer_end_block(writer);
     trace_writer_put_block(writer, TRACE_BLOCK_DATA, gather_sections(writer));
 }
 

@@ -56,6 +56,8 @@ struct trace_writer {
 void trace_writer_note_last(struct trace_writer *writer);
 /* Room for a block of so many raw bytes. Returns 0 or -1. */
 int trace_writer_reserve(struct trace_writer *writer, size_t raw_bytes);
+/* The block being filled ends here: what its header says of events, time and levels. */
+void trace_writer_end_block(struct trace_writer *writer);
 /* Compress and write what stands in writer->raw; raw_bytes 0: there was no memory to put it there. */
 void trace_writer_put_block(struct trace_writer *writer, uint32_t type, size_t raw_bytes);
 

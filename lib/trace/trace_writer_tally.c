@@ -11,23 +11,26 @@
 #include "trace_writer_internal.h"
 
 /* The last tally: moments, figures, the last properties, the end block; and so many bytes, once compressed, for each stack that has changed
- * since the stream's end (4 to 5 were measured for a compiler's 27,000), and in case that they do, for each that hasn't. */
+ * since the stream's end (4 to 5 were measured for the 27,000 of a compiler, 20 with random sizes), and in case that they do, for each that hasn't. */
 #define LAST_TALLY_BYTES (20u << 10)
-#define CHANGED_STACK_BYTES 16
-#define OTHER_STACK_BYTES 1
-/* The reserve at the stream's end: a share of the bound, or more where so many stacks are defined. Most of them won't change again: those of the
- * program's start, and callers of others. */
+#define CHANGED_STACK_BYTES 24
+#define OTHER_STACK_BYTES 3
+/* The reserve at the stream's end: a share of the bound and a fixed part, or more where so many stacks are defined. Most of them won't change
+ * again: those of the program's start, and callers of others. */
 #define RESERVE_SHARE 8
+#define RESERVE_BYTES (128u << 10)
 #define RESERVE_STACK_BYTES 4
 /* So little room is not worth a further block of events. */
 #define ROOM_SHARE 64
 #define MIN_ROOM_BYTES (16u << 10)
+/* So many bytes of definitions are written without waiting for the next tally. */
+#define MAX_PENDING_BYTES (64u << 10)
 /* A tally on the way is due when its stretch is so large a share of the trace's time. */
 #define STRETCH_SHARE 16
 /* More stacks than fit into a block are written in several: that is beyond any bound. */
 #define MAX_CHANGED_STACKS (TRACE_MAX_RAW_BYTES / TALLY_STACK_MAX_BYTES - 8192)
 
-static void write_tally(struct trace_writer *writer, int is_last);
+static void write_definitions(struct trace_writer *writer);
 
 /* ---- room ---- */
 
@@ -45,7 +48,7 @@ static uint64_t last_tally_bytes(const struct trace_writer *writer)
 
 static uint64_t reserve_bytes(const struct trace_writer *writer)
 {
-    uint64_t share = writer->max_bytes / RESERVE_SHARE;
+    uint64_t share = RESERVE_BYTES + writer->max_bytes / RESERVE_SHARE;
     uint64_t last = LAST_TALLY_BYTES + (uint64_t)RESERVE_STACK_BYTES * writer->definitions.counts.stacks;
     return last > share ? last : share;
 }
@@ -94,12 +97,14 @@ static int definition_fits(const struct trace_writer *writer, size_t bytes)
 int trace_writer_has_room_for(struct trace_writer *writer, const struct trace_definition *definition)
 {
     size_t bytes = definition_max_bytes(definition);
+    if (writer->max_bytes && !writer->tally)
+        trace_writer_keep_bound(writer, bytes);
+    if (!writer->tally)
+        return 1;
+    if (pending_definitions(writer) >= MAX_PENDING_BYTES || (!definition_fits(writer, bytes) && pending_definitions(writer) >= MIN_ROOM_BYTES))
+        write_definitions(writer);
     if (!writer->max_bytes || definition->kind == TRACE_DEFINE_PROPERTY)
         return 1;
-    if (!writer->tally && trace_writer_keep_bound(writer, bytes))
-        return 1;
-    if (!writer->definitions_closed && !definition_fits(writer, bytes) && pending_definitions(writer) >= MIN_ROOM_BYTES)
-        write_tally(writer, 0);
     /* Once for all: a stack whose callers are unknown would be another one. */
     if (!definition_fits(writer, bytes))
         writer->definitions_closed = 1;
@@ -121,6 +126,7 @@ static void begin_stretch(struct trace_writer *writer)
     account_begin_block(&writer->account);
     writer->block.first_event = account->totals.event_count;
     writer->block.start_time_ns = account->time_ns;
+    writer->tally->start_level = account->level;
     tally_begin_stretch(writer->tally, account->time_ns, account->totals.live_bytes);
     writer->budget = 0;
 }
@@ -366,15 +372,14 @@ static size_t put_stacks(const struct trace_writer *writer, const struct births 
     return bytes;
 }
 
-/* Returns the raw length, 0 without memory. */
-static size_t gather_tally(struct trace_writer *writer, const struct trace_tally *figures, const struct births *births)
+/* Everything up to the stacks; `stack_bytes` are to follow. Returns where, NULL without memory. */
+static uint8_t *begin_payload(struct trace_writer *writer, const struct trace_tally *figures, const struct tally_moment *moments,
+                              uint32_t moment_count, size_t stack_bytes)
 {
-    const struct tally *tally = writer->tally;
     size_t definition_bytes = pending_definitions(writer);
-    size_t stack_bytes = put_stacks(writer, births, figures->has_peak, NULL);
     if (trace_writer_reserve(writer, TALLY_SECTION_TABLE_BYTES + definition_bytes + TALLY_FIGURES_MAX_BYTES +
-                                         TALLY_MOMENTS * TALLY_MOMENT_MAX_BYTES + stack_bytes))
-        return 0;
+                                         moment_count * TALLY_MOMENT_MAX_BYTES + stack_bytes))
+        return NULL;
     uint8_t *start[TALLY_SECTION_COUNT + 1], *to = writer->raw + TALLY_SECTION_TABLE_BYTES;
     start[TALLY_SECTION_DEFINITIONS] = to;
     if (definition_bytes)
@@ -382,29 +387,50 @@ static size_t gather_tally(struct trace_writer *writer, const struct trace_tally
     start[TALLY_SECTION_FIGURES] = to += definition_bytes;
     start[TALLY_SECTION_MOMENTS] = to = tally_put_figures(to, figures);
     uint64_t previous_ns = writer->block.start_time_ns;
-    for (uint32_t i = 0; i < tally->moment_count; i++)
-        to = tally_put_moment(to, &tally->moments[i], &previous_ns);
+    for (uint32_t i = 0; i < moment_count; i++)
+        to = tally_put_moment(to, &moments[i], &previous_ns);
     start[TALLY_SECTION_STACKS] = to;
-    start[TALLY_SECTION_COUNT] = to + put_stacks(writer, births, figures->has_peak, to);
+    start[TALLY_SECTION_COUNT] = to + stack_bytes;
     for (int i = 0; i < TALLY_SECTION_COUNT; i++)
         put_u32(writer->raw + 4 * i, (uint32_t)(start[i + 1] - start[i]));
-    return (size_t)(start[TALLY_SECTION_COUNT] - writer->raw);
+    return to;
+}
+
+static void put_payload(struct trace_writer *writer, const uint8_t *end)
+{
+    trace_writer_put_block(writer, TRACE_BLOCK_TALLY, end ? (size_t)(end - writer->raw) : 0);
+    writer->definitions_written = writer->definitions.count;
 }
 
 static void write_tally(struct trace_writer *writer, int is_last)
 {
+    struct tally *tally = writer->tally;
     struct trace_tally figures;
     struct births *births = is_last ? find_births(writer) : NULL;
     writer->account.totals.lost_events = writer->lost_written = writer->lost_by_caller + writer->lost_here;
-    if (writer->tally->out_of_memory && !writer->failed)
+    if (tally->out_of_memory && !writer->failed)
         writer->failed = ENOMEM;
-    tally_close_moment(writer->tally, writer->account.time_ns, writer->account.totals.live_bytes);
+    tally_close_moment(tally, writer->account.time_ns, writer->account.totals.live_bytes);
     describe_tally(writer, &figures);
-    size_t raw_bytes = gather_tally(writer, &figures, births);
+    trace_writer_end_block(writer);
+    size_t stack_bytes = put_stacks(writer, births, figures.has_peak, NULL);
+    uint8_t *stacks = begin_payload(writer, &figures, tally->moments, tally->moment_count, stack_bytes);
+    put_payload(writer, stacks ? stacks + put_stacks(writer, births, figures.has_peak, stacks) : NULL);
     free(births);
-    trace_writer_put_block(writer, TRACE_BLOCK_TALLY, raw_bytes);
-    writer->definitions_written = writer->definitions.count;
     begin_stretch(writer);
+}
+
+/* A tally of no time, in which nothing happens: the stretch goes on. */
+static void write_definitions(struct trace_writer *writer)
+{
+    const struct trace_level *level = &writer->tally->start_level;
+    struct tally_moment moment = {writer->block.start_time_ns, trace_level_total(level), trace_level_total(level), writer->tally->rss_bytes};
+    struct trace_tally figures;
+    describe_tally(writer, &figures);
+    figures.has_peak = 0;
+    writer->block = (struct trace_block){.sequence = writer->block.sequence, .first_event = writer->block.first_event,
+                                         .start_time_ns = moment.time_ns, .end_time_ns = moment.time_ns, .end_level = *level};
+    put_payload(writer, begin_payload(writer, &figures, &moment, 1, 0));
 }
 
 /* So many bytes at most, going by what rows of stacks compress to. */
@@ -427,8 +453,7 @@ static int has_room_now(const struct trace_writer *writer)
 
 void trace_writer_flush_tally(struct trace_writer *writer)
 {
-    if ((is_due(writer) && has_room_now(writer)) || writer->tally->changed_stacks > MAX_CHANGED_STACKS ||
-        pending_definitions(writer) >= TRACE_BLOCK_RAW_BYTES)
+    if ((is_due(writer) && has_room_now(writer)) || writer->tally->changed_stacks > MAX_CHANGED_STACKS)
         write_tally(writer, 0);
 }
 

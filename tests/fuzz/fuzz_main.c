@@ -66,6 +66,10 @@ static void make_seeds(void)
         for (uint64_t seed = 1; seed <= 3; seed++) {
             struct script script;
             script_random(&script, 100 * i + seed, steps[i]);
+            if (seed >= 2) {
+                script_tally(&script);
+                script_random_more(&script, 200 * i + seed, 2 * steps[i]);
+            }
             int file = script_record(&script, seed == 3 ? -1 : TRACE_END_EXIT);
             struct bytes trace = read_all(file);
             add_seed(trace.bytes, trace.count);

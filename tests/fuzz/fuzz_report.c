@@ -1,5 +1,5 @@
-/* Fuzz target: any bytes as a trace, replayed into a report. Each input is taken as a file, and as the payload of two blocks in a row, so that
- * what lies behind the checksums is reached. What comes out must be an error, or a report whose views can all be read. */
+/* Fuzz target: any bytes as a trace, replayed into a report. Each input is taken as a file, as the payload of two blocks in a row, and of a block of
+ * events and a tally, so that what lies behind the checksums is reached. What comes out must be an error, or a report whose views can all be read. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static void read_report(const uint8_t *bytes, size_t count)
 }
 
 /* A trace of two blocks, both with this payload. */
-static void read_payload(const uint8_t *payload, size_t count)
+static void read_payload(const uint8_t *payload, size_t count, uint32_t second_type)
 {
     size_t bound = ZSTD_compressBound(count);
     uint8_t *file = malloc(TRACE_FILE_HEADER_BYTES + 2 * (TRACE_BLOCK_HEADER_BYTES + bound)), *to = file;
@@ -63,7 +63,7 @@ static void read_payload(const uint8_t *payload, size_t count)
     trace_file_header_pack(&identity, to);
     to += TRACE_FILE_HEADER_BYTES;
     for (uint32_t sequence = 0; sequence < 2; sequence++) {
-        struct trace_block block = {.type = TRACE_BLOCK_DATA, .sequence = sequence, .raw_bytes = (uint32_t)count};
+        struct trace_block block = {.type = sequence ? second_type : TRACE_BLOCK_DATA, .sequence = sequence, .raw_bytes = (uint32_t)count};
         block.stored_bytes = (uint32_t)ZSTD_compress(to + TRACE_BLOCK_HEADER_BYTES, bound, payload, count, 1);
         block.payload_checksum = checksum_crc32c(to + TRACE_BLOCK_HEADER_BYTES, block.stored_bytes);
         trace_block_pack(&block, to);
@@ -76,7 +76,9 @@ static void read_payload(const uint8_t *payload, size_t count)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     read_report(data, size);
-    if (size <= 1u << 20)
-        read_payload(data, size);
+    if (size <= 1u << 20) {
+        read_payload(data, size, TRACE_BLOCK_DATA);
+        read_payload(data, size, TRACE_BLOCK_TALLY);
+    }
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Fuzz target: any bytes as a trace. Each input is read three times: as the file it is; as a file whose checksums have been put
- * right, so that what lies behind them is reached; and as the payload of two blocks in a row. Every event is checked for what
+/* Fuzz target: any bytes as a trace. Each input is read in four ways: as the file it is; as a file whose checksums have been put
+ * right, so that what lies behind them is reached; as the payload of two blocks of events in a row; and as that of two tallies. Every event is checked for what
  * trace_reader.h promises its caller. Stops after a million events: a short input may describe billions. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +67,28 @@ static uint64_t touch_definition(const struct trace_definition *definition)
     }
 }
 
+/* What trace_reader.h promises of a tally. */
+static void check_tally(struct trace_reader *reader, uint32_t stacks)
+{
+    const struct trace_tally *tally = trace_reader_tally(reader);
+    struct tally_moment moment;
+    struct tally_stack stack;
+    uint64_t time_ns = 0, next_id = 0;
+    if (!tally)
+        return;
+    require(tally->start_time_ns <= tally->end_time_ns);
+    time_ns = tally->start_time_ns;
+    while (trace_reader_next_moment(reader, &moment)) {
+        require(moment.time_ns >= time_ns && moment.time_ns <= tally->end_time_ns && moment.heap_peak_bytes >= moment.heap_bytes);
+        time_ns = moment.time_ns;
+    }
+    while (trace_reader_next_tally_stack(reader, &stack)) {
+        require(stack.stack_id >= next_id && stack.stack_id <= stacks);
+        require(tally->has_peak || (!stack.peak_bytes && !stack.peak_allocations));
+        next_id = stack.stack_id + 1ull;
+    }
+}
+
 static void read_blocks(struct trace_reader *reader)
 {
     struct trace_definition definition;
@@ -79,6 +101,7 @@ static void read_blocks(struct trace_reader *reader)
             stacks += definition.kind == TRACE_DEFINE_NODE;
             threads += definition.kind == TRACE_DEFINE_THREAD;
         }
+        check_tally(reader, stacks);
         while (trace_reader_next_event(reader, &event, &detail) == 0) {
             check_event(reader, &event, stacks, threads);
             if (++events == MAX_EVENTS)
@@ -125,8 +148,8 @@ static void repair_checksums(uint8_t *bytes, size_t count)
     }
 }
 
-/* A trace of two blocks, both with this payload. */
-static void read_payload(const uint8_t *payload, size_t count)
+/* A trace of two blocks of this type, both with this payload. */
+static void read_payload(const uint8_t *payload, size_t count, uint32_t type)
 {
     size_t bound = ZSTD_compressBound(count);
     uint8_t *file = malloc(TRACE_FILE_HEADER_BYTES + 2 * (TRACE_BLOCK_HEADER_BYTES + bound)), *to = file;
@@ -135,7 +158,7 @@ static void read_payload(const uint8_t *payload, size_t count)
     trace_file_header_pack(&identity, to);
     to += TRACE_FILE_HEADER_BYTES;
     for (uint32_t sequence = 0; sequence < 2; sequence++) {
-        struct trace_block block = {.type = TRACE_BLOCK_DATA, .sequence = sequence, .raw_bytes = (uint32_t)count};
+        struct trace_block block = {.type = type, .sequence = sequence, .raw_bytes = (uint32_t)count};
         block.stored_bytes = (uint32_t)ZSTD_compress(to + TRACE_BLOCK_HEADER_BYTES, bound, payload, count, 1);
         block.payload_checksum = checksum_crc32c(to + TRACE_BLOCK_HEADER_BYTES, block.stored_bytes);
         trace_block_pack(&block, to);
@@ -154,8 +177,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     repair_checksums(repaired, size);
     read_file(data, size);
     read_file(repaired, size);
-    if (size <= 1u << 20)
-        read_payload(data, size);
+    if (size <= 1u << 20) {
+        read_payload(data, size, TRACE_BLOCK_DATA);
+        read_payload(data, size, TRACE_BLOCK_TALLY);
+    }
     free(repaired);
     return 0;
 }

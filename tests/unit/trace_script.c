@@ -380,8 +380,13 @@ static void step_at_random(struct script *script, uint64_t *random, size_t steps
 
 void script_random(struct script *script, uint64_t seed, size_t steps)
 {
-    uint64_t random = seed * 0x9e3779b97f4a7c15ull + 1;
     *script = (struct script){0};
+    script_random_more(script, seed, steps);
+}
+
+void script_random_more(struct script *script, uint64_t seed, size_t steps)
+{
+    uint64_t random = seed * 0x9e3779b97f4a7c15ull + 1;
     while (script->count < steps)
         step_at_random(script, &random, steps);
 }

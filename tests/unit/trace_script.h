@@ -40,6 +40,8 @@ struct script {
 
 /* So many random steps: bursts of regular loops among noise, every kind of event and definition. */
 void script_random(struct script *script, uint64_t seed, size_t steps);
+/* Go on until there are so many. */
+void script_random_more(struct script *script, uint64_t seed, size_t steps);
 void script_done(struct script *script);
 
 /* Append one step to a script that began as {0}; slots and totals are kept up. */
