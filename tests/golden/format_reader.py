@@ -79,6 +79,7 @@ class Trace:
         names = ("session", "start_monotonic", "start_realtime", "sampling_interval", "copy_threshold", "pid", "parent_pid", "flags")
         self.identity = dict(zip(names, struct.unpack_from("<QQQQQIII", data, 16)))
         self.definitions, self.events, self.end = [], [], None
+        self.tallies = []
         self.counts = {0: 0, 1: 0, 2: 0, 3: 0}
         self.slots, self.free, self.ring, self.next_sequence = [], [], [None] * self.reach, 0
         self.time = self.thread = 0
@@ -107,8 +108,12 @@ class Trace:
         assert first == self.totals["events"] and start >= self.time
         if kind == 2:
             self.end_block(payload)
+        elif kind == 3:
+            assert events == peak_event == 0
+            events, peak_event = struct.unpack_from("<2Q", header, 104)
+            self.tally_block(decompress(payload, raw_bytes), start, end, level, events, (peak_bytes, peak_objects, peak_time, peak_event))
         else:
-            assert kind == 1
+            assert kind == 1 and not self.tallies
             self.block_peak, self.block_peak_event, self.block_peak_time = (0, 0), 0, 0
             self.data_block(decompress(payload, raw_bytes))
             assert self.totals["events"] - first == events and self.time == end
@@ -138,6 +143,64 @@ class Trace:
             else:
                 self.other(op)
         assert not any(column.left() for column in columns)
+
+    def tally_block(self, raw, start, end, level, events, header_peak):
+        lengths, at, columns = struct.unpack_from("<4I", raw), 16, []
+        for length in lengths:
+            columns.append(Column(raw[at:at + length]))
+            at += length
+        assert at == len(raw)
+        definitions, figures, moments, stacks = columns
+        while definitions.left():
+            self.define(definitions)
+        peak_bytes, peak_objects, peak_time, peak_event = header_peak
+        has_peak = (peak_bytes, peak_objects) > self.peak
+        lost, unknown_frees, small_copies, small_copied_bytes, peak_rss = (figures.number() for _ in range(5))
+        before, heap_before = self.level, self.totals["live_bytes"]
+        self.level = dict(zip(("outside", "arena", "objects"), level))
+        heap = self.level["outside"] + max(self.level["arena"], self.level["objects"])
+        tally = {"start": start, "end": end, "events": events, "moments": [], "stacks": {}}
+        if has_peak:
+            outside, arena = figures.number(), figures.number()
+            assert outside + max(arena, peak_objects) == peak_bytes and start <= peak_time <= end
+            self.peak = (peak_bytes, peak_objects)
+            self.totals.update(peak_bytes=peak_bytes, peak_event=self.totals["events"] + peak_event, peak_time=peak_time)
+        self.time = start
+        while moments.left():
+            self.time += moments.number()
+            now = moments.number()
+            tally["moments"].append((self.time, now, now + moments.number(), moments.number()))
+        assert self.time == end and tally["moments"][-1][1] == heap
+        assert max(moment[2] for moment in tally["moments"]) == max(heap_before, peak_bytes)
+        following = 0
+        while stacks.left():
+            stack = following + stacks.number()
+            following, parts = stack + 1, stacks.byte()
+            assert stack <= self.counts[1] and parts < 64 and (has_peak or not parts & 16)
+            row = tally["stacks"][stack] = {}
+            for bit, names, is_signed in ((1, ("live_bytes", "live"), True), (2, ("allocated_bytes", "allocations"), False),
+                                          (4, ("temporary",), True), (8, ("copied_bytes", "copies"), False),
+                                          (16, ("peak_bytes", "peak"), True), (32, ("oldest", "newest"), False)):
+                for name in names if parts & bit else ():
+                    row[name] = stacks.signed() if is_signed else stacks.number()
+            for birth in (row[name] for name in ("oldest", "newest") if name in row):
+                assert birth >> 1 <= end if birth & 1 else self.slots[birth >> 1].stack == stack
+
+        def total(name):
+            return sum(row.get(name, 0) for row in tally["stacks"].values())
+
+        held = before["outside"] + before["objects"]
+        assert held + total("live_bytes") == self.level["outside"] + self.level["objects"]
+        assert not has_peak or held + total("peak_bytes") == outside + peak_objects
+        self.big_copies += total("copies")
+        self.big_copied_bytes += total("copied_bytes")
+        self.totals["events"] += events
+        self.totals["allocated_bytes"] += total("allocated_bytes")
+        self.totals["allocations"] += total("allocations")
+        self.totals.update(copies=self.big_copies + small_copies, copied_bytes=self.big_copied_bytes + small_copied_bytes, lost=lost,
+                           unknown_frees=unknown_frees, live_bytes=heap, peak_rss=max(self.totals["peak_rss"], peak_rss))
+        assert not any(column.left() for column in columns)
+        self.tallies.append(tally)
 
     def end_block(self, payload):
         assert len(payload) == 120

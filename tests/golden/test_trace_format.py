@@ -41,6 +41,21 @@ def test_far_deallocations(name):
     assert collections.Counter(event[0] for event in trace.events[:400_000]) == {"allocate": 200_000, "free": 200_000}
 
 
+def test_tallies():
+    trace = Trace((HERE / "trace_v2_tally.heapline").read_bytes())
+    first, second, last = trace.tallies
+    assert [tally["events"] for tally in trace.tallies] == [202, 1, 1]
+    assert [tally["end"] for tally in trace.tallies] == [5000000, 6000000, 7000000]
+    assert first["stacks"] == {1: {"allocated_bytes": sum(range(10, 110)), "allocations": 100, "temporary": 100},
+                               4: {"allocated_bytes": 1 << 55, "allocations": 1, "temporary": 1, "peak_bytes": 1 << 55, "peak": 1}}
+    assert second["stacks"] == {5: {"copied_bytes": 5000, "copies": 1}}
+    birth = 2 * (6000000 >> 20 << 20) + 1
+    # Stack 4 did something before: the ages of its blocks, both of which are the events'.
+    assert last["stacks"] == {4: {"oldest": 2 * 3, "newest": 2 * 8},
+                              5: {"live_bytes": 321, "live": 1, "allocated_bytes": 321, "allocations": 1, "oldest": birth, "newest": birth}}
+    assert trace.totals["peak_time"] == 2000000 + 1000 * 2200 and trace.totals["lost"] == 13 and trace.totals["peak_rss"] == 223456789
+
+
 @pytest.mark.parametrize("at", [0, 9, 50, 96, 130, 240, 3000, -1])
 def test_a_flip_is_noticed(at):
     damaged = bytearray(GOLDEN)
