@@ -432,10 +432,10 @@ void trace_writer_time(struct trace_writer *writer, uint64_t time_ns)
     if (begin_event(writer)) {
         event_encoder_other(&writer->encoder, OP_TIME);
         event_encoder_put(&writer->encoder, SECTION_TIMES, time_ns - writer->account.time_ns);
+        writer->account.time_ns = time_ns;
     } else {
-        tally_time(writer->tally, time_ns, writer->account.totals.live_bytes);
+        trace_writer_tally_time(writer, time_ns);
     }
-    writer->account.time_ns = time_ns;
 }
 
 void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id)

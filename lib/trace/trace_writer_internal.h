@@ -72,6 +72,8 @@ void trace_writer_tally_free(struct trace_writer *writer, uint32_t slot, unsigne
 uint32_t trace_writer_tally_undo_free(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
 void trace_writer_tally_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes);
 void trace_writer_tally_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id);
+/* Time has moved on: also writes a tally if it is time for one. */
+void trace_writer_tally_time(struct trace_writer *writer, uint64_t time_ns);
 /* Write a tally if it is time for one. */
 void trace_writer_flush_tally(struct trace_writer *writer);
 /* Write the last one. */

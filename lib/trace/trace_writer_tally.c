@@ -25,8 +25,10 @@
 #define MIN_ROOM_BYTES (16u << 10)
 /* So many bytes of definitions are written without waiting for the next tally. */
 #define MAX_PENDING_BYTES (64u << 10)
-/* A tally on the way is due when its stretch is so large a share of the trace's time. */
+/* A tally on the way is due when its stretch is so large a share of the trace's time, and a larger one as the room for them shrinks. Unless
+ * somebody asks for it, it also waits for so long. */
 #define STRETCH_SHARE 16
+#define MIN_STRETCH_NS 100000000
 /* More stacks than fit into a block are written in several: that is beyond any bound. */
 #define MAX_CHANGED_STACKS (TRACE_MAX_RAW_BYTES / TALLY_STACK_MAX_BYTES - 8192)
 
@@ -439,22 +441,43 @@ static uint64_t tally_bytes_now(const struct trace_writer *writer)
     return LAST_TALLY_BYTES + (uint64_t)CHANGED_STACK_BYTES * writer->tally->changed_stacks + pending_definitions(writer);
 }
 
+/* For tallies on the way. */
+static uint64_t tally_room(const struct trace_writer *writer)
+{
+    return less(writer->max_bytes, writer->file_bytes + last_tally_bytes(writer));
+}
+
+static uint64_t stretch_ns(const struct trace_writer *writer)
+{
+    return writer->account.time_ns - writer->block.start_time_ns;
+}
+
+/* Half of the reserve is for stretches of a sixteenth, half of the rest for those of an eighth, and so on: so it lasts. */
 static int is_due(const struct trace_writer *writer)
 {
-    uint64_t stretch_ns = writer->account.time_ns - writer->block.start_time_ns;
-    return stretch_ns && stretch_ns >= writer->account.time_ns / STRETCH_SHARE;
+    uint64_t share = STRETCH_SHARE, room = tally_room(writer);
+    for (uint64_t half = reserve_bytes(writer) / 2; writer->max_bytes && room < half && share > 1; half /= 2)
+        share /= 2;
+    return stretch_ns(writer) && stretch_ns(writer) >= writer->account.time_ns / share;
 }
 
 static int has_room_now(const struct trace_writer *writer)
 {
-    uint64_t kept = writer->file_bytes + last_tally_bytes(writer);
-    return !writer->max_bytes || tally_bytes_now(writer) <= less(writer->max_bytes, kept) / 4;
+    return !writer->max_bytes || tally_bytes_now(writer) <= tally_room(writer) / 4;
 }
 
 void trace_writer_flush_tally(struct trace_writer *writer)
 {
     if ((is_due(writer) && has_room_now(writer)) || writer->tally->changed_stacks > MAX_CHANGED_STACKS)
         write_tally(writer, 0);
+}
+
+void trace_writer_tally_time(struct trace_writer *writer, uint64_t time_ns)
+{
+    tally_time(writer->tally, time_ns, writer->account.totals.live_bytes);
+    writer->account.time_ns = time_ns;
+    if (stretch_ns(writer) >= MIN_STRETCH_NS)
+        trace_writer_flush_tally(writer);
 }
 
 void trace_writer_end_tally(struct trace_writer *writer)

@@ -26,17 +26,25 @@ def test_report(hand):
     report = document(ON_DATABASE, "report", hand)
     figures = {name: report[name] for name in (
         "duration_ns", "peak_bytes", "peak_time_ns", "peak_rss_bytes", "allocated_bytes", "allocations", "live_bytes_at_end",
-        "copied_bytes", "lost_events", "complete", "sampling_interval_bytes", "exit")}
+        "copied_bytes", "lost_events", "complete", "sampling_interval_bytes", "exit", "stream_truncated", "events_until_ns")}
     assert figures == dict(
         duration_ns=10 * SECOND, peak_bytes=40 * MIB, peak_time_ns=6 * SECOND, peak_rss_bytes=64 * MIB, allocated_bytes=131 * MIB + 1000,
         allocations=2041, live_bytes_at_end=3 * MIB + 1024, copied_bytes=28 * MIB + 4096, lost_events=0, complete=True,
-        sampling_interval_bytes=0, exit=0)
+        sampling_interval_bytes=0, exit=0, stream_truncated=False, events_until_ns=10 * SECOND)
     assert report["processes"] == [
         dict(pid=4242, parent_pid=4200, command="python3 batch.py --all", peak_bytes=40 * MIB, exit=0, exit_kind="exit", complete=True,
              trace="batch.heapline"),
         dict(pid=4250, parent_pid=4242, command="gzip -9", peak_bytes=3 * MIB // 2, exit=-9, exit_kind="signal", complete=False,
              trace="batch.heapline.4250")]
     check_lines(report["lines"])
+
+
+def test_bounded_trace(tmp_path):
+    path = tmp_path / "t"
+    hand_database.create(path, stream_end_ns=3 * SECOND)
+    for command in ("report", "timeline"):
+        found = document(ON_DATABASE, command, path)
+        assert found["stream_truncated"] is True and found["events_until_ns"] == 3 * SECOND
 
 
 def test_report_of_a_killed_process(tmp_path):

@@ -93,6 +93,15 @@ def test_warnings(tmp_path):
     ]
 
 
+def test_bounded_trace(tmp_path):
+    path = tmp_path / "t"
+    hand_database.create(path, stream_end_ns=3200000000)
+    for command in ("report", "lines", "peak", "copies", "leaks", "timeline"):
+        output = run(ON_DATABASE, command, path).stdout
+        assert ("\n! the trace reached its size bound at 3.20 s: peak, totals, copies and what was live at the end are\n  exact, "
+                "but what happened when is known only roughly from there on\n") in output, command
+
+
 def test_nothing_recorded(tmp_path):
     path = tmp_path / "t"
     hand_database.create(path, event_count=0)

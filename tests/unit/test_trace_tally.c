@@ -268,7 +268,7 @@ static void long_stretch(void)
     script_tally(&script);
     for (uint64_t i = 0; i < 5000; i++) {
         script_free(&script, script_allocate(&script, i == 3210 ? 5000000 : 100 + i, 0, 0), 0);
-        script_event(&script, (struct trace_event){.kind = TRACE_TIME, .time_ns = 1000000 * (i + 1)});
+        script_event(&script, (struct trace_event){.kind = TRACE_TIME, .time_ns = 19000 * (i + 1)});
     }
     int file = script_record(&script, TRACE_END_EXIT);
     read_trace(&reading, file, &script, &totals);
