@@ -78,26 +78,6 @@ static int is_interpreter_shim(const struct code_definition *code, int32_t line)
     return !line && !strcmp(code->file, "__init__") && !strcmp(code->name, "__init__");
 }
 
-/* Sets *ret_frame to the frame of an instruction, which may be FRAME_HIDDEN. */
-static int python_frame(struct frame_table *table, const struct code_definition *code, int32_t instruction, uint32_t *ret_frame)
-{
-    struct line_table lines = {code->line_table, code->line_table_bytes, code->python_version, code->first_line};
-    int32_t line = line_table_find(&lines, instruction);
-    if (is_interpreter_shim(code, line)) {
-        *ret_frame = FRAME_HIDDEN;
-        return STATUS_OK;
-    }
-    struct frame frame = {
-        .function = intern_text(table, code->name),
-        .file = intern_text(table, code->file),
-        .line = line ? line : code->first_line > 0 ? code->first_line : 0,
-        .kind = TRACE_FRAME_PYTHON,
-        .origin = (uint8_t)frame_origin_of_python(code->file),
-    };
-    *ret_frame = frame.function && frame.file ? intern_frame(table, &frame) : 0;
-    return *ret_frame ? STATUS_OK : STATUS_NO_MEMORY;
-}
-
 static uint32_t native_frame(struct frame_table *table, struct symbolizer *symbolizer, const char *module_path, uint64_t address)
 {
     struct symbol symbol = symbolizer ? symbolizer_find(symbolizer, address ? address - 1 : 0) : (struct symbol){0};
@@ -146,16 +126,53 @@ static int list_places(const struct place_table *table, enum trace_frame_kind ki
     return STATUS_OK;
 }
 
+/* All places of one code object; `places` begins with its first. */
+static int resolve_code(struct frame_table *table, const struct code_definition *code, const struct owned_place *places, size_t count)
+{
+    struct line_table lines = {code->line_table, code->line_table_bytes, code->python_version, code->first_line};
+    struct line_cursor cursor;
+    struct frame frame = {
+        .function = intern_text(table, code->name),
+        .file = intern_text(table, code->file),
+        .kind = TRACE_FRAME_PYTHON,
+        .origin = (uint8_t)frame_origin_of_python(code->file),
+    };
+    if (!frame.function || !frame.file)
+        return STATUS_NO_MEMORY;
+    line_cursor_begin(&cursor, &lines);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *frame_id = &table->place_frames[places[i].place_id];
+        int32_t line = line_cursor_find(&cursor, (int32_t)places[i].position);
+        if (is_interpreter_shim(code, line)) {
+            *frame_id = FRAME_HIDDEN;
+            continue;
+        }
+        frame.line = line ? line : code->first_line > 0 ? code->first_line : 0;
+        if (!(*frame_id = intern_frame(table, &frame)))
+            return STATUS_NO_MEMORY;
+    }
+    return STATUS_OK;
+}
+
+static size_t end_of_owner(const struct owned_place *places, size_t start, size_t count)
+{
+    size_t end = start;
+    while (end < count && places[end].owner_id == places[start].owner_id)
+        end++;
+    return end;
+}
+
 static int resolve_python(struct frame_table *table, const struct definition_table *definitions)
 {
     struct owned_place *places;
-    size_t count;
+    size_t count, end;
     int status = list_places(&definitions->places, TRACE_FRAME_PYTHON, &places, &count);
     if (status)
         return status;
-    for (size_t i = 0; i < count && !status; i++)
-        status = python_frame(table, &definitions->codes[places[i].owner_id], (int32_t)places[i].position,
-                              &table->place_frames[places[i].place_id]);
+    for (size_t start = 0; start < count && !status; start = end) {
+        end = end_of_owner(places, start, count);
+        status = resolve_code(table, &definitions->codes[places[start].owner_id], places + start, end - start);
+    }
     free(places);
     return status;
 }
@@ -192,8 +209,7 @@ static int resolve_native(struct frame_table *table, const struct definition_tab
     if (status)
         return status;
     for (size_t start = 0; start < count && !status; start = end) {
-        for (end = start; end < count && places[end].owner_id == places[start].owner_id;)
-            end++;
+        end = end_of_owner(places, start, count);
         status = resolve_module(table, definitions, places + start, end - start);
         if (progress)
             progress(context, (double)end / (double)count);

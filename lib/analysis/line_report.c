@@ -70,7 +70,7 @@ static uint32_t frame_of_stack(const struct line_report *report, uint32_t stack_
 /* Itself; where its frame is hidden, the nearest caller whose frame isn't. */
 static uint32_t shown_stack(const struct line_report *report, uint32_t stack_id)
 {
-    while (stack_id && frame_of_stack(report, stack_id) == FRAME_HIDDEN)
+    while (report->has_hidden && stack_id && frame_of_stack(report, stack_id) == FRAME_HIDDEN)
         stack_id = report->definitions->nodes[stack_id].caller_id;
     return stack_id;
 }
@@ -207,8 +207,12 @@ static int add_self(struct line_report *report, const struct replay *replay, con
 
 /* ---- inclusive sums ---- */
 
+struct links {
+    uint32_t first_callee, next_sibling;   /* 0: none */
+};
+
 struct walk {
-    uint32_t *first_callee, *next_sibling; /* by stack id; 0: none */
+    struct links *links;                   /* by stack id */
     uint32_t *on_path;                     /* by line: how many stacks of the current path have it */
     struct figures *sums;                  /* of the current path's stacks, with all that they called so far */
     size_t sum_capacity, depth;            /* depth: of the path; sums[0] is of what has no stack */
@@ -219,8 +223,8 @@ static void link_callees(struct walk *walk, const struct line_report *report)
 {
     for (uint32_t id = report->stack_count - 1; id > 0; id--) {
         uint32_t caller_id = report->definitions->nodes[id].caller_id;
-        walk->next_sibling[id] = walk->first_callee[caller_id];
-        walk->first_callee[caller_id] = id;
+        walk->links[id].next_sibling = walk->links[caller_id].first_callee;
+        walk->links[caller_id].first_callee = id;
     }
 }
 
@@ -256,15 +260,21 @@ static void leave_stack(struct walk *walk, struct line_report *report, uint32_t 
 
 static int walk_tree(struct walk *walk, struct line_report *report, const struct replay *replay)
 {
-    uint32_t id = walk->first_callee[0];
+    const struct node_definition *nodes = report->definitions->nodes;
+    uint32_t id = walk->links[0].first_callee;
     while (id) {
+        /* The path may come back from far away. */
+        uint32_t sibling = walk->links[id].next_sibling;
+        __builtin_prefetch(&nodes[sibling]);
+        __builtin_prefetch(&walk->links[sibling]);
+        __builtin_prefetch(&replay->uses.ids[sibling]);
         if (enter_stack(walk, report, replay, id))
             return STATUS_NO_MEMORY;
-        uint32_t next = walk->first_callee[id];
+        uint32_t next = walk->links[id].first_callee;
         while (!next && id) {
             leave_stack(walk, report, id);
-            next = walk->next_sibling[id];
-            id = next ? id : report->definitions->nodes[id].caller_id;
+            next = walk->links[id].next_sibling;
+            id = next ? id : nodes[id].caller_id;
         }
         id = next;
     }
@@ -287,14 +297,12 @@ static int walk_from_root(struct walk *walk, struct line_report *report, const s
 static int add_inclusive(struct line_report *report, const struct replay *replay)
 {
     struct walk walk = {
-        .first_callee = calloc(report->stack_count, sizeof *walk.first_callee),
-        .next_sibling = calloc(report->stack_count, sizeof *walk.next_sibling),
+        .links = calloc(report->stack_count, sizeof *walk.links),
         .on_path = calloc(report->line_count, sizeof *walk.on_path),
     };
-    int enough = walk.first_callee && walk.next_sibling && walk.on_path;
+    int enough = walk.links && walk.on_path;
     int status = enough ? walk_from_root(&walk, report, replay) : STATUS_NO_MEMORY;
-    free(walk.first_callee);
-    free(walk.next_sibling);
+    free(walk.links);
     free(walk.on_path);
     free(walk.sums);
     return status;
@@ -304,6 +312,8 @@ int line_report_build(struct line_report *report, const struct replay *replay, c
 {
     *report = (struct line_report){
         .definitions = &replay->definitions, .frames = frames, .stack_count = replay->definitions.node_count};
+    for (uint32_t id = 1; id < replay->definitions.places.place_count; id++)
+        report->has_hidden |= frames->place_frames[id] == FRAME_HIDDEN;
     int status = build_lines(report, frames);
     /* In this order, so that what the walk needs is freed before what stays is there. */
     if (!status)

@@ -50,6 +50,7 @@ struct line_report {
     const struct frame_table *frames;
     uint32_t *line_frames;      /* by stack id: the frame that is credited */
     uint32_t *depths;           /* by stack id: frames that are shown */
+    int has_hidden;             /* some place's frame is hidden */
     uint32_t stack_count;
     struct line_entry *lines;
     uint32_t line_count;

@@ -1,5 +1,4 @@
-/* Decoders of CPython's three line table formats (line_table.h). Each walks the table from its start, as the interpreter does:
- * a table is looked up once for each distinct instruction that ever allocated, so no index is worth keeping. */
+/* Decoders of CPython's three line table formats (line_table.h). Each walks the table from its start, as the interpreter does. */
 #include "line_table.h"
 
 #define VERSION_3_10 0x030a
@@ -12,31 +11,30 @@ static int32_t valid_line(int64_t line)
 }
 
 /* Pairs (bytes of code, signed lines) added before the code they speak of: PyCode_Addr2Line up to 3.9. */
-static int32_t find_in_lnotab(const struct line_table *table, int32_t instruction)
+static void seek_in_lnotab(struct line_cursor *cursor, int32_t instruction)
 {
-    int64_t line = table->first_line, address = 0;
-    for (size_t i = 0; i + 1 < table->byte_count; i += 2) {
-        address += table->bytes[i];
-        if (address > instruction)
-            break;
-        line += (int8_t)table->bytes[i + 1];
+    const struct line_table *table = cursor->table;
+    while (cursor->position + 1 < table->byte_count && cursor->end + table->bytes[cursor->position] <= instruction) {
+        cursor->end += table->bytes[cursor->position];
+        cursor->line += (int8_t)table->bytes[cursor->position + 1];
+        cursor->position += 2;
     }
-    return valid_line(line);
+    cursor->has_line = 1;
 }
 
 /* Pairs (bytes of code, signed lines) that apply to that stretch of code; -128: it has no line. */
-static int32_t find_in_linetable(const struct line_table *table, int32_t instruction)
+static void seek_in_linetable(struct line_cursor *cursor, int32_t instruction)
 {
-    int64_t line = table->first_line, end = 0, wanted = (int64_t)instruction * 2;
-    for (size_t i = 0; i + 1 < table->byte_count; i += 2) {
-        int8_t difference = (int8_t)table->bytes[i + 1];
-        if (difference != -128)
-            line += difference;
-        end += table->bytes[i];
-        if (wanted < end)
-            return difference == -128 ? 0 : valid_line(line);
+    const struct line_table *table = cursor->table;
+    int64_t wanted = (int64_t)instruction * 2;
+    while (wanted >= cursor->end && cursor->position + 1 < table->byte_count) {
+        int8_t difference = (int8_t)table->bytes[cursor->position + 1];
+        cursor->has_line = difference != -128;
+        cursor->line += cursor->has_line ? difference : 0;
+        cursor->end += table->bytes[cursor->position];
+        cursor->position += 2;
     }
-    return 0;
+    cursor->has_line &= wanted < cursor->end;
 }
 
 /* Six bits a byte, the least significant first; bit 6: more follow. */
@@ -70,36 +68,53 @@ enum location_code {
 };
 
 /* Entries: a byte 1cccclll (code, length - 1 in code units), then what the code asks for. */
-static int32_t find_in_location_table(const struct line_table *table, int32_t instruction)
+static void pass_location(struct line_cursor *cursor)
 {
-    int64_t line = table->first_line, end = 0;
-    for (size_t position = 0; position < table->byte_count;) {
-        uint8_t head = table->bytes[position++];
-        unsigned code = (head >> 3) & 15;
-        end += (head & 7) + 1;
-        if (code == LOCATION_LONG || code == LOCATION_NO_COLUMNS)
-            line += read_signed_varint(table, &position);
-        else if (code >= LOCATION_ONE_LINE_0 && code < LOCATION_NO_COLUMNS)
-            line += code - LOCATION_ONE_LINE_0;
-        if (instruction < end)
-            return code == LOCATION_NONE ? 0 : valid_line(line);
-        if (code == LOCATION_LONG) {
-            for (int column_field = 0; column_field < 3; column_field++)
-                read_varint(table, &position);
-        } else if (code < LOCATION_NO_COLUMNS) {
-            position += code < LOCATION_ONE_LINE_0 ? 1 : 2;
-        }
+    const struct line_table *table = cursor->table;
+    uint8_t head = table->bytes[cursor->position++];
+    unsigned code = (head >> 3) & 15;
+    cursor->end += (head & 7) + 1;
+    cursor->has_line = code != LOCATION_NONE;
+    if (code == LOCATION_LONG || code == LOCATION_NO_COLUMNS)
+        cursor->line += read_signed_varint(table, &cursor->position);
+    else if (code >= LOCATION_ONE_LINE_0 && code < LOCATION_NO_COLUMNS)
+        cursor->line += code - LOCATION_ONE_LINE_0;
+    if (code == LOCATION_LONG) {
+        for (int column_field = 0; column_field < 3; column_field++)
+            read_varint(table, &cursor->position);
+    } else if (code < LOCATION_NO_COLUMNS) {
+        cursor->position += code < LOCATION_ONE_LINE_0 ? 1 : 2;
     }
-    return 0;
+}
+
+static void seek_in_location_table(struct line_cursor *cursor, int32_t instruction)
+{
+    while (instruction >= cursor->end && cursor->position < cursor->table->byte_count)
+        pass_location(cursor);
+    cursor->has_line &= instruction < cursor->end;
+}
+
+void line_cursor_begin(struct line_cursor *cursor, const struct line_table *table)
+{
+    *cursor = (struct line_cursor){.table = table, .line = table->first_line};
+}
+
+int32_t line_cursor_find(struct line_cursor *cursor, int32_t instruction)
+{
+    if (instruction < 0)
+        return 0;
+    if (cursor->table->python_version < VERSION_3_10)
+        seek_in_lnotab(cursor, instruction);
+    else if (cursor->table->python_version < VERSION_3_11)
+        seek_in_linetable(cursor, instruction);
+    else
+        seek_in_location_table(cursor, instruction);
+    return cursor->has_line ? valid_line(cursor->line) : 0;
 }
 
 int32_t line_table_find(const struct line_table *table, int32_t instruction)
 {
-    if (instruction < 0)
-        return 0;
-    if (table->python_version < VERSION_3_10)
-        return find_in_lnotab(table, instruction);
-    if (table->python_version < VERSION_3_11)
-        return find_in_linetable(table, instruction);
-    return find_in_location_table(table, instruction);
+    struct line_cursor cursor;
+    line_cursor_begin(&cursor, table);
+    return line_cursor_find(&cursor, instruction);
 }

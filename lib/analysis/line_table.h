@@ -19,4 +19,15 @@ struct line_table {
  * 0: it has no line (instructions that the compiler added, a damaged table, an offset outside the code). */
 int32_t line_table_find(const struct line_table *table, int32_t instruction);
 
+/* The same for one instruction after the other, in rising order: one walk through the table for all. */
+struct line_cursor {
+    const struct line_table *table;
+    size_t position;
+    int64_t line, end; /* of the entry before the position: its line, and the instruction that it ends before (up to 3.9: begins at) */
+    int has_line;
+};
+
+void line_cursor_begin(struct line_cursor *cursor, const struct line_table *table);
+int32_t line_cursor_find(struct line_cursor *cursor, int32_t instruction);
+
 #endif

@@ -76,12 +76,12 @@ static int read_definitions(struct replay_state *state, struct trace_reader *rea
 static int read_events(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail)
 {
     const struct trace_tally *tally = trace_reader_tally(reader);
-    struct trace_event event;
+    size_t count;
     int status = tally ? replay_tally(state, reader, tally, detail) : STATUS_OK;
     if (status)
         return status;
-    while (!(status = trace_reader_next_event(reader, &event, detail))) {
-        status = replay_event(state, &event);
+    while (!(status = trace_reader_next_events(reader, state->events, REPLAY_BATCH, &count, detail))) {
+        status = replay_events(state, state->events, count);
         if (unlikely(status)) {
             snprintf(detail->message, sizeof detail->message, "%s",
                      status == STATUS_SYSTEM ? "cannot write a temporary file" : "not enough memory to replay the trace");

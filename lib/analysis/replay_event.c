@@ -1,6 +1,7 @@
 /* The replay's inner loop: what each kind of event does to the figures (accounting rules: trace_event.h).
  *
- * An event touches the reader's slot, the note beside it, one stack_use and the level: no hashing, no search.
+ * An event touches the note of its slot, one stack_use and the level: no hashing, no search. With many stacks or blocks, each of these is
+ * a cache miss: they are asked for some events ahead.
  * "Temporary": freed before its own thread's next allocation, whichever thread frees it. */
 #include "replay_state.h"
 
@@ -124,26 +125,24 @@ HOT_INLINE int end_latest(struct replay_state *state, uint32_t slot, uint32_t *r
 
 HOT_INLINE int on_free(struct replay_state *state, const struct trace_event *event)
 {
-    const struct live_slot *slot = &state->slots->slots[event->slot];
-    uint64_t size_bytes = live_slot_size(slot);
-    unsigned flags = live_slot_flags(slot);
+    uint64_t size_bytes = event->size_bytes;
     uint32_t owner_id = 0;
     int status = STATUS_OK, is_temporary = end_latest(state, event->slot, &owner_id);
     state->event_count++;
-    trace_level_change(&state->level, flags, size_bytes, -1);
-    if (likely(!(flags & TRACE_ARENA))) {
-        uint32_t use_id = state->replay->uses.ids[slot->stack_id];
+    trace_level_change(&state->level, event->block_flags, size_bytes, -1);
+    if (likely(!(event->block_flags & TRACE_ARENA))) {
+        uint32_t use_id = state->replay->uses.ids[event->stack_id];
         struct stack_use *use = &state->replay->uses.uses[use_id];
         use->live_bytes -= size_bytes;
         use->live_allocations--;
         state->live_allocations--;
         use->temporary_allocations += (uint64_t)is_temporary;
-        status = replay_note_change(state, use_id, slot->stack_id);
+        status = replay_note_change(state, use_id, event->stack_id);
     }
     state->threads[state->thread_id].last_free = (struct last_free){
         .size_bytes = size_bytes,
         .birth = state->births[event->slot],
-        .stack_id = slot->stack_id,
+        .stack_id = event->stack_id,
         .owner_id = owner_id,
         .owner_allocations = state->threads[owner_id].allocations,
         .was_temporary = is_temporary,
@@ -181,15 +180,13 @@ COLD static int on_undo_free(struct replay_state *state, const struct trace_even
 
 COLD static int on_shrink(struct replay_state *state, const struct trace_event *event)
 {
-    const struct live_slot *slot = &state->slots->slots[event->slot];
-    unsigned flags = live_slot_flags(slot);
     state->event_count++;
-    trace_level_change(&state->level, flags, event->size_bytes, -1);
-    if (flags & TRACE_ARENA)
+    trace_level_change(&state->level, event->block_flags, event->size_bytes, -1);
+    if (event->block_flags & TRACE_ARENA)
         return STATUS_OK;
-    uint32_t use_id = state->replay->uses.ids[slot->stack_id];
+    uint32_t use_id = state->replay->uses.ids[event->stack_id];
     state->replay->uses.uses[use_id].live_bytes -= event->size_bytes;
-    return replay_note_change(state, use_id, slot->stack_id);
+    return replay_note_change(state, use_id, event->stack_id);
 }
 
 HOT_INLINE int on_copy(struct replay_state *state, const struct trace_event *event)
@@ -248,12 +245,34 @@ HOT_INLINE int apply(struct replay_state *state, const struct trace_event *event
     }
 }
 
-int replay_event(struct replay_state *state, const struct trace_event *event)
+HOT_INLINE int apply_and_snapshot(struct replay_state *state, const struct trace_event *event)
 {
     int status = apply(state, event);
     if (unlikely(state->event_count == state->snapshot_event) && !status) {
         status = replay_take_snapshot(state);
         state->snapshot_event = NO_EVENT;
+    }
+    return status;
+}
+
+/* `event` and the one REPLAY_LOOK_AHEAD / 2 behind it will be applied soon. */
+HOT_INLINE void look_ahead(const struct replay_state *state, const struct trace_event *event)
+{
+    const struct stack_uses *uses = &state->replay->uses;
+    uint32_t use_id = uses->ids[event->stack_id];
+    __builtin_prefetch(&uses->uses[use_id], 1);
+    __builtin_prefetch(&uses->stamps[use_id], 1);
+    __builtin_prefetch(&state->births[event->slot], 1);
+    __builtin_prefetch(&state->latest[event->slot / 8], 1);
+    __builtin_prefetch(&uses->ids[event[REPLAY_LOOK_AHEAD / 2].stack_id]);
+}
+
+int replay_events(struct replay_state *state, const struct trace_event *events, size_t count)
+{
+    int status = STATUS_OK;
+    for (size_t i = 0; i < count && likely(!status); i++) {
+        look_ahead(state, &events[i + REPLAY_LOOK_AHEAD / 2]);
+        status = apply_and_snapshot(state, &events[i]);
     }
     return status;
 }

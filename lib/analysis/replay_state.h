@@ -9,6 +9,10 @@
 
 #define NO_EVENT UINT64_MAX
 
+/* Events are decoded so many at a time, which fit into the first-level cache. */
+#define REPLAY_BATCH 128
+#define REPLAY_LOOK_AHEAD 16
+
 /* A use's stamp: the window, from 1, in which it was last listed as changed; and whether the window log says that it holds something. */
 #define STAMP_WINDOW 0x3f
 #define STAMP_LOGGED 0x80
@@ -48,6 +52,7 @@ struct replay_state {
     uint32_t window_stamp;   /* of this window */
     struct tally_births *tally_births; /* by use */
     size_t tally_birth_capacity;
+    struct trace_event events[REPLAY_BATCH + REPLAY_LOOK_AHEAD];
     struct trace_level level;
     uint32_t thread_id;
     uint32_t birth;          /* of allocations now */
@@ -77,8 +82,9 @@ HOT_INLINE int replay_note_change(struct replay_state *state, uint32_t use_id, u
     return replay_list_change(state, use_id, stack_id);
 }
 
-/* Apply one event that the reader has decoded. Returns 0 or STATUS_NO_MEMORY, STATUS_SYSTEM. */
-int replay_event(struct replay_state *state, const struct trace_event *event);
+/* Apply events that the reader has decoded. There are count + REPLAY_LOOK_AHEAD in the array; what is behind the last one may be anything that
+ * was an event of this trace once, or zero. Returns 0 or STATUS_NO_MEMORY, STATUS_SYSTEM. */
+int replay_events(struct replay_state *state, const struct trace_event *events, size_t count);
 
 /* Apply a whole tally, the reader's current block. Returns 0, STATUS_CORRUPT (`detail` says why), STATUS_NO_MEMORY or STATUS_SYSTEM. */
 int replay_tally(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally, struct status_detail *detail);

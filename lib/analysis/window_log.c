@@ -3,13 +3,15 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "status.h"
 #include "temporary_file.h"
+#include "varint.h"
 
-#define BUFFER_CHANGES (256u << 10)
-#define CHANGE_BYTES sizeof(struct window_change)
+#define BUFFER_BYTES (1u << 20)
+#define MAX_CHANGE_BYTES (4 * VARINT_MAX_BYTES)
 
 void window_log_init(struct window_log *log)
 {
@@ -18,7 +20,7 @@ void window_log_init(struct window_log *log)
 
 void window_log_done(struct window_log *log)
 {
-    free(log->changes);
+    free(log->buffer);
     if (log->file >= 0)
         close(log->file);
     window_log_init(log);
@@ -53,49 +55,79 @@ static int spill(struct window_log *log)
 {
     if (log->file < 0 && (log->file = open_unlinked_file()) < 0)
         return STATUS_SYSTEM;
-    if (transfer(log->file, 1, log->changes, log->count * CHANGE_BYTES, log->file_changes * CHANGE_BYTES))
+    if (transfer(log->file, 1, log->buffer, log->position, log->file_bytes))
         return STATUS_SYSTEM;
-    log->file_changes += log->count;
-    log->count = 0;
+    log->file_bytes += log->position;
+    log->position = 0;
     return STATUS_OK;
 }
 
 int window_log_add(struct window_log *log, const struct window_change *change)
 {
-    if (!log->changes && !(log->changes = malloc(BUFFER_CHANGES * CHANGE_BYTES)))
+    if (!log->buffer && !(log->buffer = malloc(BUFFER_BYTES + MAX_CHANGE_BYTES)))
         return STATUS_NO_MEMORY;
-    if (log->count == BUFFER_CHANGES && spill(log))
+    if (log->position > BUFFER_BYTES - MAX_CHANGE_BYTES && spill(log))
         return STATUS_SYSTEM;
-    log->changes[log->count++] = *change;
+    uint32_t windows = change->window_id - log->window_id;
+    uint8_t *to = log->buffer + log->position;
+    to = varint_put(to, zigzag((int64_t)change->stack_id - log->stack_id) << 1 | (windows != 0));
+    if (windows)
+        to = varint_put(to, windows);
+    to = varint_put(to, change->live_bytes);
+    to = varint_put(to, change->live_allocations);
+    log->position = (size_t)(to - log->buffer);
+    log->stack_id = change->stack_id;
+    log->window_id = change->window_id;
     return STATUS_OK;
 }
 
 int window_log_rewind(struct window_log *log)
 {
     /* With a file, the buffer becomes its reading window, so what the buffer still holds goes there first. */
-    if (log->file >= 0 && !log->reading && spill(log))
+    if (!log->reading && log->file >= 0 && spill(log))
         return STATUS_SYSTEM;
+    if (!log->reading)
+        log->end = log->position;
     if (log->file >= 0)
-        log->count = 0;
+        log->end = 0;
     log->reading = 1;
-    log->read_count = 0;
+    log->position = 0;
     log->file_read = 0;
+    log->stack_id = log->window_id = 0;
+    return STATUS_OK;
+}
+
+/* More of the file behind what is left of the buffer. */
+static int refill(struct window_log *log)
+{
+    size_t left = log->end - log->position;
+    uint64_t unread = log->file_bytes - log->file_read;
+    size_t count = unread < BUFFER_BYTES - left ? (size_t)unread : BUFFER_BYTES - left;
+    memmove(log->buffer, log->buffer + log->position, left);
+    if (transfer(log->file, 0, log->buffer + left, count, log->file_read))
+        return STATUS_SYSTEM;
+    log->file_read += count;
+    log->position = 0;
+    log->end = left + count;
     return STATUS_OK;
 }
 
 int window_log_next(struct window_log *log, struct window_change *ret_change)
 {
-    if (log->read_count == log->count) {
-        uint64_t left = log->file_changes - log->file_read;
-        if (!left)
-            return STATUS_END;
-        size_t count = left < BUFFER_CHANGES ? (size_t)left : BUFFER_CHANGES;
-        if (transfer(log->file, 0, log->changes, count * CHANGE_BYTES, log->file_read * CHANGE_BYTES))
-            return STATUS_SYSTEM;
-        log->file_read += count;
-        log->count = count;
-        log->read_count = 0;
-    }
-    *ret_change = log->changes[log->read_count++];
+    uint64_t stack, windows = 0;
+    struct window_change change;
+    if (log->end - log->position < MAX_CHANGE_BYTES && log->file_read < log->file_bytes && refill(log))
+        return STATUS_SYSTEM;
+    if (log->position == log->end)
+        return STATUS_END;
+    const uint8_t *from = varint_get(log->buffer + log->position, &stack);
+    if (stack & 1)
+        from = varint_get(from, &windows);
+    from = varint_get(from, &change.live_bytes);
+    from = varint_get(from, &change.live_allocations);
+    log->position = (size_t)(from - log->buffer);
+    change.stack_id = log->stack_id = (uint32_t)(log->stack_id + unzigzag(stack >> 1));
+    change.window_id = log->window_id = (uint32_t)(log->window_id + windows);
+    *ret_change = change;
     return STATUS_OK;
 }

@@ -1,7 +1,8 @@
-/* Which stacks' live bytes changed in which window of the run's time.
+/* The log of which stacks' live bytes changed in which window of the run's time.
  *
  * Written window by window while the trace is replayed, read back as often as wanted afterwards. A short log stays in memory;
- * a long one (many stacks that change in every window) goes to a deleted temporary file. One thread; allocates. */
+ * a long one (many stacks that change in every window) goes to a deleted temporary file. Some six bytes a change: all numbers are varints,
+ * that of the stack the difference to the one before. One thread; allocates. */
 #ifndef HEAPLINE_ANALYSIS_WINDOW_LOG_H
 #define HEAPLINE_ANALYSIS_WINDOW_LOG_H
 
@@ -14,10 +15,11 @@ struct window_change {
 };
 
 struct window_log {
-    struct window_change *changes; /* the part in memory */
-    size_t count, read_count;      /* in memory; read so far since the rewind */
-    int file;                      /* -1: none */
-    uint64_t file_changes, file_read; /* in the file; read so far into memory */
+    uint8_t *buffer;
+    size_t position, end;   /* in the buffer: where to write, or to read and where what was read from the file ends */
+    int file;               /* -1: none */
+    uint64_t file_bytes, file_read;
+    uint32_t stack_id, window_id; /* of the last change written or read */
     int reading;
 };
 

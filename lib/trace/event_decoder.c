@@ -128,12 +128,13 @@ HOT_INLINE void apply_free(struct event_decoder *decoder, struct trace_event *ev
     const struct live_slot *freed = &decoder->slots.slots[slot];
     event->kind = TRACE_FREE;
     event->flags = class == CLASS_FREE_REALLOC ? TRACE_REALLOC : 0;
+    event->block_flags = (uint8_t)live_slot_flags(freed);
     event->slot = slot;
     event->stack_id = freed->stack_id;
     event->size_bytes = live_slot_size(freed);
     model_freed(decoder->model, freed->sequence);
     model_push(decoder->model, CLASS_FREE, freed->stack_id);
-    account_free(&decoder->account, event->size_bytes, live_slot_flags(freed));
+    account_free(&decoder->account, event->size_bytes, event->block_flags);
     decoder->released_slot = slot;
 }
 
@@ -224,6 +225,8 @@ static int decode_shrink(struct event_decoder *decoder, struct trace_event *even
     account_free(&decoder->account, size_bytes, live_slot_flags(shrunk));
     shrunk->size_and_flags -= size_bytes;
     event->kind = TRACE_SHRINK;
+    event->block_flags = (uint8_t)live_slot_flags(shrunk);
+    event->stack_id = shrunk->stack_id;
     event->slot = (uint32_t)slot;
     event->size_bytes = size_bytes;
     return 0;
@@ -316,7 +319,7 @@ static int decode_end(struct event_decoder *decoder)
     return STATUS_END;
 }
 
-int event_decoder_next(struct event_decoder *decoder, struct trace_event *event)
+HOT_INLINE int decode_next(struct event_decoder *decoder, struct trace_event *event)
 {
     if (decoder->released_slot != SLOT_NONE) {
         live_slots_release(&decoder->slots, decoder->released_slot);
@@ -338,6 +341,21 @@ int event_decoder_next(struct event_decoder *decoder, struct trace_event *event)
     if (op < OP_SHRINK)
         return op < OP_FREE + 8 ? decode_free(decoder, event, op) : corrupt(decoder, "an unknown op");
     return decode_other(decoder, event, op);
+}
+
+int event_decoder_next(struct event_decoder *decoder, struct trace_event *event)
+{
+    return decode_next(decoder, event);
+}
+
+size_t event_decoder_next_many(struct event_decoder *decoder, struct trace_event *events, size_t capacity, int *ret_status)
+{
+    size_t count = 0;
+    int status = 0;
+    while (count < capacity && likely(!(status = decode_next(decoder, &events[count]))))
+        count++;
+    *ret_status = status;
+    return count;
 }
 
 _Static_assert(OP_FREE_SLOT << OP_FREE_MODE_SHIFT < 8, "deallocations take eight ops");

@@ -32,5 +32,7 @@ int event_decoder_begin_block(struct event_decoder *decoder, const uint8_t *raw,
 
 /* Returns 0, STATUS_END (all columns are used up), STATUS_CORRUPT (decoder->problem) or STATUS_NO_MEMORY. */
 int event_decoder_next(struct event_decoder *decoder, struct trace_event *event);
+/* The same, as often as there is room. Returns how many were decoded; *ret_status: 0, or what the one after them gave. */
+size_t event_decoder_next_many(struct event_decoder *decoder, struct trace_event *events, size_t capacity, int *ret_status);
 
 #endif

@@ -12,7 +12,7 @@ enum trace_event_kind {
     TRACE_ALLOCATE,   /* slot (just assigned), size_bytes, stack_id, flags */
     TRACE_FREE,       /* slot: its contents may still be read from the slot table until the next decode call; flags;
                          stack_id and size_bytes are the block's */
-    TRACE_SHRINK,     /* slot, size_bytes: a partial munmap took so many bytes of a mapping that stays live */
+    TRACE_SHRINK,     /* slot, size_bytes, stack_id: a partial munmap took so many bytes of a mapping that stays live */
     TRACE_COPY,       /* size_bytes, stack_id: bytes copied by memcpy and its kin */
     TRACE_UNDO_FREE,  /* slot (just assigned again), size_bytes, stack_id, flags: a realloc failed, the block freed before it is
                          live again; its deallocation is to be taken back */
@@ -39,6 +39,7 @@ enum trace_allocation_flag {
 struct trace_event {
     uint8_t kind;        /* enum trace_event_kind */
     uint8_t flags;       /* enum trace_allocation_flag */
+    uint8_t block_flags; /* TRACE_FREE, TRACE_SHRINK: those of the block */
     uint32_t slot;
     uint32_t stack_id;
     uint32_t thread_id;

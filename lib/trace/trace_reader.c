@@ -124,6 +124,7 @@ static int begin_block(struct trace_reader *reader, struct status_detail *detail
     if (problem)
         return fail_in_block(reader, STATUS_CORRUPT, detail, problem);
     reader->events_begun = 0;
+    reader->events_status = 0;
     reader->in_block = 1;
     return 0;
 }
@@ -229,8 +230,25 @@ int trace_reader_next_event(struct trace_reader *reader, struct trace_event *eve
     int status = unlikely(!reader->events_begun) ? begin_events(reader, detail) : 0;
     if (unlikely(status))
         return status;
-    status = event_decoder_next(&reader->events, event);
+    status = reader->events_status ? reader->events_status : event_decoder_next(&reader->events, event);
     return likely(!status) ? 0 : end_events(reader, status, detail);
+}
+
+int trace_reader_next_events(struct trace_reader *reader, struct trace_event *events, size_t capacity, size_t *ret_count,
+                             struct status_detail *detail)
+{
+    if (!reader->in_block)
+        return reader->status ? reader->status : STATUS_END;
+    int status = reader->events_begun ? 0 : begin_events(reader, detail);
+    if (status)
+        return status;
+    if (reader->events_status)
+        return end_events(reader, reader->events_status, detail);
+    size_t count = event_decoder_next_many(&reader->events, events, capacity, &reader->events_status);
+    if (!count)
+        return end_events(reader, reader->events_status, detail);
+    *ret_count = count;
+    return 0;
 }
 
 /* ---- what the reader knows ---- */

@@ -55,6 +55,11 @@ int trace_reader_next_definition(struct trace_reader *reader, struct trace_defin
  * range (defined), all slots live: the caller need not check. TRACE_FREE also carries stack_id and size_bytes of the block. */
 int trace_reader_next_event(struct trace_reader *reader, struct trace_event *event, struct status_detail *detail);
 
+/* The same for as many events as there is room for: twice as fast. Where it returns 0 there is at least one. By the time they are seen, the
+ * live slots are as the last one left them: what a block was, its TRACE_FREE or TRACE_SHRINK tells. */
+int trace_reader_next_events(struct trace_reader *reader, struct trace_event *events, size_t capacity, size_t *ret_count,
+                             struct status_detail *detail);
+
 /* The current block's tally, until the next call for a block or an event; NULL: it is a block of events. A tally block has no events:
  * asked for the next one, the reader ends the block and takes the tally into its totals. The live slots stay as the last event left them. */
 const struct trace_tally *trace_reader_tally(const struct trace_reader *reader);

@@ -15,6 +15,7 @@ struct trace_reader {
     struct definition_counts definitions;
     const uint8_t *next_definition, *definitions_end;
     int events_begun;              /* the block's definitions are all counted */
+    int events_status;             /* what comes after the events that were given out; 0: not known yet */
 
     struct trace_block block;      /* the current one */
     uint64_t block_offset;         /* of its header */

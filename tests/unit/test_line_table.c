@@ -3,13 +3,25 @@
 #include "check.h"
 #include "line_table.h"
 
+/* In rising order, every so many instructions: the same as one by one. */
+static void walk(const struct line_table *table, int32_t step)
+{
+    struct line_cursor cursor;
+    line_cursor_begin(&cursor, table);
+    for (int32_t instruction = -1; instruction < 300; instruction += step)
+        CHECK_EQUAL(line_cursor_find(&cursor, instruction), line_table_find(table, instruction));
+}
+
 static int32_t find(uint32_t version, int32_t first_line, const void *bytes, size_t count, int32_t instruction)
 {
     /* A copy of exactly that size: ASan sees a read beyond it. */
     uint8_t *copy = malloc(count ? count : 1);
     CHECK(copy);
     memcpy(copy, bytes, count);
-    int32_t line = line_table_find(&(struct line_table){copy, count, version, first_line}, instruction);
+    struct line_table table = {copy, count, version, first_line};
+    int32_t line = line_table_find(&table, instruction);
+    walk(&table, 1);
+    walk(&table, 3);
     free(copy);
     return line;
 }

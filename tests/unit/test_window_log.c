@@ -3,22 +3,33 @@
 #include "status.h"
 #include "window_log.h"
 
+/* From one byte to ten, so that changes end anywhere in a buffer. */
+static uint64_t bytes_of(uint32_t i)
+{
+    return i % 101 ? 3ull * i : UINT64_MAX - i;
+}
+
+static uint32_t stack_of(uint32_t i)
+{
+    return i % 103 ? i % 1000 : UINT32_MAX - i;
+}
+
 static void round_trip(uint32_t count)
 {
     struct window_log log;
     struct window_change change;
     window_log_init(&log);
     for (uint32_t i = 0; i < count; i++) {
-        change = (struct window_change){.live_bytes = 3ull * i, .live_allocations = i, .stack_id = i % 1000, .window_id = i / 1000};
+        change = (struct window_change){.live_bytes = bytes_of(i), .live_allocations = i, .stack_id = stack_of(i), .window_id = i / 1000};
         CHECK_EQUAL(window_log_add(&log, &change), 0);
     }
     for (int round = 0; round < 3; round++) {
         CHECK_EQUAL(window_log_rewind(&log), 0);
         for (uint32_t i = 0; i < (round == 1 ? count / 2 : count); i++) {
             CHECK_EQUAL(window_log_next(&log, &change), 0);
-            CHECK_EQUAL(change.live_bytes, 3ull * i);
+            CHECK_EQUAL(change.live_bytes, bytes_of(i));
             CHECK_EQUAL(change.live_allocations, i);
-            CHECK_EQUAL(change.stack_id, i % 1000);
+            CHECK_EQUAL(change.stack_id, stack_of(i));
             CHECK_EQUAL(change.window_id, i / 1000);
         }
         if (round != 1)
@@ -35,7 +46,7 @@ static void missing_folder(void)
     int status = 0;
     window_log_init(&log);
     setenv("TMPDIR", "/nowhere/at/all", 1);
-    for (uint32_t i = 0; i < 600000 && !status; i++)
+    for (uint32_t i = 0; i < 900000 && !status; i++)
         status = window_log_add(&log, &change);
     CHECK_EQUAL(status, 0);
     window_log_done(&log);
@@ -43,7 +54,7 @@ static void missing_folder(void)
 
 int main(void)
 {
-    static const uint32_t counts[] = {0, 1, 1000, (256u << 10) - 1, 256u << 10, (256u << 10) + 1, 600000, 1u << 20};
+    static const uint32_t counts[] = {0, 1, 1000, 200000, 200001, 600000, 1u << 20};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         round_trip(counts[i]);
     missing_folder();
