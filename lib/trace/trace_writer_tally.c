@@ -10,13 +10,14 @@
 
 #include "trace_writer_internal.h"
 
-/* The last tally: moments, figures, the last properties, the end block; and so many bytes, once compressed, for each stack that has changed
- * since the stream's end (4 to 5 were measured for the 27,000 of a compiler, 20 with random sizes), and in case that they do, for each that hasn't. */
+/* The last tally: moments, figures, the last properties, the end block; and so many bytes, once compressed, for each stack that has
+ * changed since the stream's end (4 to 5 were measured for the 27,000 of a compiler, 20 with random sizes), and in case that they do, for
+ * each that hasn't. */
 #define LAST_TALLY_BYTES (20u << 10)
 #define CHANGED_STACK_BYTES 24
 #define OTHER_STACK_BYTES 3
-/* The reserve at the stream's end: a share of the bound and a fixed part, or more where so many stacks are defined. Most of them won't change
- * again: those of the program's start, and callers of others. */
+/* The reserve at the stream's end: a share of the bound and a fixed part, or more where so many stacks are defined. Most of them won't
+ * change again: those of the program's start, and callers of others. */
 #define RESERVE_SHARE 8
 #define RESERVE_BYTES (128u << 10)
 #define RESERVE_STACK_BYTES 4
@@ -58,7 +59,8 @@ static uint64_t reserve_bytes(const struct trace_writer *writer)
 /* For events and definitions of the stream that are still to come; those that wait for their block count as if they didn't compress. */
 static uint64_t stream_room(const struct trace_writer *writer)
 {
-    return less(writer->max_bytes, reserve_bytes(writer) + writer->file_bytes + TRACE_BLOCK_HEADER_BYTES + trace_writer_pending_bytes(writer));
+    uint64_t used = writer->file_bytes + TRACE_BLOCK_HEADER_BYTES + trace_writer_pending_bytes(writer);
+    return less(writer->max_bytes, reserve_bytes(writer) + used);
 }
 
 static uint64_t min_room(const struct trace_writer *writer)
@@ -103,7 +105,8 @@ int trace_writer_has_room_for(struct trace_writer *writer, const struct trace_de
         trace_writer_keep_bound(writer, bytes);
     if (!writer->tally)
         return 1;
-    if (pending_definitions(writer) >= MAX_PENDING_BYTES || (!definition_fits(writer, bytes) && pending_definitions(writer) >= MIN_ROOM_BYTES))
+    if (pending_definitions(writer) >= MAX_PENDING_BYTES ||
+        (!definition_fits(writer, bytes) && pending_definitions(writer) >= MIN_ROOM_BYTES))
         write_definitions(writer);
     if (!writer->max_bytes || definition->kind == TRACE_DEFINE_PROPERTY)
         return 1;
