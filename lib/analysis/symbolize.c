@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "debug_file.h"
 #include "demangle.h"
 #include "function_table.h"
 #include "inline_sites.h"
@@ -93,7 +94,7 @@ static void open_module(struct symbolizer *symbolizer, const char *path, const c
 {
     static const Dwfl_Callbacks callbacks = {
         .find_elf = dwfl_build_id_find_elf,
-        .find_debuginfo = dwfl_standard_find_debuginfo,
+        .find_debuginfo = debug_file_find,
         .section_address = dwfl_offline_section_address,
     };
     struct stat file;
