@@ -41,16 +41,18 @@ static void free_windows(struct windows *windows)
     free(windows->bytes);
 }
 
-/* Windows in which the stack held nothing have no row. */
-static void load_series(sqlite3_stmt *series, int64_t stack_id, struct windows *windows)
+/* Windows in which the stack held nothing are in no span. */
+static void load_series(sqlite3_stmt *spans, int64_t stack_id, struct windows *windows)
 {
     memset(windows->bytes, 0, (size_t)windows->count * sizeof *windows->bytes);
-    sqlite3_reset(series);
-    sqlite3_bind_int64(series, 1, stack_id);
-    while (sqlite3_step(series) == SQLITE_ROW)
+    sqlite3_reset(spans);
+    sqlite3_bind_int64(spans, 1, stack_id);
+    while (sqlite3_step(spans) == SQLITE_ROW) {
+        int64_t first = sqlite3_column_int64(spans, 0), last = sqlite3_column_int64(spans, 1), bytes = sqlite3_column_int64(spans, 2);
         for (int i = 0; i < windows->count; i++)
-            if (windows->ids[i] == sqlite3_column_int64(series, 0))
-                windows->bytes[i] = (double)sqlite3_column_int64(series, 1);
+            if (windows->ids[i] >= first && windows->ids[i] <= last)
+                windows->bytes[i] = (double)bytes;
+    }
 }
 
 static double at_most_one(double value)
@@ -113,7 +115,7 @@ void leak_rows_load(sqlite3 *database, struct leak_rows *ret_rows)
     struct leak_rows rows = {0};
     int64_t end_ns = query_integer(database, "SELECT duration_ns FROM summary");
     load_windows(database, &windows);
-    sqlite3_stmt *series = query_prepare(database, "SELECT window_id, live_bytes FROM window_use WHERE stack_id = ?1");
+    sqlite3_stmt *spans = query_prepare(database, "SELECT first_window_id, last_window_id, live_bytes FROM live_span WHERE stack_id = ?1");
     sqlite3_stmt *live = query_prepare(database, "SELECT stack_id, live_bytes, live_allocations, oldest_live_ns, newest_live_ns FROM stack_use "
                                                  "WHERE live_bytes > 0 OR live_allocations > 0");
     while (query_step(live)) {
@@ -124,11 +126,11 @@ void leak_rows_load(sqlite3 *database, struct leak_rows *ret_rows)
         row->oldest_ns = age(live, 3, end_ns);
         row->newest_ns = age(live, 4, end_ns);
         rows.live_bytes += row->live_bytes;
-        load_series(series, row->stack_id, &windows);
+        load_series(spans, row->stack_id, &windows);
         if (row->stack_id >= 0)
             judge(row, &windows);
     }
-    sqlite3_finalize(series);
+    sqlite3_finalize(spans);
     free_windows(&windows);
     if (rows.count)
         qsort(rows.rows, (size_t)rows.count, sizeof *rows.rows, compare_rows);

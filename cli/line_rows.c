@@ -43,26 +43,52 @@ const char *line_order(const struct reading *reading, enum measure otherwise)
                "live_allocations, allocated_bytes, allocations, temporary_allocations, copied_bytes, copies", reading->command->name, name);
 }
 
-static char *make_sql(const struct line_query *query)
+/* The condition that picks the rows, of the table and for the query. */
+static void make_condition(const struct line_query *query, char *out, size_t size)
 {
-    const char *table = query->inclusive ? "line_use_inclusive" : "line_use";
-    char about[128] = "1", *sql;
+    char about[128] = "1";
     if (query->about == PEAK_BYTES || query->about == LIVE_BYTES || query->about == COPIED_BYTES || query->about == ALLOCATED_BYTES)
         snprintf(about, sizeof about, "(%s > 0 OR %s > 0)", measures[query->about].name, measures[query->about + 1].name);
-    const char *file = query->file ? "file = ?1" : "1";
+    snprintf(out, size, "%s WHERE %s AND %s", query->inclusive ? "line_use_inclusive" : "line_use", about, query->file ? "file = ?1" : "1");
+}
+
+static char *make_sql(const struct line_query *query)
+{
+    char condition[256], *sql;
     int length;
+    make_condition(query, condition, sizeof condition);
     if (query->fold_imports)
         length = asprintf(&sql,
-                          "SELECT * FROM (SELECT file, line, function, kind, origin, " LINE_COLUMNS ", rowid FROM %s WHERE origin <> 'import' AND %s AND %s"
+                          "SELECT * FROM (SELECT file, line, function, kind, origin, " LINE_COLUMNS ", rowid FROM %s AND origin <> 'import'"
                           " UNION ALL SELECT NULL, NULL, '(imports)', 'python', 'import', " LINE_SUMS
-                          ", 0 FROM %s WHERE origin = 'import' AND %s AND %s HAVING count(*) > 0) ORDER BY %s",
-                          table, about, file, table, about, file, query->order);
+                          ", 0 FROM %s AND origin = 'import' HAVING count(*) > 0) ORDER BY %s LIMIT %lld",
+                          condition, condition, query->order, (long long)(query->limit ? query->limit : -1));
     else
-        length = asprintf(&sql, "SELECT file, line, function, kind, origin, " LINE_COLUMNS ", rowid FROM %s WHERE %s AND %s ORDER BY %s", table, about,
-                          file, query->order);
+        length = asprintf(&sql, "SELECT file, line, function, kind, origin, " LINE_COLUMNS ", rowid FROM %s ORDER BY %s LIMIT %lld", condition,
+                          query->order, (long long)(query->limit ? query->limit : -1));
     if (length < 0)
         abort();
     return sql;
+}
+
+/* How many rows there are, limit or not, and their sums. */
+static char *make_sum_sql(const struct line_query *query)
+{
+    char condition[256], *sql;
+    make_condition(query, condition, sizeof condition);
+    if (asprintf(&sql, "SELECT %s, " LINE_SUMS " FROM %s",
+                 query->fold_imports ? "coalesce(sum(origin <> 'import') + max(origin = 'import'), 0)" : "count(*)", condition) < 0)
+        abort();
+    return sql;
+}
+
+static sqlite3_stmt *prepare(sqlite3 *database, const struct line_query *query, char *sql)
+{
+    sqlite3_stmt *statement = query_prepare(database, sql);
+    if (query->file)
+        sqlite3_bind_text(statement, 1, query->file, -1, SQLITE_TRANSIENT);
+    free(sql);
+    return statement;
 }
 
 static void read_row(sqlite3_stmt *statement, struct line_row *row)
@@ -73,12 +99,6 @@ static void read_row(sqlite3_stmt *statement, struct line_row *row)
     row->kind = query_text_copy(statement, 3);
     row->origin = query_text_copy(statement, 4);
     row->line_id = sqlite3_column_int64(statement, 5 + MEASURE_COUNT);
-}
-
-static void add_measures(struct line_row *sum, const int64_t *values)
-{
-    for (int i = 0; i < MEASURE_COUNT; i++)
-        sum->measures[i] += values[i];
 }
 
 static struct line_row *append_row(struct line_rows *rows)
@@ -94,28 +114,40 @@ static struct line_row *append_row(struct line_rows *rows)
     return row;
 }
 
+static void read_measures(sqlite3_stmt *statement, int first_column, struct line_row *sum)
+{
+    for (int i = 0; i < MEASURE_COUNT; i++)
+        sum->measures[i] += sqlite3_column_int64(statement, first_column + i);
+}
+
+/* What the limit keeps out. */
+static void load_rest(sqlite3 *database, const struct line_query *query, struct line_rows *rows)
+{
+    sqlite3_stmt *statement = prepare(database, query, make_sum_sql(query));
+    if (!query_step(statement))
+        return;
+    rows->more_count = sqlite3_column_int64(statement, 0) - rows->count;
+    read_measures(statement, 1, &rows->more);
+    sqlite3_finalize(statement);
+    for (int i = 0; i < MEASURE_COUNT; i++) {
+        rows->more.measures[i] -= rows->total.measures[i];
+        rows->total.measures[i] += rows->more.measures[i];
+    }
+}
+
 void line_rows_load(sqlite3 *database, const struct line_query *query, struct line_rows *ret_rows)
 {
-    char *sql = make_sql(query);
-    sqlite3_stmt *statement = query_prepare(database, sql);
+    sqlite3_stmt *statement = prepare(database, query, make_sql(query));
     struct line_rows rows = {0};
-    if (query->file)
-        sqlite3_bind_text(statement, 1, query->file, -1, SQLITE_TRANSIENT);
     while (query_step(statement)) {
-        int64_t values[MEASURE_COUNT];
-        for (int i = 0; i < MEASURE_COUNT; i++)
-            values[i] = sqlite3_column_int64(statement, 5 + i);
-        add_measures(&rows.total, values);
-        if (query->limit && rows.count >= query->limit) {
-            rows.more_count++;
-            add_measures(&rows.more, values);
-            continue;
-        }
         struct line_row *row = append_row(&rows);
         read_row(statement, row);
-        add_measures(row, values);
+        read_measures(statement, 5, row);
+        for (int i = 0; i < MEASURE_COUNT; i++)
+            rows.total.measures[i] += row->measures[i];
     }
-    free(sql);
+    if (query->limit && rows.count == query->limit)
+        load_rest(database, query, &rows);
     *ret_rows = rows;
 }
 

@@ -52,8 +52,10 @@ double trend_rising_p(const double *y, int count)
     for (int i = 0; i < count; i++)
         for (int j = i + 1; j < count; j++)
             rising += (y[j] > y[i]) - (y[j] < y[i]);
+    if (rising <= 0)
+        return 1;
     double variance = ((double)count * (count - 1) * (2 * count + 5) - tie_correction(y, count)) / 18;
-    if (variance <= 0 || rising <= 0)
+    if (variance <= 0)
         return 1;
     return 0.5 * erfc((rising - 1) / sqrt(variance) / sqrt(2));
 }

@@ -16,8 +16,8 @@
 #include "store.h"
 
 #define END_BYTES 512
-/* Reports up to this size are checked page by page when they are opened again; that takes some 10 ms. */
-#define CHECKED_REPORT_BYTES (32 << 20)
+/* Reports up to this size are checked page by page when they are opened again; that takes up to 20 ms. */
+#define CHECKED_REPORT_BYTES (8 << 20)
 
 static uint64_t hash_of_piece(int file, off_t offset)
 {
