@@ -83,7 +83,7 @@ HOT_INLINE void count_allocation(struct replay_state *state, const struct trace_
 HOT_INLINE int make_live(struct replay_state *state, const struct trace_event *event, uint32_t *ret_use_id)
 {
     uint32_t use_id = stack_uses_get(&state->replay->uses, event->stack_id);
-    if (unlikely(!use_id) || unlikely(replay_note_change(state, use_id, event->stack_id)))
+    if (unlikely(!use_id) || unlikely(replay_note_change(state, use_id)))
         return STATUS_NO_MEMORY;
     struct stack_use *use = &state->replay->uses.uses[use_id];
     use->live_bytes += event->size_bytes;
@@ -137,7 +137,7 @@ HOT_INLINE int on_free(struct replay_state *state, const struct trace_event *eve
         use->live_allocations--;
         state->live_allocations--;
         use->temporary_allocations += (uint64_t)is_temporary;
-        status = replay_note_change(state, use_id, event->stack_id);
+        status = replay_note_change(state, use_id);
     }
     state->threads[state->thread_id].last_free = (struct last_free){
         .size_bytes = size_bytes,
@@ -186,7 +186,7 @@ COLD static int on_shrink(struct replay_state *state, const struct trace_event *
         return STATUS_OK;
     uint32_t use_id = state->replay->uses.ids[event->stack_id];
     state->replay->uses.uses[use_id].live_bytes -= event->size_bytes;
-    return replay_note_change(state, use_id, event->stack_id);
+    return replay_note_change(state, use_id);
 }
 
 HOT_INLINE int on_copy(struct replay_state *state, const struct trace_event *event)

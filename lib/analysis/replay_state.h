@@ -11,7 +11,7 @@
 
 /* Events are decoded so many at a time, which fit into the first-level cache. */
 #define REPLAY_BATCH 128
-#define REPLAY_LOOK_AHEAD 16
+#define REPLAY_LOOK_AHEAD 32
 
 /* A use's stamp: the window, from 1, in which it was last listed as changed; and whether the window log says that it holds something. */
 #define STAMP_WINDOW 0x3f
@@ -47,7 +47,7 @@ struct replay_state {
     size_t birth_capacity, latest_capacity;
     struct thread_note *threads;
     size_t thread_capacity;
-    uint32_t *changed;       /* stacks whose live bytes may have changed in this window */
+    uint32_t *changed;       /* uses whose live bytes may have changed in this window */
     size_t changed_count, changed_capacity;
     uint32_t window_stamp;   /* of this window */
     struct tally_births *tally_births; /* by use */
@@ -73,13 +73,13 @@ struct replay_state {
 };
 
 /* The stack's live bytes changed: the end of the window must look at it. Returns 0 or STATUS_NO_MEMORY. */
-int replay_list_change(struct replay_state *state, uint32_t use_id, uint32_t stack_id);
+int replay_list_change(struct replay_state *state, uint32_t use_id);
 
-HOT_INLINE int replay_note_change(struct replay_state *state, uint32_t use_id, uint32_t stack_id)
+HOT_INLINE int replay_note_change(struct replay_state *state, uint32_t use_id)
 {
     if (likely((state->replay->uses.stamps[use_id] & STAMP_WINDOW) == state->window_stamp))
         return STATUS_OK;
-    return replay_list_change(state, use_id, stack_id);
+    return replay_list_change(state, use_id);
 }
 
 /* Apply events that the reader has decoded. There are count + REPLAY_LOOK_AHEAD in the array; what is behind the last one may be anything that

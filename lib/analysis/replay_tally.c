@@ -111,7 +111,7 @@ static int apply_stack(struct replay_state *state, const struct trace_tally *tal
     use->temporary_allocations += (uint64_t)stack->temporary_allocations;
     state->live_allocations += (uint64_t)stack->live_allocations;
     note_births(state, tally, stack, use_id);
-    int status = replay_note_change(state, use_id, stack->stack_id);
+    int status = replay_note_change(state, use_id);
     if (!status && (stack->copies || stack->copied_bytes))
         status = stack_uses_count_copies(uses, use_id, stack->copied_bytes, stack->copies);
     return status;

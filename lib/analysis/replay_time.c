@@ -39,12 +39,12 @@ static void close_row(struct replay_state *state)
     state->row_end_ns = (state->time_ns / state->row_width_ns + 1) * state->row_width_ns;
 }
 
-int replay_list_change(struct replay_state *state, uint32_t use_id, uint32_t stack_id)
+int replay_list_change(struct replay_state *state, uint32_t use_id)
 {
     uint8_t *stamp = &state->replay->uses.stamps[use_id];
     if (!ARRAY_EXTEND(state->changed, state->changed_capacity, state->changed_count + 1))
         return STATUS_NO_MEMORY;
-    state->changed[state->changed_count++] = stack_id;
+    state->changed[state->changed_count++] = use_id;
     *stamp = (uint8_t)((*stamp & STAMP_LOGGED) | state->window_stamp);
     return STATUS_OK;
 }
@@ -54,13 +54,13 @@ static int log_changes(struct replay_state *state, uint32_t window_id)
 {
     struct replay *replay = state->replay;
     for (size_t i = 0; i < state->changed_count; i++) {
-        uint32_t stack_id = state->changed[i], use_id = replay->uses.ids[stack_id];
+        uint32_t use_id = state->changed[i];
         const struct stack_use *use = &replay->uses.uses[use_id];
         uint8_t *stamp = &replay->uses.stamps[use_id];
         int holds = use->live_bytes || use->live_allocations;
         if (!holds && !(*stamp & STAMP_LOGGED))
             continue;
-        struct window_change change = {use->live_bytes, use->live_allocations, stack_id, window_id};
+        struct window_change change = {use->live_bytes, use->live_allocations, use_id, window_id};
         int status = window_log_add(&replay->window_log, &change);
         if (status)
             return status;

@@ -24,7 +24,7 @@ struct span_sorter {
 
 static uint32_t live_id(const struct span_sorter *sorter, const struct window_change *change)
 {
-    return sorter->live_ids[sorter->replay->uses.ids[change->stack_id]];
+    return sorter->live_ids[change->use_id];
 }
 
 static int count_changes(struct span_sorter *sorter)

@@ -70,13 +70,13 @@ int window_log_add(struct window_log *log, const struct window_change *change)
         return STATUS_SYSTEM;
     uint32_t windows = change->window_id - log->window_id;
     uint8_t *to = log->buffer + log->position;
-    to = varint_put(to, zigzag((int64_t)change->stack_id - log->stack_id) << 1 | (windows != 0));
+    to = varint_put(to, zigzag((int64_t)change->use_id - log->use_id) << 1 | (windows != 0));
     if (windows)
         to = varint_put(to, windows);
     to = varint_put(to, change->live_bytes);
     to = varint_put(to, change->live_allocations);
     log->position = (size_t)(to - log->buffer);
-    log->stack_id = change->stack_id;
+    log->use_id = change->use_id;
     log->window_id = change->window_id;
     return STATUS_OK;
 }
@@ -93,7 +93,7 @@ int window_log_rewind(struct window_log *log)
     log->reading = 1;
     log->position = 0;
     log->file_read = 0;
-    log->stack_id = log->window_id = 0;
+    log->use_id = log->window_id = 0;
     return STATUS_OK;
 }
 
@@ -126,7 +126,7 @@ int window_log_next(struct window_log *log, struct window_change *ret_change)
     from = varint_get(from, &change.live_bytes);
     from = varint_get(from, &change.live_allocations);
     log->position = (size_t)(from - log->buffer);
-    change.stack_id = log->stack_id = (uint32_t)(log->stack_id + unzigzag(stack >> 1));
+    change.use_id = log->use_id = (uint32_t)(log->use_id + unzigzag(stack >> 1));
     change.window_id = log->window_id = (uint32_t)(log->window_id + windows);
     *ret_change = change;
     return STATUS_OK;

@@ -2,7 +2,7 @@
  *
  * Written window by window while the trace is replayed, read back as often as wanted afterwards. A short log stays in memory;
  * a long one (many stacks that change in every window) goes to a deleted temporary file. Some six bytes a change: all numbers are varints,
- * that of the stack the difference to the one before. One thread; allocates. */
+ * that of the use the difference to the one before. One thread; allocates. */
 #ifndef HEAPLINE_ANALYSIS_WINDOW_LOG_H
 #define HEAPLINE_ANALYSIS_WINDOW_LOG_H
 
@@ -11,7 +11,7 @@
 
 struct window_change {
     uint64_t live_bytes, live_allocations; /* at the window's end */
-    uint32_t stack_id, window_id;
+    uint32_t use_id, window_id;
 };
 
 struct window_log {
@@ -19,7 +19,7 @@ struct window_log {
     size_t position, end;   /* in the buffer: where to write, or to read and where what was read from the file ends */
     int file;               /* -1: none */
     uint64_t file_bytes, file_read;
-    uint32_t stack_id, window_id; /* of the last change written or read */
+    uint32_t use_id, window_id; /* of the last change written or read */
     int reading;
 };
 

@@ -53,6 +53,8 @@ HOT_INLINE uint32_t live_slots_take(struct live_slots *slots, uint64_t size_byte
     uint32_t slot = slots->first_free;
     if (slot != SLOT_NONE) {
         slots->first_free = slots->slots[slot].stack_id;
+        /* The next allocation's slot may have been free for long. (Behind the last one, the address is never read.) */
+        __builtin_prefetch(&slots->slots[slots->first_free], 1);
     } else {
         if (unlikely(slots->used_count == slots->capacity) && live_slots_grow(slots))
             return SLOT_NONE;

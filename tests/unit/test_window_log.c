@@ -9,7 +9,7 @@ static uint64_t bytes_of(uint32_t i)
     return i % 101 ? 3ull * i : UINT64_MAX - i;
 }
 
-static uint32_t stack_of(uint32_t i)
+static uint32_t use_of(uint32_t i)
 {
     return i % 103 ? i % 1000 : UINT32_MAX - i;
 }
@@ -20,7 +20,7 @@ static void round_trip(uint32_t count)
     struct window_change change;
     window_log_init(&log);
     for (uint32_t i = 0; i < count; i++) {
-        change = (struct window_change){.live_bytes = bytes_of(i), .live_allocations = i, .stack_id = stack_of(i), .window_id = i / 1000};
+        change = (struct window_change){.live_bytes = bytes_of(i), .live_allocations = i, .use_id = use_of(i), .window_id = i / 1000};
         CHECK_EQUAL(window_log_add(&log, &change), 0);
     }
     for (int round = 0; round < 3; round++) {
@@ -29,7 +29,7 @@ static void round_trip(uint32_t count)
             CHECK_EQUAL(window_log_next(&log, &change), 0);
             CHECK_EQUAL(change.live_bytes, bytes_of(i));
             CHECK_EQUAL(change.live_allocations, i);
-            CHECK_EQUAL(change.stack_id, stack_of(i));
+            CHECK_EQUAL(change.use_id, use_of(i));
             CHECK_EQUAL(change.window_id, i / 1000);
         }
         if (round != 1)
