@@ -25,7 +25,9 @@ def run(*command):
 
 
 def test_exports_are_the_hooks():
-    shown = {line.split()[-1] for line in run("nm", "-D", "--defined-only", LIBRARY).splitlines()}
+    # What the linker itself defines (_etext) may stand in the table, as a local symbol that nobody is bound to.
+    defined = [line.split() for line in run("nm", "-D", "--defined-only", LIBRARY).splitlines()]
+    shown = {name for _, kind, name in defined if kind != "t"}
     assert shown == set(f"{ALLOCATION} {OPERATORS} {COPIES} {PROCESS}".split())
 
 

@@ -117,9 +117,12 @@ static uint32_t take_slot(struct script *script, uint64_t size_bytes, uint32_t s
         slot = script->free_list[--script->free_count];
     } else {
         slot = script->slot_count++;
-        script->slots = realloc(script->slots, script->slot_count * sizeof(*script->slots));
-        script->free_list = realloc(script->free_list, script->slot_count * sizeof(*script->free_list));
-        CHECK(script->slots && script->free_list);
+        if (slot == script->slot_capacity) {
+            script->slot_capacity = 2 * slot + 64;
+            script->slots = realloc(script->slots, script->slot_capacity * sizeof(*script->slots));
+            script->free_list = realloc(script->free_list, script->slot_capacity * sizeof(*script->free_list));
+            CHECK(script->slots && script->free_list);
+        }
     }
     script->slots[slot] = (struct script_slot){1, size_bytes, stack_id, flags};
     script->live_count++;

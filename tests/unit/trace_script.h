@@ -34,7 +34,7 @@ struct script {
         uint32_t stack_id;
         unsigned flags;
     } *slots;
-    uint32_t slot_count, *free_list, free_count, live_count;
+    uint32_t slot_count, *free_list, free_count, live_count, slot_capacity;
     uint32_t codes, stacks, modules, threads;
 };
 
