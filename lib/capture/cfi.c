@@ -286,6 +286,14 @@ static int set_row(struct cfi_row *row, enum cfi_kind kind, int64_t offset, int6
     return 1;
 }
 
+/* What is saved lies between where the offset begins and the return address: who steps by such a row need not check that. */
+static int set_plain_row(struct cfi_row *row, enum cfi_kind kind, int64_t offset, int64_t frame_pointer_offset)
+{
+    if (offset < 8 || (frame_pointer_offset && (frame_pointer_offset < -offset || frame_pointer_offset > -16)))
+        return 0;
+    return set_row(row, kind, offset, frame_pointer_offset);
+}
+
 static int expression_to_row(const struct frame_rules *rules, struct cfi_row *row)
 {
     struct reader reader = {rules->cfa_expression, rules->cfa_expression + rules->cfa_expression_bytes};
@@ -314,8 +322,8 @@ static int rules_to_row(const struct frame_rules *rules, struct cfi_row *row)
         return expression_to_row(rules, row);
     if (rules->frame_pointer == RULE_AT_FRAME_POINTER || (rules->cfa_register != REGISTER_RSP && rules->cfa_register != REGISTER_RBP))
         return 0;
-    return set_row(row, rules->cfa_register == REGISTER_RSP ? CFI_FROM_STACK : CFI_FROM_FRAME, rules->cfa_offset,
-                   rules->frame_pointer == RULE_OFFSET ? rules->frame_pointer_offset : 0);
+    return set_plain_row(row, rules->cfa_register == REGISTER_RSP ? CFI_FROM_STACK : CFI_FROM_FRAME, rules->cfa_offset,
+                         rules->frame_pointer == RULE_OFFSET ? rules->frame_pointer_offset : 0);
 }
 
 static void entry_to_row(const uint8_t *entry, uint64_t address, struct cfi_row *row)

@@ -21,7 +21,8 @@ enum cfi_kind {
     CFI_OUTERMOST,   /* has no caller */
 };
 
-/* frame_pointer_offset: where the caller's frame pointer was saved, from the CFA; 0: not saved, unchanged. */
+/* frame_pointer_offset: where the caller's frame pointer was saved, from the CFA; 0: not saved, unchanged. In plain rows, those from the stack or
+ * from the frame pointer, the offset is at least 8 and this one between -offset and -16. */
 #define CFI_FRAME_POINTER_AT_ITSELF 1 /* saved where the frame pointer points to */
 
 struct cfi_row {
@@ -36,6 +37,11 @@ struct cfi_row {
 HOT_INLINE enum cfi_kind cfi_row_kind(const struct cfi_row *row)
 {
     return (enum cfi_kind)(row->rule & CFI_KIND_MASK);
+}
+
+HOT_INLINE int cfi_row_is_plain(const struct cfi_row *row)
+{
+    return (unsigned)cfi_row_kind(row) - CFI_FROM_STACK <= CFI_FROM_FRAME - CFI_FROM_STACK;
 }
 
 HOT_INLINE int64_t cfi_row_offset(const struct cfi_row *row)

@@ -12,13 +12,12 @@
 #include "cfi.h"
 #include "compiler.h"
 
-#define CFI_CACHE_BITS 10
+#define CFI_CACHE_BITS 12
 
 /* Values of cfi_row.module that are no module ids. */
 #define CFI_MODULE_OWN 0xffffu  /* this library's code: no part of the target's stacks */
 #define CFI_MODULE_HIGH 0xfffeu /* the id doesn't fit: ask the module table */
 
-/* 16 bytes: the whole cache is a third of the processor's. */
 struct cfi_cache_entry {
     uint64_t address;
     struct cfi_row row;
@@ -35,11 +34,11 @@ void cfi_cache_forget(struct cfi_cache *cache, uint32_t epoch);
 
 COLD const struct cfi_row *cfi_cache_fill(struct cfi_cache *cache, struct cfi_cache_entry *entry, uint64_t address);
 
-/* The row of a return address, with its module; good until the next call. */
+/* The row of a return address, with its module; good until the next call. CFI_UNKNOWN for address 0. */
 HOT_INLINE const struct cfi_row *cfi_cache_find(struct cfi_cache *cache, uint64_t address)
 {
-    /* Shifts and no multiplication: the walk waits for this. */
-    struct cfi_cache_entry *entry = &cache->entries[(address ^ address >> CFI_CACHE_BITS) & ((1 << CFI_CACHE_BITS) - 1)];
+    /* No better hash than that: the walk waits for it. */
+    struct cfi_cache_entry *entry = &cache->entries[address & ((1 << CFI_CACHE_BITS) - 1)];
     return likely(entry->address == address) ? &entry->row : cfi_cache_fill(cache, entry, address);
 }
 

@@ -19,7 +19,7 @@ struct native_walk {
 
 static uint32_t resolve(uint64_t address)
 {
-    return stack_table_native(0, module_table_find(address), address);
+    return stack_table_native(0, module_table_find(address), address, 0);
 }
 
 /* The walk, ready for this epoch; NULL: no memory. */

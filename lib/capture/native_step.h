@@ -13,7 +13,7 @@
 #include "cfi.h"
 
 struct native_place {
-    uint64_t stack, frame_pointer, address;
+    uint64_t stack, address, frame_pointer;
 };
 
 /* What may be read: [low, high) directly, the rest after the kernel was asked about its page. */

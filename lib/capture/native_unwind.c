@@ -1,12 +1,11 @@
 /* Consumes return addresses and saved registers on the stack, produces node ids.
  *
- * Most of a stack is what it was at the thread's last event: the verified prefix. What is kept of the last stack are its levels, and the cells
- * that led from each level to the one outside of it. Walk from the innermost frame until a place is that of a kept level; then all cells
- * between there and the outermost frame are compared with what they held, in one loop whose loads don't wait for one another. If all are
- * equal, so is the rest of the stack, and the level's node is known. An equal place alone proves nothing: a quarter of such stacks
- * have other callers.
- * Where cells differ, the levels inside of the innermost such cell still stand, and so do those outside of the outermost one: only what is in
- * between is walked again.
+ * Most of a stack is what it was at the thread's last event: the verified prefix. Walk from the innermost frame until a place is that of a
+ * kept level (native_unwinder.h); then compare all that the way from there to the outermost frame depended on with what it was, in loops
+ * whose loads don't wait for one another. If all is equal, so is the rest of the stack, and the level's node is known. An equal place alone
+ * proves nothing: a quarter of such stacks have other callers.
+ * Where something differs, the levels inside of the innermost difference still stand, and so do those outside of the outermost one: only what
+ * is in between is walked again.
  *
  * A signal handler may interrupt this and jump away: levels count as kept only when they are complete. */
 #include "native_unwind.h"
@@ -14,47 +13,20 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "cfi_cache.h"
 #include "module_table.h"
-#include "native_step.h"
+#include "native_memo.h"
+#include "native_shortcut.h"
+#include "native_stack.h"
+#include "native_unwinder.h"
 #include "own_code.h"
-#include "pages.h"
 #include "recorder.h"
 #include "stack_table.h"
-#include "thread_stack.h"
 
-#define FIRST_CAPACITY 256u
-#define SLOT_BITS 10
-#define STACK_LOOKUPS 8 /* a thread that is never seen on its own stack has none that can be found */
+/* Frames between the caller to credit and the hook: operator new[], operator new. */
+#define MAX_SKIPPED_FRAMES 4
 
-struct frame {
-    struct native_place place;
-    struct cfi_row row;
-};
-
-/* A frame of the last stack; level 0 is the outermost. */
-struct level {
-    struct frame frame;
-    uint32_t node;                    /* the stack that ends with this frame */
-    uint32_t cell_count : 31;         /* the first so many cells lead from here to the end of the stack */
-    uint32_t needs_frame_pointer : 1; /* its frame pointer, too, must be what it was */
-};
-
-struct native_unwinder {
-    uint32_t level_count;    /* of levels that are kept */
-    uint32_t base, root;     /* they were asked for on top of `base`, and are on top of `root`: base or the cut */
-    uint32_t is_truncated;   /* the stack was too deep: level 0 has callers */
-    uint64_t boundary;
-    struct level *levels;
-    struct native_cell *cells;
-    struct frame *fresh;     /* frames of this walk that are not in the levels, innermost first */
-    uint32_t capacity;       /* of levels and fresh frames */
-    uint32_t stack_lookups;
-    uint64_t pthread_id;     /* whose stack it is */
-    struct thread_stack stack;
-    uint16_t slots[1 << SLOT_BITS]; /* by a place's stack pointer: its level */
-    struct cfi_cache rows;
-};
+/* Beyond so many levels that the stack has lost, don't pass them by each time. */
+#define MAX_STALE_LEVELS 64
 
 /* Why a walk has ended. */
 enum walk_end {
@@ -62,296 +34,270 @@ enum walk_end {
     END_OUTERMOST,
     END_BOUNDARY,
     END_CUT,       /* no row for the last frame, or what it says can't be */
-    END_TOO_DEEP,
+    END_FULL,      /* no room for more frames */
     END_ELSEWHERE, /* the stack goes on outside of the thread's own */
 };
 
 struct walk {
     uint64_t boundary;
-    uint32_t fresh_count;
-    uint32_t usable;    /* levels below this one may end the walk */
-    uint32_t verified;  /* … without another look at their cells */
-    uint32_t kept;      /* END_KEPT: so many levels are the outer part of the stack */
-    uint64_t end_cell;  /* END_OUTERMOST: where the zero is that says so; 0: the last frame's row does */
+    uint64_t end_cell;    /* END_OUTERMOST: where the zero is that says so; 0: the last frame's row does */
+    int32_t fresh_count;
+    int32_t usable;       /* so many levels may end the walk … */
+    uint32_t is_verified; /* … without another look */
+    int32_t kept;         /* so many levels are the outer part of the stack */
 };
-
-/* ---- what a thread keeps ---- */
-
-COLD static struct native_unwinder *unwinder_new(struct thread_state *thread)
-{
-    struct native_unwinder *unwinder = pages_map(sizeof *unwinder);
-    struct level *levels = pages_map(FIRST_CAPACITY * sizeof *levels);
-    struct frame *fresh = pages_map(FIRST_CAPACITY * sizeof *fresh);
-    struct native_cell *cells = pages_map(FIRST_CAPACITY * NATIVE_STEP_MAX_CELLS * sizeof *cells);
-    if (!unwinder || !levels || !fresh || !cells) {
-        if (unwinder)
-            pages_unmap(unwinder, sizeof *unwinder);
-        if (levels)
-            pages_unmap(levels, FIRST_CAPACITY * sizeof *levels);
-        if (fresh)
-            pages_unmap(fresh, FIRST_CAPACITY * sizeof *fresh);
-        if (cells)
-            pages_unmap(cells, FIRST_CAPACITY * NATIVE_STEP_MAX_CELLS * sizeof *cells);
-        atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
-        return NULL;
-    }
-    unwinder->levels = levels;
-    unwinder->fresh = fresh;
-    unwinder->cells = cells;
-    unwinder->capacity = FIRST_CAPACITY;
-    thread->unwinder = unwinder;
-    return unwinder;
-}
-
-static void *grow_one(void *array, uint32_t capacity, size_t element_bytes)
-{
-    return pages_remap(array, capacity * element_bytes, 2 * capacity * element_bytes);
-}
-
-/* Twice the capacity. 0: at the bound, or the system refuses. */
-COLD static int unwinder_grow(struct native_unwinder *unwinder)
-{
-    uint32_t capacity = unwinder->capacity;
-    if (capacity >= NATIVE_STACK_MAX_DEPTH)
-        return 0;
-    struct level *levels = grow_one(unwinder->levels, capacity, sizeof *levels);
-    if (levels)
-        unwinder->levels = levels;
-    struct frame *fresh = grow_one(unwinder->fresh, capacity, sizeof *fresh);
-    if (fresh)
-        unwinder->fresh = fresh;
-    struct native_cell *cells = grow_one(unwinder->cells, capacity, NATIVE_STEP_MAX_CELLS * sizeof *cells);
-    if (cells)
-        unwinder->cells = cells;
-    if (!levels || !fresh || !cells)
-        return 0;
-    unwinder->capacity = 2 * capacity;
-    return 1;
-}
-
-COLD static void forget(struct native_unwinder *unwinder, uint32_t epoch)
-{
-    unwinder->level_count = 0;
-    cfi_cache_forget(&unwinder->rows, epoch);
-}
-
-HOT_INLINE int is_on(const struct thread_stack *stack, uint64_t address)
-{
-    return address - stack->low < stack->high - stack->low;
-}
-
-/* The thread is new here, or runs on a stack that isn't known to be its own. */
-COLD static int find_own_stack(struct native_unwinder *unwinder, const struct thread_state *thread, uint64_t stack_pointer)
-{
-    if (unwinder->pthread_id != thread->pthread_id) {
-        unwinder->pthread_id = thread->pthread_id;
-        unwinder->stack = (struct thread_stack){0, 0};
-        unwinder->stack_lookups = 0;
-        unwinder->level_count = 0;
-    }
-    if (is_on(&unwinder->stack, stack_pointer))
-        return 1;
-    if (unwinder->stack.high || unwinder->stack_lookups++ >= STACK_LOOKUPS)
-        return 0;
-    return thread_stack_find(thread->kernel_id == recorder_session->pid, thread->pthread_id, stack_pointer, &unwinder->stack);
-}
 
 /* ---- the walk ---- */
 
-HOT_INLINE uint16_t *slot_of(struct native_unwinder *unwinder, uint64_t stack_pointer)
+/* The walk has come to level `at`, but something further out has changed. What still stands: inner levels become fresh frames, outer ones may
+ * end the walk. 0: no room for so many. */
+OUTLINED int take_over(const struct native_unwinder *unwinder, struct walk *walk, int at)
 {
-    return &unwinder->slots[stack_pointer >> 4 & ((1 << SLOT_BITS) - 1)]; /* at a call it is a multiple of 16 */
-}
-
-HOT_INLINE int is_at(const struct level *level, const struct native_place *place)
-{
-    const struct native_place *kept = &level->frame.place;
-    return kept->stack == place->stack && kept->address == place->address &&
-           (kept->frame_pointer == place->frame_pointer || !level->needs_frame_pointer);
-}
-
-HOT_INLINE uint64_t cell_difference(const struct native_cell *cell)
-{
-    return *(const uint64_t *)(uintptr_t)cell->address ^ cell->value;
-}
-
-HOT_INLINE int cells_hold(const struct native_cell *cells, uint32_t count)
-{
-    uint64_t difference = 0;
-    for (uint32_t i = 0; i < count; i++)
-        difference |= cell_difference(&cells[i]);
-    return difference == 0;
-}
-
-HOT_INLINE int reserve_fresh(struct native_unwinder *unwinder, const struct walk *walk)
-{
-    return likely(walk->fresh_count < unwinder->capacity) || unwinder_grow(unwinder);
-}
-
-/* The walk has come to level `at`, but some cell further out has changed. Levels inside of the innermost of these are taken over as fresh
- * frames; those outside of the outermost may end the walk. 0: too many frames. */
-static int take_over_inner(struct native_unwinder *unwinder, struct walk *walk, uint32_t at)
-{
-    const struct native_cell *cells = unwinder->cells;
-    const struct level *levels = unwinder->levels;
-    uint32_t outermost = 0, innermost = levels[at].cell_count - 1;
-    while (!cell_difference(&cells[outermost]))
-        outermost++;
-    while (!cell_difference(&cells[innermost]))
-        innermost--;
-    for (uint32_t inner = at + 1; inner-- > 0;) {
-        if (levels[inner].cell_count <= innermost)
-            break;
-        if (!reserve_fresh(unwinder, walk))
+    int inner = at;
+    for (;; inner--) {
+        if (walk->fresh_count == unwinder->capacity)
             return 0;
-        unwinder->fresh[walk->fresh_count++] = levels[inner].frame;
+        unwinder->fresh[walk->fresh_count++] = (struct native_frame){unwinder->spots[inner], unwinder->levels[inner].detail};
+        if (inner == 0 || native_way_differs(unwinder, inner))
+            break;
     }
-    for (walk->usable = at; walk->usable > 0 && levels[walk->usable - 1].cell_count > outermost;)
-        walk->usable--;
-    walk->verified = 1;
+    walk->usable = 0;
+    if (!native_way_differs(unwinder, -1))
+        while (walk->usable < inner && !native_way_differs(unwinder, walk->usable))
+            walk->usable++;
+    walk->is_verified = 1;
     return 1;
 }
 
-/* From a frame that needs more than two loads, or has no caller. */
-COLD static enum native_step step_specially(const struct native_unwinder *unwinder, const struct frame *frame, struct native_place *place,
-                                            int *ret_is_elsewhere)
+/* The step of a plain row, all of it below `limit`. 0: it leads beyond. */
+HOT_INLINE int step_plainly(uint64_t limit, const struct cfi_row *row, struct native_place *place)
 {
-    struct native_memory memory = {.low = frame->place.stack, .high = unwinder->stack.high};
-    enum native_step result = native_step(&memory, &frame->row, place);
-    *ret_is_elsewhere = memory.is_elsewhere ||
-                        (result == NATIVE_STEP_TAKEN && (place->stack <= frame->place.stack || place->stack > memory.high));
-    return result;
+    uint64_t from = place->stack;
+    if (cfi_row_kind(row) == CFI_FROM_FRAME) {
+        from = place->frame_pointer;
+        if (unlikely(from < place->stack) | unlikely(from > limit))
+            return 0;
+    }
+    uint64_t cfa = from + (uint64_t)cfi_row_offset(row);
+    if (unlikely(cfa > limit))
+        return 0;
+    if (row->frame_pointer_offset)
+        place->frame_pointer = *(const uint64_t *)(uintptr_t)(cfa + (uint64_t)(int64_t)row->frame_pointer_offset);
+    place->address = *(const uint64_t *)(uintptr_t)(cfa - 8);
+    place->stack = cfa;
+    return 1;
+}
+
+/* From a last fresh frame that needs more than two loads, leads out of the stack, or has no caller. 0: the walk ends there. */
+COLD static int step_specially(const struct native_unwinder *unwinder, struct walk *walk, struct native_frame *frame, struct native_place *place,
+                               enum walk_end *ret_end)
+{
+    struct native_memory memory = {.low = place->stack, .high = unwinder->stack.high};
+    if (!place->address) {
+        walk->end_cell = place->stack - 8;
+        *ret_end = END_OUTERMOST;
+        return 0;
+    }
+    enum native_step result = native_step(&memory, &frame->detail.row, place);
+    if (memory.is_elsewhere || (result == NATIVE_STEP_TAKEN && (place->stack <= memory.low || place->stack > memory.high))) {
+        *ret_end = END_ELSEWHERE;
+        return 0;
+    }
+    if (result == NATIVE_STEP_TAKEN && place->stack > walk->boundary) {
+        frame->detail.row.module = CFI_MODULE_OWN; /* the interpreter's loop: its Python frame stands for it */
+        *ret_end = END_BOUNDARY;
+        return 0;
+    }
+    if (result == NATIVE_STEP_OUTERMOST)
+        walk->end_cell = cfi_row_kind(&frame->detail.row) == CFI_OUTERMOST ? 0 : place->stack - 8;
+    *ret_end = result == NATIVE_STEP_OUTERMOST ? END_OUTERMOST : END_CUT;
+    return result == NATIVE_STEP_TAKEN;
 }
 
 /* From the innermost place of the thread's own stack to a verified level, or to the end. Fresh frames are in unwinder->fresh. */
 HOT_INLINE enum walk_end walk_outward(struct native_unwinder *unwinder, struct walk *walk, struct native_place place)
 {
-    uint64_t high = unwinder->stack.high;
+    struct native_frame *fresh = unwinder->fresh, *room_end = fresh + unwinder->capacity;
+    const struct native_spot *spot = unwinder->spots + walk->usable - 1;
+    uint64_t high = unwinder->stack.high, limit = walk->boundary < high ? walk->boundary : high;
+    enum walk_end end;
     for (;;) {
-        uint32_t at = *slot_of(unwinder, place.stack);
-        if (at < walk->usable && is_at(&unwinder->levels[at], &place)) {
-            if (likely(walk->verified || cells_hold(unwinder->cells, unwinder->levels[at].cell_count))) {
+        struct cfi_row row;
+        while (spot->stack < place.stack)
+            spot--;
+        if (spot->address == place.address && spot->stack == place.stack && native_frame_pointer_fits(unwinder, spot, place.frame_pointer)) {
+            int at = (int)(spot - unwinder->spots);
+            if (walk->is_verified || native_level_is_verified(unwinder, at)) {
                 walk->kept = at + 1;
-                return END_KEPT;
+                end = END_KEPT;
+                break;
             }
-            if (!take_over_inner(unwinder, walk, at))
-                return END_TOO_DEEP;
-            place = unwinder->fresh[walk->fresh_count - 1].place;
+            walk->fresh_count = (int32_t)(fresh - unwinder->fresh);
+            if (!take_over(unwinder, walk, at))
+                return END_FULL;
+            fresh = unwinder->fresh + walk->fresh_count;
+            spot = unwinder->spots + walk->usable - 1;
+            place = (struct native_place){fresh[-1].spot.stack, fresh[-1].spot.address, fresh[-1].detail.frame_pointer};
+            row = fresh[-1].detail.row;
         } else {
-            if (unlikely(!reserve_fresh(unwinder, walk)))
-                return END_TOO_DEEP;
-            unwinder->fresh[walk->fresh_count++] = (struct frame){place, *cfi_cache_find(&unwinder->rows, place.address)};
+            if (unlikely(fresh == room_end))
+                return END_FULL;
+            row = *cfi_cache_find(&unwinder->rows, place.address);
+            *fresh++ = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, row}};
         }
-        struct frame *frame = &unwinder->fresh[walk->fresh_count - 1];
-        struct cfi_row row = frame->row;
-        if (likely(cfi_row_kind(&row) == CFI_FROM_STACK || cfi_row_kind(&row) == CFI_FROM_FRAME)) {
-            uint64_t from = cfi_row_kind(&row) == CFI_FROM_STACK ? place.stack : place.frame_pointer;
-            uint64_t cfa = from + (uint64_t)cfi_row_offset(&row), saved = cfa + (uint64_t)(int64_t)row.frame_pointer_offset;
-            /* In the frame: between its own stack pointer and the CFA. */
-            if (unlikely(cfa - 8 - place.stack >= high - place.stack || cfa > high ||
-                         (row.frame_pointer_offset && saved - place.stack > cfa - 8 - place.stack)))
-                return END_ELSEWHERE;
-            place.address = *(const uint64_t *)(uintptr_t)(cfa - 8);
-            if (row.frame_pointer_offset)
-                place.frame_pointer = *(const uint64_t *)(uintptr_t)saved;
-            place.stack = cfa;
-            if (unlikely(!place.address)) {
-                walk->end_cell = cfa - 8;
-                return END_OUTERMOST;
+        if (unlikely(!cfi_row_is_plain(&row)) || unlikely(!step_plainly(limit, &row, &place))) {
+            struct native_place special = place; /* the other one stays in registers */
+            int has_caller = step_specially(unwinder, walk, &fresh[-1], &special, &end);
+            if (!has_caller) {
+                fresh -= !place.address;
+                break;
             }
-        } else {
-            int is_elsewhere;
-            enum native_step result = step_specially(unwinder, frame, &place, &is_elsewhere);
-            if (is_elsewhere)
-                return END_ELSEWHERE;
-            if (result == NATIVE_STEP_FAILED)
-                return END_CUT;
-            if (result == NATIVE_STEP_OUTERMOST) {
-                walk->end_cell = cfi_row_kind(&row) == CFI_OUTERMOST ? 0 : place.stack - 8;
-                return END_OUTERMOST;
-            }
-        }
-        if (unlikely(place.stack > walk->boundary)) {
-            frame->row.module = CFI_MODULE_OWN; /* the interpreter's loop, for which the Python frame stands */
-            return END_BOUNDARY;
+            place = special;
         }
     }
+    walk->fresh_count = (int32_t)(fresh - unwinder->fresh);
+    return end;
 }
 
 /* ---- nodes ---- */
 
-COLD static uint32_t node_of_special(const struct frame *frame, uint32_t parent)
+static uint32_t root_of(uint32_t base, int is_cut)
 {
-    if (frame->row.module == CFI_MODULE_OWN)
-        return parent;
-    return stack_table_native(parent, module_table_find(frame->place.address - 1), frame->place.address);
+    return is_cut && !base ? stack_table_cut() : base;
 }
 
-HOT_INLINE uint32_t node_of(const struct frame *frame, uint32_t parent)
+static uint32_t node_of(uint64_t address, const struct cfi_row *row, uint32_t parent, uint64_t hash)
 {
-    if (unlikely(frame->row.module >= CFI_MODULE_HIGH))
-        return node_of_special(frame, parent);
-    return stack_table_native(parent, frame->row.module, frame->place.address);
+    if (row->module == CFI_MODULE_OWN)
+        return parent;
+    uint32_t module = row->module == CFI_MODULE_HIGH ? module_table_find(address - 1) : row->module;
+    return stack_table_native(parent, module, address, hash);
+}
+
+/* Asks the stack table for this level and all outside of it that nobody has asked for. 0: a node can't be defined. */
+OUTLINED uint32_t find_node(struct native_unwinder *unwinder, int at)
+{
+    struct native_level *levels = unwinder->levels;
+    int known = at;
+    while (known >= 0 && !levels[known].node)
+        known--;
+    uint32_t node = levels[known].node;
+    while (known++ < at) {
+        node = node_of(unwinder->spots[known].address, &levels[known].detail.row, node, levels[known].hash);
+        if (!node && levels[known].detail.row.module != CFI_MODULE_OWN)
+            return 0;
+        levels[known].node = node;
+    }
+    return native_memo_keep(&unwinder->last_node, levels[at].hash, node);
+}
+
+HOT_INLINE uint32_t node_of_level(struct native_unwinder *unwinder, int at)
+{
+    struct native_level *level = &unwinder->levels[at];
+    if (!level->node)
+        level->node = native_memo_find(&unwinder->last_node, level->hash);
+    return likely(level->node) ? level->node : find_node(unwinder, at);
 }
 
 /* ---- levels ---- */
 
-/* The cells between a frame and the level outside of it, from `at` on; returns where the next ones go. */
-HOT_INLINE uint32_t set_cells(struct native_unwinder *unwinder, uint32_t at, const struct frame *frame, const struct level *outer)
+HOT_INLINE uint64_t hash_of(uint64_t outer_hash, uint64_t address, const struct cfi_row *row)
 {
-    const struct native_place *to = &outer->frame.place;
-    enum cfi_kind kind = cfi_row_kind(&frame->row);
-    if (unlikely(kind != CFI_FROM_STACK && kind != CFI_FROM_FRAME))
-        return at + native_step_cells(&frame->row, &frame->place, to, outer->needs_frame_pointer, &unwinder->cells[at]);
-    unwinder->cells[at++] = (struct native_cell){to->stack - 8, to->address};
-    if (outer->needs_frame_pointer && frame->row.frame_pointer_offset)
-        unwinder->cells[at++] = (struct native_cell){to->stack + (uint64_t)(int64_t)frame->row.frame_pointer_offset, to->frame_pointer};
-    return at;
+    return unlikely(row->module == CFI_MODULE_OWN) ? outer_hash : native_memo_hash(outer_hash, address);
 }
 
-/* The fresh frames become levels on top of the first `count`, whose nodes are made anew if the base has changed. 0: a node can't be defined. */
-HOT_INLINE uint32_t update_levels(struct native_unwinder *unwinder, const struct walk *walk, uint32_t count, uint32_t base)
+static void set_root(struct native_unwinder *unwinder, uint32_t base, int is_cut)
 {
-    struct level *levels = unwinder->levels;
-    uint32_t node = unwinder->root, is_lost = 0;
-    unwinder->level_count = 0;
+    struct native_level *root = &unwinder->levels[-1];
+    unwinder->base = base;
+    unwinder->is_cut = (uint32_t)is_cut;
+    root->node = root_of(base, is_cut);
+    root->hash = native_memo_hash(native_memo_hash(0, unwinder->rows.epoch + 1ull), root->node);
+}
+
+/* The cells of a way that is more than a return address; returns where the next ones go. */
+COLD static uint32_t set_special_cells(struct native_unwinder *unwinder, uint32_t first, const struct native_frame *frame, int outer)
+{
+    const struct native_level *level = &unwinder->levels[outer];
+    struct native_place from = {frame->spot.stack, frame->spot.address, frame->detail.frame_pointer};
+    struct native_place to = {unwinder->spots[outer].stack, unwinder->spots[outer].address, level->detail.frame_pointer};
+    if (outer < 0)
+        return first;
+    if (cfi_row_kind(&frame->detail.row) == CFI_SIGNAL && unwinder->signal_level == NATIVE_NO_LEVEL)
+        unwinder->signal_level = outer;
+    return first + native_step_cells(&frame->detail.row, &from, &to, native_needs_frame_pointer(level), &unwinder->cells[first]);
+}
+
+/* Puts the fresh frames on top of the first walk->kept levels. */
+HOT_INLINE void push_fresh(struct native_unwinder *unwinder, const struct walk *walk)
+{
+    struct native_spot *spot = &unwinder->spots[walk->kept - 1];
+    struct native_level *level = &unwinder->levels[walk->kept - 1];
+    const struct native_frame *first = unwinder->fresh, *frame = first + walk->fresh_count;
+    uint64_t hash = level->hash;
+    uint32_t dependence = level->dependence;
+    if (unlikely(unwinder->signal_level >= walk->kept - 1)) /* it goes, if there is one */
+        unwinder->signal_level = NATIVE_NO_LEVEL;
+    while (frame-- > first) {
+        const struct cfi_row *row = &frame->detail.row;
+        if (unlikely(dependence & 1) | unlikely(!cfi_row_is_plain(row))) {
+            uint32_t cell_count = dependence >> 1;
+            int needs = native_step_needs_frame_pointer(row, (int)dependence & 1);
+            if (!cfi_row_is_plain(row))
+                cell_count = set_special_cells(unwinder, cell_count, frame, (int)(level - unwinder->levels));
+            else if (row->frame_pointer_offset)
+                unwinder->cells[cell_count++] = (struct native_cell){spot->stack + (uint64_t)(int64_t)row->frame_pointer_offset,
+                                                                     level->detail.frame_pointer};
+            dependence = cell_count << 1 | ((uint32_t)needs & 1);
+        } else if (cfi_row_kind(row) == CFI_FROM_FRAME) {
+            dependence |= 1;
+        }
+        hash = hash_of(hash, frame->spot.address, row);
+        *++spot = frame->spot;
+        level++;
+        level->detail = frame->detail;
+        level->hash = hash;
+        level->node = 0;
+        level->dependence = dependence;
+    }
     atomic_signal_fence(memory_order_seq_cst);
-    if (unlikely(unwinder->base != base)) {
-        unwinder->base = base;
-        for (uint32_t at = 0; at < count; at++) {
-            levels[at].node = node = node_of(&levels[at].frame, node);
-            is_lost |= !node;
-        }
-    } else if (count) {
-        node = levels[count - 1].node;
+    unwinder->level_count = walk->kept + walk->fresh_count;
+}
+
+/* From now on until they are complete, no levels are kept. */
+HOT_INLINE void begin_levels(struct native_unwinder *unwinder)
+{
+    unwinder->level_count = 0;
+    unwinder->version++;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* All levels are new. */
+static void make_levels(struct native_unwinder *unwinder, const struct walk *walk, enum walk_end end, uint32_t base)
+{
+    begin_levels(unwinder);
+    unwinder->is_truncated = end == END_FULL;
+    unwinder->boundary = walk->boundary;
+    set_root(unwinder, base, end == END_CUT || end == END_FULL);
+    unwinder->cells[0] = (struct native_cell){walk->end_cell, 0};
+    unwinder->levels[-1].dependence = walk->end_cell ? 1 << 1 : 0;
+    push_fresh(unwinder, walk);
+}
+
+/* The base has changed: the same frames are other stacks. */
+OUTLINED void rebase_levels(struct native_unwinder *unwinder, uint32_t base)
+{
+    int count = unwinder->level_count;
+    begin_levels(unwinder);
+    set_root(unwinder, base, (int)unwinder->is_cut);
+    uint64_t hash = unwinder->levels[-1].hash;
+    for (int at = 0; at < count; at++) {
+        struct native_level *level = &unwinder->levels[at];
+        level->hash = hash = hash_of(hash, unwinder->spots[at].address, &level->detail.row);
+        level->node = 0;
     }
-    for (uint32_t fresh = walk->fresh_count; fresh-- > 0; count++) {
-        const struct frame *frame = &unwinder->fresh[fresh];
-        struct level *level = &levels[count];
-        int needs = 0;
-        uint32_t cell_count;
-        if (likely(count)) {
-            needs = level[-1].needs_frame_pointer;
-            cell_count = set_cells(unwinder, level[-1].cell_count, frame, &level[-1]);
-        } else {
-            unwinder->cells[0] = (struct native_cell){walk->end_cell, 0};
-            cell_count = walk->end_cell != 0;
-        }
-        node = node_of(frame, node);
-        is_lost |= !node;
-        *level = (struct level){*frame, node, cell_count, (uint32_t)native_step_needs_frame_pointer(&frame->row, needs) & 1};
-        *slot_of(unwinder, frame->place.stack) = (uint16_t)count;
-    }
-    if (unlikely(is_lost))
-        return 0;
     atomic_signal_fence(memory_order_seq_cst);
     unwinder->level_count = count;
-    return node;
-}
-
-static uint32_t root_of(uint32_t base, int is_cut)
-{
-    return is_cut && !base ? stack_table_cut() : base;
 }
 
 /* ---- captures ---- */
@@ -360,67 +306,76 @@ static uint32_t root_of(uint32_t base, int is_cut)
 COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary)
 {
     struct native_memory memory = {0};
-    struct walk walk = {0};
     enum native_step result = NATIVE_STEP_TAKEN;
-    if (is_on(&unwinder->stack, place.stack))
+    int32_t count = 0;
+    if (native_stack_holds(unwinder, place.stack))
         memory = (struct native_memory){.low = place.stack, .high = unwinder->stack.high};
-    while (result == NATIVE_STEP_TAKEN && reserve_fresh(unwinder, &walk)) {
-        struct frame *frame = &unwinder->fresh[walk.fresh_count++];
-        *frame = (struct frame){place, *cfi_cache_find(&unwinder->rows, place.address)};
-        result = native_step(&memory, &frame->row, &place);
-        if (result == NATIVE_STEP_TAKEN && boundary - frame->place.stack < place.stack - frame->place.stack) {
-            walk.fresh_count--;
+    while (result == NATIVE_STEP_TAKEN && (count < unwinder->capacity || native_unwinder_grow(unwinder))) {
+        struct native_frame *frame = &unwinder->fresh[count++];
+        *frame = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, *cfi_cache_find(&unwinder->rows, place.address)}};
+        result = native_step(&memory, &frame->detail.row, &place);
+        if (result == NATIVE_STEP_TAKEN && boundary - frame->spot.stack < place.stack - frame->spot.stack) {
+            count--;
             result = NATIVE_STEP_OUTERMOST;
         }
     }
     uint32_t node = root_of(base, result != NATIVE_STEP_OUTERMOST);
-    for (uint32_t fresh = walk.fresh_count; fresh-- > 0;)
-        node = node_of(&unwinder->fresh[fresh], node);
+    while (count-- > 0)
+        node = node_of(unwinder->fresh[count].spot.address, &unwinder->fresh[count].detail.row, node, 0);
     return node;
 }
 
-/* The whole walk, with nothing kept; of a stack that is too deep, so much of its inner part as leaves room to grow in. */
+/* The whole walk; of a stack that is too deep, so much of its inner part as leaves room to grow in. */
 COLD static uint32_t capture_anew(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary)
 {
-    struct walk walk = {.boundary = boundary};
-    enum walk_end end = walk_outward(unwinder, &walk, place);
+    struct walk walk;
+    enum walk_end end;
+    do {
+        walk = (struct walk){.boundary = boundary};
+        end = walk_outward(unwinder, &walk, place);
+    } while (end == END_FULL && native_unwinder_grow(unwinder));
     if (end == END_ELSEWHERE)
         return capture_stepwise(unwinder, place, base, boundary);
-    if (end == END_TOO_DEEP)
+    if (end == END_FULL)
         walk.fresh_count = unwinder->capacity / 4 * 3;
-    unwinder->is_truncated = end == END_TOO_DEEP;
-    unwinder->boundary = boundary;
-    unwinder->base = base;
-    unwinder->root = root_of(base, end == END_CUT || end == END_TOO_DEEP);
-    return update_levels(unwinder, &walk, 0, base);
+    make_levels(unwinder, &walk, end, base);
+    return find_node(unwinder, unwinder->level_count - 1);
 }
 
 /* A truncated stack that most of its frames have left says less than could be known again. */
-HOT_INLINE int is_worn_out(const struct native_unwinder *unwinder, uint32_t depth)
+static int is_worn_out(const struct native_unwinder *unwinder, int depth)
 {
-    return unlikely(unwinder->is_truncated) && depth < unwinder->capacity / 2;
+    return unwinder->is_truncated && depth < unwinder->capacity / 2;
 }
 
+/* On the thread's own stack; 0: no node. */
 HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary)
 {
+    struct native_shortcut *shortcut = native_shortcut_of(unwinder, place.stack, place.address);
+    if (likely(boundary == unwinder->boundary)) {
+        if (unlikely(base != unwinder->base))
+            rebase_levels(unwinder, base);
+        uint32_t known = native_shortcut_take(unwinder, shortcut, &place);
+        if (known)
+            return known;
+    }
     struct walk walk = {.boundary = boundary, .usable = boundary == unwinder->boundary ? unwinder->level_count : 0};
     enum walk_end end = walk_outward(unwinder, &walk, place);
-    uint32_t depth = walk.kept + walk.fresh_count;
-    if (end == END_KEPT && !walk.fresh_count && base == unwinder->base && !unwinder->is_truncated)
-        return unwinder->levels[walk.kept - 1].node;
+    int depth = walk.kept + walk.fresh_count;
     if (unlikely(end == END_ELSEWHERE))
         return capture_stepwise(unwinder, place, base, boundary);
-    if (unlikely(end == END_TOO_DEEP || (depth > unwinder->capacity && !unwinder_grow(unwinder)) ||
-                 (end == END_KEPT && is_worn_out(unwinder, depth))))
+    if (unlikely(end == END_FULL || depth > unwinder->capacity || (end == END_KEPT && is_worn_out(unwinder, depth))))
         return capture_anew(unwinder, place, base, boundary);
-    if (end != END_KEPT) {
-        unwinder->is_truncated = 0;
-        unwinder->boundary = boundary;
-        unwinder->base = base;
+    if (unlikely(end != END_KEPT)) {
+        make_levels(unwinder, &walk, end, base);
+    } else if (walk.fresh_count || unwinder->level_count - depth > MAX_STALE_LEVELS) {
+        begin_levels(unwinder);
+        push_fresh(unwinder, &walk);
     }
-    if (end != END_KEPT || base != unwinder->base)
-        unwinder->root = root_of(base, end == END_CUT);
-    return update_levels(unwinder, &walk, walk.kept, base);
+    uint32_t node = depth ? node_of_level(unwinder, depth - 1) : unwinder->levels[-1].node;
+    if (walk.kept && walk.fresh_count && native_shortcut_is_worth_it(shortcut, &place))
+        native_shortcut_make(unwinder, shortcut, &place, walk.kept - 1, node);
+    return node;
 }
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
@@ -430,11 +385,11 @@ _Atomic uint64_t native_unwind_checks, native_unwind_differences;
 /* Now and then: are the rows that this walk used what the tables say? */
 static int rows_differ(const struct native_unwinder *unwinder)
 {
-    for (uint32_t at = 0; at < unwinder->capacity && unwinder->fresh[at].place.address; at++) {
+    for (int at = 0; at < unwinder->capacity && unwinder->fresh[at].spot.address; at++) {
         struct cfi_row row;
-        cfi_find(unwinder->fresh[at].place.address, &row);
-        row.module = unwinder->fresh[at].row.module;
-        if (memcmp(&row, &unwinder->fresh[at].row, sizeof row))
+        cfi_find(unwinder->fresh[at].spot.address, &row);
+        row.module = unwinder->fresh[at].detail.row.module;
+        if (memcmp(&row, &unwinder->fresh[at].detail.row, sizeof row))
             return 1;
     }
     return 0;
@@ -443,7 +398,7 @@ static int rows_differ(const struct native_unwinder *unwinder)
 static void self_check(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary, uint32_t node)
 {
     uint64_t check = atomic_fetch_add(&native_unwind_checks, 1);
-    memset(unwinder->fresh, 0, unwinder->capacity * sizeof *unwinder->fresh);
+    memset(unwinder->fresh, 0, (size_t)unwinder->capacity * sizeof *unwinder->fresh);
     if (unwinder->is_truncated)
         return; /* says less */
     if (capture_stepwise(unwinder, place, base, boundary) != node || (check % 64 == 0 && rows_differ(unwinder)))
@@ -452,33 +407,84 @@ static void self_check(struct native_unwinder *unwinder, struct native_place pla
 
 #endif
 
-/* The hook's frame, which has a frame pointer, tells its caller's place; where it is one of ours, climb on. */
-HOT_INLINE struct native_place first_place(const struct thread_state *thread)
+/* ---- where to begin ---- */
+
+/* Over the frames between the hook and the caller to credit; stays where it is when that one isn't met. */
+HOT_INLINE struct native_place skip_to(struct native_unwinder *unwinder, struct native_place first, uint64_t caller)
 {
-    const uint64_t *frame = likely(thread->busy >= THREAD_BUSY_FRAMES) ? (const uint64_t *)thread->busy : __builtin_frame_address(0);
+    struct native_place place = first;
+    for (int i = 0; i < MAX_SKIPPED_FRAMES; i++) {
+        struct cfi_row row = *cfi_cache_find(&unwinder->rows, place.address);
+        if (!cfi_row_is_plain(&row) || !step_plainly(unwinder->stack.high, &row, &place))
+            return first;
+        if (place.address == caller)
+            return place;
+    }
+    return first;
+}
+
+/* The hook's frame, which has a frame pointer, tells its caller's place; where that is one of ours, climb on. */
+static struct native_place first_place(const struct thread_state *thread)
+{
+    const uint64_t *frame = __builtin_frame_address(0);
+    if (likely(thread->busy >= THREAD_BUSY_FRAMES))
+        frame = (const uint64_t *)thread->busy;
     while (unlikely(own_code_holds((const void *)(uintptr_t)frame[1])))
         frame = (const uint64_t *)(uintptr_t)frame[0];
     return (struct native_place){.stack = (uintptr_t)(frame + 2), .frame_pointer = frame[0], .address = frame[1]};
 }
 
-uint32_t native_unwind(struct thread_state *thread, uint32_t base, uint64_t boundary)
+/* The stack that begins at a hook. 0: no memory, or no node. */
+static uint32_t unwind(struct native_unwinder *unwinder, const struct thread_state *thread, const void *caller, uint32_t base, uint64_t boundary)
 {
-    struct native_unwinder *unwinder = thread->unwinder;
     struct native_place place = first_place(thread);
     uint32_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_acquire);
-    if (unlikely(!unwinder) && !(unwinder = unwinder_new(thread)))
+    if (unlikely(!unwinder))
         return 0;
     if (unlikely(unwinder->rows.epoch != epoch))
-        forget(unwinder, epoch);
-    int is_own = unwinder->pthread_id == thread->pthread_id && is_on(&unwinder->stack, place.stack);
-    if (unlikely(!is_own && !find_own_stack(unwinder, thread, place.stack)))
-        return capture_stepwise(unwinder, place, base, boundary);
+        native_unwinder_forget(unwinder, epoch);
+    if (unlikely(unwinder->pthread_id != thread->pthread_id || !native_stack_holds(unwinder, place.stack))) {
+        if (!native_unwinder_find_stack(unwinder, thread, place.stack))
+            return capture_stepwise(unwinder, place, base, boundary);
+    }
+    if (place.address != (uintptr_t)caller)
+        place = skip_to(unwinder, place, (uintptr_t)caller);
     /* Not further out on this stack: in no frame that will be seen. */
     if (boundary - place.stack >= unwinder->stack.high - place.stack)
-        boundary = UINT64_MAX;
+        boundary = NATIVE_UNWIND_WHOLE;
     uint32_t node = capture(unwinder, place, base, boundary);
 #ifdef HEAPLINE_STACK_SELF_CHECK
     self_check(unwinder, place, base, boundary, node);
 #endif
     return node;
+}
+
+OUTLINED uint32_t unwind_slowly(struct thread_state *thread, const void *caller, uint32_t base, uint64_t boundary)
+{
+    struct native_unwinder *unwinder = thread->unwinder;
+    if (unlikely(!unwinder))
+        unwinder = native_unwinder_new(thread);
+    uint32_t node = unwind(unwinder, thread, caller, base, boundary);
+    return likely(node) ? node : base ? base : native_stack_of_caller(thread, caller);
+}
+
+/* Under the same circumstances as last time, by a shortcut? All else takes its time. */
+uint32_t native_unwind(struct thread_state *thread, const void *caller, uint32_t base, uint64_t boundary)
+{
+    struct native_unwinder *unwinder = thread->unwinder;
+    const uint64_t *frame = (const uint64_t *)thread->busy;
+    uint64_t stack = (uintptr_t)(frame + 2);
+    if (likely(unwinder && unwinder->rows.epoch == atomic_load_explicit(&module_table_epoch, memory_order_acquire) &&
+               unwinder->pthread_id == thread->pthread_id && native_stack_holds(unwinder, stack) && boundary == unwinder->boundary &&
+               base == unwinder->base && frame[1] == (uintptr_t)caller)) {
+        struct native_shortcut *shortcut = native_shortcut_of(unwinder, stack, frame[1]);
+        uint32_t node = native_shortcut_take_again(unwinder, shortcut, stack, frame[1], frame[0]);
+        if (likely(node)) {
+#ifdef HEAPLINE_STACK_SELF_CHECK
+            self_check(unwinder, (struct native_place){stack, frame[1], frame[0]}, base, boundary, node);
+#endif
+            return node;
+        }
+    }
+    return unwind_slowly(thread, caller, base, boundary);
 }

@@ -25,7 +25,7 @@
 /* Identities: code id above, instruction below; or this bit and an address, whose module is the tag's. */
 #define NATIVE_IDENTITY (1ull << 63)
 #define CUT_IDENTITY ((uint64_t)DEFINE_NODE_CUT << 32)
-#define NATIVE_TAG 0x80000000u
+#define NATIVE_TAG 0x80000000u /* the sign: see stack_node_has_key */
 
 struct stack_index {
     uint32_t slot_count; /* a power of two */
@@ -204,14 +204,11 @@ void stack_table_remember(uint32_t node_id, uint32_t parent_id, uint32_t hint, u
     link_prediction(nodes, node_id, parent_id, hint);
 }
 
-uint32_t stack_table_native(uint32_t parent_id, uint32_t module_id, uint64_t address)
+uint32_t stack_table_native(uint32_t parent_id, uint32_t module_id, uint64_t address, uint64_t key)
 {
-    uint32_t tag = NATIVE_TAG | module_id, node = stack_table_predict(parent_id, 0, address, tag);
-    if (likely(node))
-        return node;
-    node = intern(parent_id, NATIVE_IDENTITY | address, address, tag);
-    if (node)
-        link_prediction(atomic_load_explicit(&stack_nodes, memory_order_acquire), node, parent_id, 0);
+    uint32_t node = intern(parent_id, NATIVE_IDENTITY | address, key, stack_tag_of_module(module_id));
+    if (node && key)
+        atomic_load_explicit(&stack_nodes, memory_order_acquire)[node].key = key;
     return node;
 }
 

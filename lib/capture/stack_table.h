@@ -18,10 +18,10 @@
 
 struct stack_node {
     uint64_t identity; /* what the frame is (stack_table.c); never changes */
-    uint64_t key;      /* what it looked like when it was last resolved, in the epoch of the tag */
+    uint64_t key;      /* what it looked like when it was last resolved, in the epoch of the tag; of native frames a hash of the stack */
     _Atomic uint32_t tag;
     uint32_t parent;
-    _Atomic uint32_t next;  /* asked for after this one, of the same parent */
+    _Atomic uint32_t next;  /* asked for after this one: of the same parent, after native frames any */
     _Atomic uint32_t child; /* asked for last, of those that have this one for their parent */
 };
 
@@ -32,6 +32,12 @@ extern struct stack_node *_Atomic stack_nodes;
 HOT_INLINE uint32_t stack_tag_of_epoch(uint64_t code_epoch)
 {
     return 0x40000000u | (uint32_t)(code_epoch & 0x3fffffff);
+}
+
+/* The tag of addresses in this module, which don't change. */
+HOT_INLINE uint32_t stack_tag_of_module(uint32_t module_id)
+{
+    return 0x80000000u | module_id;
 }
 
 HOT_INLINE int stack_node_is(const struct stack_node *node, uint32_t parent, uint64_t key, uint32_t tag)
@@ -62,8 +68,14 @@ uint32_t stack_table_python(uint32_t parent_id, uint32_t code_id, int32_t instru
 /* So that the next prediction with this key finds the node that the sure way has found. */
 void stack_table_remember(uint32_t node_id, uint32_t parent_id, uint32_t hint, uint64_t key, uint32_t tag);
 
-/* A native frame: return address, and the module that holds it (0: none). Predicts by itself. */
-uint32_t stack_table_native(uint32_t parent_id, uint32_t module_id, uint64_t address);
+/* A native frame: return address, and the module that holds it (0: none). `key`, a hash of the whole stack, or 0: what to find it by. */
+uint32_t stack_table_native(uint32_t parent_id, uint32_t module_id, uint64_t address, uint64_t key);
+
+/* Is this the native stack of this key? */
+HOT_INLINE int stack_node_has_key(const struct stack_node *node, uint64_t key)
+{
+    return node->key == key && (int32_t)atomic_load_explicit(&node->tag, memory_order_acquire) < 0;
+}
 
 /* The root of stacks whose outer frames are unknown. */
 uint32_t stack_table_cut(void);

@@ -33,35 +33,41 @@ HOT_INLINE const void *state_without_gil(void)
 }
 
 /* With SESSION_NATIVE: the native frames that the innermost Python frame called, or the whole native stack where there is none. */
-static __attribute__((noinline)) uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state)
+OUTLINED uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state, const void *return_address)
 {
-    uint64_t boundary = python ? python_boundary(state) : 0;
-    if (python && !boundary)
-        return python;
-    uint32_t stack = native_unwind(thread, python, boundary);
-    return stack ? stack : python;
+    uint64_t boundary = python_boundary(state);
+    return boundary ? native_unwind(thread, return_address, python, boundary) : python;
 }
 
-HOT_INLINE uint32_t complete(struct thread_state *thread, uint32_t python, const void *state, const void *return_address)
+HOT_INLINE int wants_native_frames(void)
 {
-    uint32_t stack = python;
-    if (unlikely(recorder_session->flags & SESSION_NATIVE))
-        stack = with_native_frames(thread, python, state);
-    return likely(stack) ? stack : native_stack_of_caller(thread, return_address);
+    return unlikely(recorder_session->flags & SESSION_NATIVE);
+}
+
+/* A thread that runs no Python code. */
+HOT_INLINE uint32_t native_stack(struct thread_state *thread, const void *return_address)
+{
+    return wants_native_frames() ? native_unwind(thread, return_address, 0, NATIVE_UNWIND_WHOLE) : native_stack_of_caller(thread, return_address);
+}
+
+HOT_INLINE uint32_t stack_of(struct thread_state *thread, python_stack_function capture, const void *state, const void *return_address)
+{
+    uint32_t stack = likely(state != NULL) ? capture(thread, state) : 0;
+    if (unlikely(!stack))
+        return native_stack(thread, return_address);
+    return wants_native_frames() ? with_native_frames(thread, stack, state, return_address) : stack;
 }
 
 uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address)
 {
     python_stack_function capture = python_stack_capture;
-    const void *state = likely(capture != NULL) ? state_under_gil(thread) : NULL;
-    uint32_t stack = likely(state != NULL) ? capture(thread, state) : 0;
-    return complete(thread, stack, state, return_address);
+    return stack_of(thread, capture, likely(capture != NULL) ? state_under_gil(thread) : NULL, return_address);
 }
 
 uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address)
 {
     python_stack_function capture = python_stack_capture;
-    const void *state = capture ? state_without_gil() : NULL;
-    uint32_t stack = state ? capture(thread, state) : 0;
-    return complete(thread, stack, state, return_address);
+    if (!capture)
+        return native_stack(thread, return_address);
+    return stack_of(thread, capture, state_without_gil(), return_address);
 }

@@ -58,10 +58,10 @@ static void check_random_stacks(void)
 
 static void check_kinds(void)
 {
-    uint32_t cut = stack_table_cut(), native = stack_table_native(0, 3, 0x7f0000001234), elsewhere = stack_table_native(0, 4, 0x7f0000001234);
+    uint32_t cut = stack_table_cut(), native = stack_table_native(0, 3, 0x7f0000001234, 0), elsewhere = stack_table_native(0, 4, 0x7f0000001234, 0);
     uint32_t python = stack_table_python(0, 3, 0x1234);
     CHECK_EQUAL(stack_table_cut(), cut);
-    CHECK_EQUAL(stack_table_native(0, 3, 0x7f0000001234), native);
+    CHECK_EQUAL(stack_table_native(0, 3, 0x7f0000001234, 0), native);
     CHECK(native != elsewhere && native != python && cut != native);
     const struct definition *record = capture_fixture_next();
     const struct define_node *node = (const void *)(record + 1);

@@ -1,0 +1,69 @@
+/* See native_shortcut.h. */
+#include "native_shortcut.h"
+
+#include "native_memo.h"
+
+/* Does it begin here and lead to a level that stands where it did? */
+static int fits(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut, const struct native_place *place)
+{
+    const struct native_spot *spot = &unwinder->spots[shortcut->outer_at];
+    const struct native_level *level = &unwinder->levels[shortcut->outer_at];
+    if (shortcut->place.stack != place->stack || shortcut->place.address != place->address || shortcut->outer_at >= unwinder->level_count ||
+        shortcut->spots[0].stack != spot->stack || shortcut->spots[0].address != spot->address || unwinder->signal_level != NATIVE_NO_LEVEL)
+        return 0;
+    if (shortcut->needs_frame_pointer && shortcut->place.frame_pointer != place->frame_pointer)
+        return 0;
+    return native_needs_frame_pointer(level) == shortcut->outer_needs_frame_pointer &&
+           (!shortcut->outer_needs_frame_pointer || level->detail.frame_pointer == shortcut->outer.frame_pointer);
+}
+
+uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place)
+{
+    if (!fits(unwinder, shortcut, place) || !native_shortcut_is_verified(unwinder, shortcut))
+        return 0;
+    uint64_t hash = unwinder->levels[shortcut->outer_at].hash;
+    shortcut->was_taken = 1;
+    if (hash != shortcut->outer_hash) {
+        /* The same inner part of another stack. */
+        shortcut->outer_hash = hash;
+        for (int i = 1; i < shortcut->frame_count; i++)
+            hash = native_memo_hash(hash, shortcut->spots[i].address);
+        shortcut->node = native_memo_find(&unwinder->last_node, native_memo_hash(hash, place->address));
+    }
+    shortcut->version = shortcut->node ? unwinder->version : 0;
+    return shortcut->node;
+}
+
+void native_shortcut_make(const struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place,
+                          int outer_at, uint32_t node)
+{
+    int inner_at = unwinder->level_count - 1, count = 0;
+    const struct native_level *inner = &unwinder->levels[inner_at], *outer = &unwinder->levels[outer_at];
+    uint32_t cells_end = native_cell_count(inner), cell = native_cell_count(outer);
+    /* A handler that jumps away in between must leave none that isn't whole. */
+    shortcut->place.stack = 0;
+    shortcut->was_taken = shortcut->idle_count = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unwinder->signal_level != NATIVE_NO_LEVEL || unwinder->is_truncated || inner_at - outer_at + (int)(cells_end - cell) > NATIVE_SHORTCUT_SPOTS)
+        return;
+    for (int at = outer_at; at < inner_at; at++) {
+        if (unwinder->levels[at + 1].detail.row.module == CFI_MODULE_OWN)
+            return; /* no part of the hash */
+        shortcut->spots[count++] = unwinder->spots[at];
+    }
+    shortcut->frame_count = (uint8_t)count;
+    for (; cell < cells_end; cell++)
+        shortcut->spots[count++] = (struct native_spot){unwinder->cells[cell].address + 8, unwinder->cells[cell].value};
+    shortcut->spot_count = (uint8_t)count;
+    shortcut->outer = outer->detail;
+    shortcut->outer_at = outer_at;
+    shortcut->outer_hash = outer->hash;
+    shortcut->version = unwinder->version;
+    shortcut->node = node;
+    shortcut->needs_frame_pointer = (uint8_t)native_needs_frame_pointer(inner);
+    shortcut->outer_needs_frame_pointer = (uint8_t)native_needs_frame_pointer(outer);
+    shortcut->place.address = place->address;
+    shortcut->place.frame_pointer = place->frame_pointer;
+    atomic_signal_fence(memory_order_seq_cst);
+    shortcut->place.stack = place->stack;
+}

@@ -1,0 +1,56 @@
+/* Shortcuts: the same few stacks come again and again, while the levels keep only the last one. A shortcut leads from the innermost place of
+ * a stack past all frames that were fresh when it was last walked, to a level. It may be taken when that level stands where it did and all
+ * return addresses and cells on the way are what they were; nothing is walked, and hardly anything written. In a run of sqlite3 that is how 9
+ * of 10 stacks are found, in half the time of a walk.
+ *
+ * Where the levels change all the time (recursion), shortcuts are made in vain: one that was not taken is made anew at some visits only. */
+#ifndef HEAPLINE_CAPTURE_NATIVE_SHORTCUT_H
+#define HEAPLINE_CAPTURE_NATIVE_SHORTCUT_H
+
+#include <stdatomic.h>
+
+#include "native_unwinder.h"
+
+#define NATIVE_SHORTCUT_PATIENCE 8
+
+HOT_INLINE struct native_shortcut *native_shortcut_of(struct native_unwinder *unwinder, uint64_t stack, uint64_t address)
+{
+    return &unwinder->shortcuts[(address ^ stack >> 4) & ((1 << NATIVE_SHORTCUT_BITS) - 1)];
+}
+
+/* Is all that it leads over, and all that the level it leads to depends on, what it was? */
+HOT_INLINE int native_shortcut_is_verified(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut)
+{
+    uint32_t cell_count = native_cell_count(&unwinder->levels[shortcut->outer_at]);
+    return native_spots_hold(shortcut->spots, shortcut->spot_count) && native_spots_hold(unwinder->spots, shortcut->outer_at) &&
+           native_cells_hold(unwinder->cells, cell_count);
+}
+
+/* The node of the stack that begins here, for the unwinder's base and boundary, if the levels have not changed since it was last taken. */
+HOT_INLINE uint32_t native_shortcut_take_again(const struct native_unwinder *unwinder, struct native_shortcut *shortcut,
+                                               uint64_t stack, uint64_t address, uint64_t frame_pointer)
+{
+    if (shortcut->place.stack != stack || shortcut->place.address != address || shortcut->version != unwinder->version ||
+        (shortcut->needs_frame_pointer && shortcut->place.frame_pointer != frame_pointer) || !native_shortcut_is_verified(unwinder, shortcut))
+        return 0;
+    shortcut->was_taken = 1;
+    return shortcut->node;
+}
+
+/* The same if they have. 0: the walk has to tell. */
+uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place);
+
+/* Is there to be a new shortcut from here, in the place of this one? */
+HOT_INLINE int native_shortcut_is_worth_it(struct native_shortcut *shortcut, const struct native_place *place)
+{
+    int is_same = shortcut->place.stack == place->stack && shortcut->place.address == place->address;
+    int is_worth_it = is_same == shortcut->was_taken;
+    shortcut->was_taken = 0;
+    return is_worth_it || ++shortcut->idle_count >= NATIVE_SHORTCUT_PATIENCE;
+}
+
+/* From the innermost level, which is at `place` and has this node, to the level `outer_at`. */
+void native_shortcut_make(const struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place,
+                          int outer_at, uint32_t node);
+
+#endif

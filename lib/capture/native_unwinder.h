@@ -1,0 +1,169 @@
+/* What a thread keeps of its last native stack, so that the next one need not be walked; native_unwind.c fills and reads it.
+ *
+ * Vocabulary
+ *   level     a frame's place in the stack, 0 the outermost; level -1 is what the stack is on top of
+ *   spot      where a level stands: its stack pointer, and the return address that lies right below it on the stack
+ *   cell      a word other than these return addresses that the way from a level to the one outside of it depended on
+ *   verified  said of a level: the return addresses of all spots outside of it, and all cells on the way, are what they were
+ *   shortcut  the inner part of some earlier stack, from its innermost frame to a level
+ *
+ * Memory straight from the kernel; private to its thread. */
+#ifndef HEAPLINE_CAPTURE_NATIVE_UNWINDER_H
+#define HEAPLINE_CAPTURE_NATIVE_UNWINDER_H
+
+#include <stdint.h>
+
+#include "cfi_cache.h"
+#include "native_step.h"
+#include "thread_stack.h"
+#include "thread_state.h"
+
+/* Deeper stacks are cut: the innermost frames are kept. */
+#define NATIVE_STACK_MAX_DEPTH (1 << 16)
+#define NATIVE_SHORTCUT_BITS 7
+#define NATIVE_SHORTCUT_SPOTS 10
+#define NATIVE_NO_LEVEL INT32_MAX
+
+struct native_spot {
+    uint64_t stack, address;
+};
+
+/* What else is known of a frame. */
+struct native_detail {
+    uint64_t frame_pointer;
+    struct cfi_row row;
+};
+
+struct native_level {
+    struct native_detail detail;
+    uint64_t hash;       /* of the stack that ends with this frame (native_memo.h) */
+    uint32_t node;       /* that stack; 0: nobody has asked yet */
+    uint32_t dependence; /* cell_count << 1 | needs_frame_pointer */
+};
+
+/* A frame that a walk has come to. */
+struct native_frame {
+    struct native_spot spot;
+    struct native_detail detail;
+};
+
+struct native_shortcut {
+    struct native_place place;   /* stack 0: there is no such shortcut */
+    struct native_detail outer;  /* of the level outer_at, to which it leads … */
+    uint64_t outer_hash;         /* … when it led to this node … */
+    uint64_t version;            /* … and in this version of the levels it surely does, if what it leads over is what it was */
+    uint32_t node;
+    int32_t outer_at;
+    uint8_t needs_frame_pointer, outer_needs_frame_pointer;
+    uint8_t frame_count, spot_count;
+    uint8_t was_taken, idle_count; /* since it was made; visits that it was of no use for */
+    /* Of frame_count levels, outer_at first; then cells, with 8 added to their addresses. */
+    struct native_spot spots[NATIVE_SHORTCUT_SPOTS];
+};
+
+struct native_unwinder {
+    int32_t level_count;        /* of levels that are kept */
+    uint32_t base;              /* they were asked for on top of it */
+    uint32_t last_node;         /* found by its hash */
+    uint64_t boundary;
+    uint64_t version;           /* raised whenever levels are made or changed */
+    struct native_spot *spots;  /* spots[-1].stack is beyond all addresses */
+    struct native_level *levels;
+    struct native_cell *cells;
+    struct native_frame *fresh; /* frames of this walk that are in no level, innermost first */
+    int32_t capacity;           /* of all but the cells, which are NATIVE_STEP_MAX_CELLS a level */
+    int32_t signal_level;       /* the outermost level that was reached over a signal frame, or NATIVE_NO_LEVEL: its return address is elsewhere */
+    uint32_t is_cut;            /* not whole, for whatever reason */
+    uint32_t is_truncated;      /* the stack was too deep: level 0 has callers */
+    uint32_t stack_lookups;
+    uint64_t pthread_id;        /* whose stack it is */
+    struct thread_stack stack;
+    struct native_shortcut shortcuts[1 << NATIVE_SHORTCUT_BITS];
+    struct cfi_cache rows;
+};
+
+/* The thread's first: also puts it into the thread state. NULL: no memory. */
+COLD struct native_unwinder *native_unwinder_new(struct thread_state *thread);
+
+/* Twice the capacity. 0: at the bound, or the system refuses. */
+COLD int native_unwinder_grow(struct native_unwinder *unwinder);
+
+/* Nothing is kept; what comes belongs to this module epoch. */
+COLD void native_unwinder_forget(struct native_unwinder *unwinder, uint32_t module_epoch);
+
+/* Is the thread on its own stack with this stack pointer? For a thread that is new here or that may be on another stack. */
+COLD int native_unwinder_find_stack(struct native_unwinder *unwinder, const struct thread_state *thread, uint64_t stack_pointer);
+
+/* The first so many cells lead from this level to the end of the stack. */
+HOT_INLINE uint32_t native_cell_count(const struct native_level *level)
+{
+    return level->dependence >> 1;
+}
+
+/* Must its frame pointer, too, be what it was? */
+HOT_INLINE int native_needs_frame_pointer(const struct native_level *level)
+{
+    return level->dependence & 1;
+}
+
+HOT_INLINE int native_stack_holds(const struct native_unwinder *unwinder, uint64_t stack_pointer)
+{
+    return stack_pointer - unwinder->stack.low < unwinder->stack.high - unwinder->stack.low;
+}
+
+/* ---- are the kept levels still there? ---- */
+
+HOT_INLINE int native_frame_pointer_fits(const struct native_unwinder *unwinder, const struct native_spot *spot, uint64_t frame_pointer)
+{
+    const struct native_level *level = &unwinder->levels[spot - unwinder->spots];
+    return !native_needs_frame_pointer(level) || level->detail.frame_pointer == frame_pointer;
+}
+
+HOT_INLINE uint64_t native_spot_difference(const struct native_spot *spot)
+{
+    return *(const uint64_t *)(uintptr_t)(spot->stack - 8) ^ spot->address;
+}
+
+/* Four at a time, and none waits for another. */
+HOT_INLINE int native_spots_hold(const struct native_spot *spots, int count)
+{
+    const struct native_spot *end = spots + count;
+    uint64_t one = 0, other = 0;
+    for (; spots + 4 <= end; spots += 4) {
+        one |= native_spot_difference(spots) | native_spot_difference(spots + 1);
+        other |= native_spot_difference(spots + 2) | native_spot_difference(spots + 3);
+    }
+    for (; spots < end; spots++)
+        one |= native_spot_difference(spots);
+    return (one | other) == 0;
+}
+
+HOT_INLINE int native_cells_hold(const struct native_cell *cells, uint32_t count)
+{
+    uint64_t difference = 0;
+    for (const struct native_cell *end = cells + count; cells < end; cells++)
+        difference |= *(const uint64_t *)(uintptr_t)cells->address ^ cells->value;
+    return difference == 0;
+}
+
+/* Does the way from level `inner` to the next one, or that which ends the stack at level -1, differ from what it was? */
+HOT_INLINE int native_way_differs(const struct native_unwinder *unwinder, int inner)
+{
+    const struct native_level *level = &unwinder->levels[inner];
+    uint32_t first = inner >= 0 ? native_cell_count(&level[-1]) : 0;
+    /* Over a signal frame, the cells tell the return address, too. */
+    int is_call = inner > 0 && cfi_row_kind(&level->detail.row) != CFI_SIGNAL;
+    return (is_call && native_spot_difference(&unwinder->spots[inner - 1])) ||
+           !native_cells_hold(&unwinder->cells[first], native_cell_count(level) - first);
+}
+
+COLD int native_level_is_verified_slowly(const struct native_unwinder *unwinder, int at);
+
+HOT_INLINE int native_level_is_verified(const struct native_unwinder *unwinder, int at)
+{
+    if (unlikely(unwinder->signal_level < at))
+        return native_level_is_verified_slowly(unwinder, at);
+    return native_spots_hold(unwinder->spots, at) && native_cells_hold(unwinder->cells, native_cell_count(&unwinder->levels[at]));
+}
+
+#endif
