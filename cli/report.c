@@ -125,8 +125,13 @@ static void print_figure(const struct terminal *terminal, const char *name, int6
 static void print_figures(const struct reading *reading, const struct summary *summary)
 {
     const struct terminal *terminal = &reading->terminal;
+    const char *plus_minus = terminal->unicode ? "±" : "+-";
     char remark[160];
+    int is_sampled = summary->sampling_interval_bytes != 0;
     snprintf(remark, sizeof remark, "at %s", units_time(summary->peak_time_ns).text);
+    if (is_sampled)
+        snprintf(remark, sizeof remark, "%s %s, at %s", plus_minus, units_bytes(summary->peak_bytes_error).text,
+                 units_time(summary->peak_time_ns).text);
     fputc('\n', terminal->out);
     print_figure(terminal, "peak", summary->peak_bytes, remark);
     if (summary->peak_rss_bytes)
@@ -135,6 +140,9 @@ static void print_figures(const struct reading *reading, const struct summary *s
                                                                    : "resident, with code, stacks and what allocators keep");
     snprintf(remark, sizeof remark, "in %s, %s of them temporary", units_noun(summary->allocations, "allocation").text,
              units_share((double)summary->temporary_allocations, (double)summary->allocations).text);
+    if (is_sampled)
+        snprintf(remark, sizeof remark, "%s %s, in %s", plus_minus, units_bytes(summary->allocated_bytes_error).text,
+                 units_noun(summary->allocations, "allocation").text);
     print_figure(terminal, "allocated", summary->allocated_bytes, remark);
     snprintf(remark, sizeof remark, "in %s", units_noun(summary->copies, "copy").text);
     print_figure(terminal, "copied", summary->copied_bytes, remark);
@@ -254,6 +262,8 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_boolean(json, "complete", summary->complete != 0);
     json_text(json, "damage", summary->damage);
     json_integer(json, "sampling_interval_bytes", summary->sampling_interval_bytes);
+    json_integer(json, "peak_bytes_error", summary->peak_bytes_error);
+    json_integer(json, "allocated_bytes_error", summary->allocated_bytes_error);
     json_boolean(json, "stream_truncated", summary->stream_end_ns >= 0);
     json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     write_exit(json, summary->exit_kind, summary->exit_status);

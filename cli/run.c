@@ -27,7 +27,7 @@
 struct run_settings {
     const char *output, *python, *module, *code;
     int native, copies, follow, paused, force, quiet;
-    uint64_t copy_threshold_bytes, max_trace_bytes; /* NOT_GIVEN: the recorder's own */
+    uint64_t copy_threshold_bytes, max_trace_bytes, sampling_interval_bytes; /* NOT_GIVEN: the recorder's own */
 };
 #define NOT_GIVEN UINT64_MAX
 #define FULL_DISK_BYTES (64u << 10)
@@ -46,6 +46,8 @@ static const struct option_spec run_options[] = {
      "only count copies smaller than this, without their stacks"},
     {"follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 1, NULL, "record child processes too (the default)"},
     {"no-follow", 0, OPTION_SET, offsetof(struct run_settings, follow), 0, NULL, "don't"},
+    {"sample", 0, OPTION_BYTES, offsetof(struct run_settings, sampling_interval_bytes), 0, "BYTES",
+     "record a sample, one block in so many bytes on average (512K); figures are then estimates"},
     {"paused", 0, OPTION_SET, offsetof(struct run_settings, paused), 1, NULL,
      "record nothing until 'heapline start PID' says so; costs next to nothing"},
     {"max-trace-size", 0, OPTION_BYTES, offsetof(struct run_settings, max_trace_bytes), 0, "BYTES",
@@ -62,6 +64,8 @@ static void make_options(const struct run_settings *settings, char *out, size_t 
                         settings->native ? ",native" : "", settings->paused ? ",paused" : "", settings->force ? ",force" : "");
     if (settings->copy_threshold_bytes != NOT_GIVEN)
         used += snprintf(out + used, size - (size_t)used, ",copy-threshold=%llu", (unsigned long long)settings->copy_threshold_bytes);
+    if (settings->sampling_interval_bytes != NOT_GIVEN)
+        used += snprintf(out + used, size - (size_t)used, ",sample=%llu", (unsigned long long)settings->sampling_interval_bytes);
     if (settings->max_trace_bytes != NOT_GIVEN)
         snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
 }
@@ -149,7 +153,8 @@ static void finish_trace(const struct run_settings *settings, const char *output
 
 static int run_run(int argc, char **argv)
 {
-    struct run_settings settings = {.copies = 1, .follow = 1, .copy_threshold_bytes = NOT_GIVEN, .max_trace_bytes = NOT_GIVEN};
+    struct run_settings settings = {.copies = 1, .follow = 1, .copy_threshold_bytes = NOT_GIVEN, .max_trace_bytes = NOT_GIVEN,
+                                    .sampling_interval_bytes = NOT_GIVEN};
     struct run_target target;
     char options[256], session[17];
     int operand_count = options_parse(&run_command, &settings, argc, argv, OPTIONS_FIRST);

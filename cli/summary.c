@@ -43,7 +43,8 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
         database, "SELECT command, executable, exit_kind, damage, pid, parent_pid, exit_status, start_realtime_ns, duration_ns, complete, "
                   "peak_bytes, peak_time_ns, peak_rss_bytes, event_count, allocated_bytes, allocations, live_bytes_at_end, "
                   "live_allocations_at_end, temporary_allocations, copied_bytes, copies, lost_events, unknown_frees, "
-                  "sampling_interval_bytes, copy_threshold_bytes, coalesce(stream_end_ns, -1) FROM summary");
+                  "sampling_interval_bytes, copy_threshold_bytes, coalesce(stream_end_ns, -1), allocated_bytes_error, "
+                  "peak_bytes_error FROM summary");
     if (!query_step(row))
         fail(CLI_INPUT, "the report database is empty (--rebuild makes a new one)");
     struct summary summary = {
@@ -57,7 +58,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
         &summary.peak_bytes, &summary.peak_time_ns, &summary.peak_rss_bytes, &summary.event_count, &summary.allocated_bytes,
         &summary.allocations, &summary.live_bytes_at_end, &summary.live_allocations_at_end, &summary.temporary_allocations,
         &summary.copied_bytes, &summary.copies, &summary.lost_events, &summary.unknown_frees, &summary.sampling_interval_bytes,
-        &summary.copy_threshold_bytes, &summary.stream_end_ns,
+        &summary.copy_threshold_bytes, &summary.stream_end_ns, &summary.allocated_bytes_error, &summary.peak_bytes_error,
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         *fields[i] = sqlite3_column_int64(row, 4 + (int)i);
@@ -232,8 +233,8 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         print_warning(reading, text);
     }
     if (summary->sampling_interval_bytes) {
-        snprintf(text, sizeof text, "sampled, one allocation in %s on average: figures are estimates",
-                 units_bytes(summary->sampling_interval_bytes).text);
+        snprintf(text, sizeof text, "sampled, one allocation in %s on average: figures are estimates, with their standard errors; which "
+                 "allocations are temporary is not known", units_bytes(summary->sampling_interval_bytes).text);
         print_warning(reading, text);
     }
 }

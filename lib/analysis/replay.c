@@ -1,9 +1,11 @@
 /* The replay's frame: opens the trace, walks its blocks, and gathers the results (replay.h).
  *
  * The trace's headers say beforehand at which event the high-water mark was reached, so that one pass can take its snapshot. The
- * pass finds the mark itself as well; where the two differ (a damaged tail, wrong headers) a second pass takes the right one. */
+ * pass finds the mark itself as well; where the two differ (a damaged tail, wrong headers, a sample, of whose weights headers know nothing) a
+ * second pass takes the right one. */
 #include "replay.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "replay_state.h"
@@ -11,6 +13,7 @@
 static void state_done(struct replay_state *state)
 {
     free(state->births);
+    free(state->weights);
     free(state->latest);
     free(state->threads);
     free(state->changed);
@@ -56,6 +59,7 @@ int replay_take_snapshot(struct replay_state *state)
     state->snapshot_bytes = trace_level_total(&state->level);
     state->snapshot_slack_bytes = replay_slack_bytes(&state->level);
     state->snapshot_allocations = state->live_allocations;
+    state->snapshot_variance = state->live_variance;
     return status;
 }
 
@@ -161,6 +165,12 @@ static int list_live_stacks(struct replay_state *state)
     return STATUS_OK;
 }
 
+/* Sums and differences of large numbers may end up a little below zero. */
+static uint64_t standard_error(double variance)
+{
+    return variance > 0 ? (uint64_t)(sqrt(variance) + 0.5) : 0;
+}
+
 static void gather_totals(struct replay_state *state)
 {
     struct replay *replay = state->replay;
@@ -185,6 +195,8 @@ static void gather_totals(struct replay_state *state)
     totals->peak_event = state->highest_event;
     totals->peak_time_ns = state->highest_time_ns;
     totals->peak_allocations = state->snapshot_allocations;
+    totals->allocated_bytes_error = standard_error(state->allocated_variance);
+    totals->peak_bytes_error = standard_error(state->snapshot_variance);
     if (replay->overview.has_end && replay->overview.end.totals.peak_rss_bytes > totals->peak_rss_bytes)
         totals->peak_rss_bytes = replay->overview.end.totals.peak_rss_bytes;
 }
@@ -196,6 +208,8 @@ static void compare_with_recorder(struct replay *replay)
     const struct trace_totals *told = &replay->overview.end.totals;
     if (replay->damage.status || !replay->overview.has_end)
         return;
+    if (replay->overview.identity.sampling_interval_bytes && found->event_count == told->event_count)
+        return; /* its other figures are of the sample itself */
     if (found->event_count == told->event_count && found->allocated_bytes == told->allocated_bytes &&
         found->allocations == told->allocations && found->copied_bytes == told->copied_bytes && found->copies == told->copies &&
         found->peak_bytes == told->peak_bytes && found->live_bytes == told->live_bytes)
@@ -256,6 +270,7 @@ static int replay_pass(struct trace_reader *reader, uint64_t snapshot_event, rep
     if (!(state.replay = replay_new()))
         return STATUS_NO_MEMORY;
     describe_trace(state.replay, reader);
+    state.sampling_interval_bytes = state.replay->overview.identity.sampling_interval_bytes;
     uint64_t wanted = snapshot_event == NO_EVENT ? state.replay->overview.peak_event : snapshot_event;
     state.snapshot_event = wanted ? wanted : NO_EVENT;
     replay_time_begin(&state);

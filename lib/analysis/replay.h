@@ -13,7 +13,7 @@
 #include "window_log.h"
 
 /* Raised whenever the same trace would give other figures than before: cached databases of older replays are then rebuilt. */
-#define REPLAY_VERSION 2
+#define REPLAY_VERSION 3
 
 #define REPLAY_WINDOWS 32
 #define REPLAY_TIMELINE_ROWS 2000
@@ -53,6 +53,7 @@ struct replay_totals {
     uint64_t live_slack_bytes;                 /* of arenas, covered by no live object */
     uint64_t peak_bytes, peak_allocations, peak_slack_bytes;
     uint64_t peak_event, peak_time_ns, peak_rss_bytes;
+    uint64_t allocated_bytes_error, peak_bytes_error; /* standard errors of estimates; 0: exact */
     uint64_t lost_events, unknown_frees;
 };
 

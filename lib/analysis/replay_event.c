@@ -61,7 +61,8 @@ HOT_INLINE uint32_t owner_of_latest(const struct replay_state *state, uint32_t s
 COLD static int extend_notes(struct replay_state *state, uint32_t slot)
 {
     return ARRAY_EXTEND(state->births, state->birth_capacity, slot + (size_t)1) &&
-           ARRAY_RESERVE(state->latest, state->latest_capacity, state->birth_capacity / 8 + 1);
+           ARRAY_RESERVE(state->latest, state->latest_capacity, state->birth_capacity / 8 + 1) &&
+           (!state->sampling_interval_bytes || ARRAY_EXTEND(state->weights, state->weight_capacity, state->birth_capacity));
 }
 
 HOT_INLINE int room_for_note(struct replay_state *state, uint32_t slot)
@@ -71,24 +72,40 @@ HOT_INLINE int room_for_note(struct replay_state *state, uint32_t slot)
 
 /* ---- events ---- */
 
-HOT_INLINE void count_allocation(struct replay_state *state, const struct trace_event *event, uint32_t use_id)
+/* What it counts as; itself, where everything is recorded. */
+HOT_INLINE struct replay_weight weight_of_allocation(struct replay_state *state, const struct trace_event *event)
+{
+    if (unlikely(state->sampling_interval_bytes))
+        return replay_sampled_allocation(state, event);
+    return (struct replay_weight){event->size_bytes, 1};
+}
+
+HOT_INLINE struct replay_weight weight_of_free(struct replay_state *state, const struct trace_event *event)
+{
+    if (unlikely(state->sampling_interval_bytes))
+        return replay_sampled_free(state, event);
+    return (struct replay_weight){event->size_bytes, 1};
+}
+
+HOT_INLINE void count_allocation(struct replay_state *state, const struct trace_event *event, struct replay_weight weight, uint32_t use_id)
 {
     struct stack_use *use = &state->replay->uses.uses[use_id];
-    use->allocated_bytes += event->size_bytes;
-    use->allocations++;
-    note_allocation(state, event->slot);
+    use->allocated_bytes += weight.bytes;
+    use->allocations += weight.count;
+    if (likely(!state->sampling_interval_bytes)) /* a sample doesn't tell what came in between */
+        note_allocation(state, event->slot);
 }
 
 /* A block of a stack became live. */
-HOT_INLINE int make_live(struct replay_state *state, const struct trace_event *event, uint32_t *ret_use_id)
+HOT_INLINE int make_live(struct replay_state *state, const struct trace_event *event, struct replay_weight weight, uint32_t *ret_use_id)
 {
     uint32_t use_id = stack_uses_get(&state->replay->uses, event->stack_id);
     if (unlikely(!use_id) || unlikely(replay_note_change(state, use_id)))
         return STATUS_NO_MEMORY;
     struct stack_use *use = &state->replay->uses.uses[use_id];
-    use->live_bytes += event->size_bytes;
-    use->live_allocations++;
-    state->live_allocations++;
+    use->live_bytes += weight.bytes;
+    use->live_allocations += (uint32_t)weight.count;
+    state->live_allocations += weight.count;
     *ret_use_id = use_id;
     return STATUS_OK;
 }
@@ -98,15 +115,16 @@ HOT_INLINE int on_allocate(struct replay_state *state, const struct trace_event 
     uint32_t use_id;
     if (!room_for_note(state, event->slot))
         return STATUS_NO_MEMORY;
+    struct replay_weight weight = weight_of_allocation(state, event);
     state->event_count++;
-    trace_level_change(&state->level, event->flags, event->size_bytes, 1);
+    trace_level_change(&state->level, event->flags, weight.bytes, 1);
     state->births[event->slot] = state->birth;
     if (likely(!(event->flags & TRACE_ARENA))) {
-        int status = make_live(state, event, &use_id);
+        int status = make_live(state, event, weight, &use_id);
         if (unlikely(status))
             return status;
         if (likely(!(event->flags & NOT_ALLOCATED_HERE)))
-            count_allocation(state, event, use_id);
+            count_allocation(state, event, weight, use_id);
     }
     note_level(state);
     return STATUS_OK;
@@ -125,22 +143,22 @@ HOT_INLINE int end_latest(struct replay_state *state, uint32_t slot, uint32_t *r
 
 HOT_INLINE int on_free(struct replay_state *state, const struct trace_event *event)
 {
-    uint64_t size_bytes = event->size_bytes;
+    struct replay_weight weight = weight_of_free(state, event);
     uint32_t owner_id = 0;
     int status = STATUS_OK, is_temporary = end_latest(state, event->slot, &owner_id);
     state->event_count++;
-    trace_level_change(&state->level, event->block_flags, size_bytes, -1);
+    trace_level_change(&state->level, event->block_flags, weight.bytes, -1);
     if (likely(!(event->block_flags & TRACE_ARENA))) {
         uint32_t use_id = state->replay->uses.ids[event->stack_id];
         struct stack_use *use = &state->replay->uses.uses[use_id];
-        use->live_bytes -= size_bytes;
-        use->live_allocations--;
-        state->live_allocations--;
+        use->live_bytes -= weight.bytes;
+        use->live_allocations -= (uint32_t)weight.count;
+        state->live_allocations -= weight.count;
         use->temporary_allocations += (uint64_t)is_temporary;
         status = replay_note_change(state, use_id);
     }
     state->threads[state->thread_id].last_free = (struct last_free){
-        .size_bytes = size_bytes,
+        .size_bytes = event->size_bytes,
         .birth = state->births[event->slot],
         .stack_id = event->stack_id,
         .owner_id = owner_id,
@@ -160,12 +178,13 @@ COLD static int on_undo_free(struct replay_state *state, const struct trace_even
     uint32_t use_id;
     if (!room_for_note(state, event->slot))
         return STATUS_NO_MEMORY;
+    struct replay_weight weight = weight_of_allocation(state, event);
     freed->valid = 0;
     state->event_count++;
     state->births[event->slot] = known ? freed->birth : state->birth;
-    trace_level_change(&state->level, event->flags, event->size_bytes, 1);
+    trace_level_change(&state->level, event->flags, weight.bytes, 1);
     if (!(event->flags & TRACE_ARENA)) {
-        status = make_live(state, event, &use_id);
+        status = make_live(state, event, weight, &use_id);
         if (!status)
             state->replay->uses.uses[use_id].temporary_allocations -= (uint64_t)was_temporary;
     }
@@ -192,8 +211,11 @@ COLD static int on_shrink(struct replay_state *state, const struct trace_event *
 HOT_INLINE int on_copy(struct replay_state *state, const struct trace_event *event)
 {
     uint32_t use_id = stack_uses_get(&state->replay->uses, event->stack_id);
+    struct replay_weight weight = {event->size_bytes, 1};
+    if (unlikely(state->sampling_interval_bytes))
+        weight = replay_sampled_copy(state, event);
     state->event_count++;
-    return likely(use_id) ? stack_uses_count_copies(&state->replay->uses, use_id, event->size_bytes, 1) : STATUS_NO_MEMORY;
+    return likely(use_id) ? stack_uses_count_copies(&state->replay->uses, use_id, weight.bytes, weight.count) : STATUS_NO_MEMORY;
 }
 
 /* Running totals and the resident set: they are no events of the program. */

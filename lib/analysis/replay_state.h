@@ -6,6 +6,7 @@
 #include "array.h"
 #include "compiler.h"
 #include "replay.h"
+#include "replay_sampling.h"
 
 #define NO_EVENT UINT64_MAX
 
@@ -60,6 +61,10 @@ struct replay_state {
     uint64_t time_ns;
     uint64_t rss_bytes;
     uint64_t live_allocations;
+    uint64_t sampling_interval_bytes;  /* 0: figures are exact */
+    struct replay_weight *weights;     /* by slot, where they are not */
+    size_t weight_capacity;
+    double allocated_variance, live_variance, snapshot_variance; /* of sums of bytes */
     uint64_t event_count;
     uint64_t snapshot_event; /* take the snapshot after so many events; NO_EVENT: never */
     uint64_t snapshot_bytes; /* heap bytes then */

@@ -21,7 +21,8 @@ CREATE TABLE summary (
     lost_events INTEGER, unknown_frees INTEGER,
     sampling_interval_bytes INTEGER, copy_threshold_bytes INTEGER,
     peak_allocations INTEGER,
-    stream_end_ns INTEGER        -- NULL, or where the trace's bound was reached: from there on it holds only sums, exact ones
+    stream_end_ns INTEGER,       -- NULL, or where the trace's bound was reached: from there on it holds only sums, exact ones
+    allocated_bytes_error INTEGER, peak_bytes_error INTEGER -- standard errors where figures are estimates from a sample; 0: exact
 );
 
 -- Everything else the trace says of the process, and what the replay needs to know its own file again.

@@ -39,7 +39,7 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
     const struct trace_identity *identity = &overview->identity;
     struct insert insert;
     char damage[320];
-    insert_begin(&insert, database, "summary", 29);
+    insert_begin(&insert, database, "summary", 31);
     insert_number(&insert, identity->pid);
     insert_number(&insert, identity->parent_pid);
     insert_text(&insert, definition_table_property(&replay->definitions, "command"));
@@ -76,6 +76,8 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
         insert_number(&insert, overview->stream_end_ns);
     else
         insert_null(&insert);
+    insert_number(&insert, totals->allocated_bytes_error);
+    insert_number(&insert, totals->peak_bytes_error);
     insert_row(&insert);
     return insert_end(&insert);
 }

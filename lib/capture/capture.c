@@ -11,6 +11,7 @@
 #include "python_attach.h"
 #include "real.h"
 #include "recorder.h"
+#include "sampling.h"
 #include "session_start.h"
 #include "thread_registry.h"
 
@@ -24,6 +25,8 @@ int capture_start(void)
         return recorder_session != NULL;
     recorder_mark_process();
     recorder_session = session_start();
+    if (recorder_session)
+        sampling_start();
     /* At once: other libraries' constructors, which run before ours, copy too. */
     if (recorder_session && recorder_session->flags & SESSION_COPIES)
         copy_hooks_init(recorder_session->copy_threshold_bytes);
@@ -91,7 +94,8 @@ static void check_interception(void)
     uint64_t before = recorder_own_requests;
     if (visible_malloc && visible_free)
         visible_free(visible_malloc(1));
-    if (recorder_own_requests - before < 2)
+    /* The free passes unseen where only samples are recorded. */
+    if (recorder_own_requests - before < 1 + !recorder_filter)
         recorder_session->warnings |= WARNING_MALLOC_NOT_OURS;
 }
 

@@ -64,14 +64,14 @@ HOT_INLINE int moves_object(const struct thread_state *thread)
 static __attribute__((noinline)) void record_large(uint64_t bytes, const void *return_address, uintptr_t frame)
 {
     /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
-    if (own_code_holds(return_address) || real_is_allocator(return_address))
+    if (own_code_holds(return_address))
         return;
     struct thread_state *thread = recorder_enter_from(frame);
     if (!thread)
         return;
     uint64_t *words = NULL;
     uint32_t stack = 0;
-    if (!moves_object(thread)) {
+    if (sampling_takes(thread, &thread->copy_left, bytes) && !moves_object(thread) && !real_is_allocator(return_address)) {
         stack = stack_of_copy(thread, return_address);
         words = recorder_begin(thread);
     }

@@ -87,6 +87,8 @@ static void parse_one(const char *text, size_t bytes, struct capture_options *op
     const char *value;
     if ((value = after_word(text, bytes, "sample=")))
         options->sampling_interval_bytes = parse_size(value);
+    else if ((value = after_word(text, bytes, "seed=")))
+        options->sampling_seed = parse_size(value);
     else if ((value = after_word(text, bytes, "copy-threshold=")))
         options->copy_threshold_bytes = parse_size(value);
     else if ((value = after_word(text, bytes, "max-trace-size=")))

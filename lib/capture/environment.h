@@ -24,6 +24,7 @@ const char *environment_get(const struct environment *environment, const char *n
 struct capture_options {
     uint32_t flags;                   /* enum session_flag */
     uint64_t sampling_interval_bytes;
+    uint64_t sampling_seed;           /* 0: any; for tests */
     uint64_t copy_threshold_bytes;
     uint64_t max_trace_bytes;
 };

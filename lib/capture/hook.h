@@ -8,6 +8,7 @@
 #include "python_attach.h"
 #include "real.h"
 #include "recorder.h"
+#include "sampling.h"
 #include "stacks.h"
 
 #define RETURN_ADDRESS __builtin_return_address(0)
@@ -27,14 +28,33 @@ HOT_INLINE int releases_object(const struct thread_state *thread, const void *bl
     return unlikely(thread->object_depth) && thread->object_address - (uintptr_t)block <= OBJECT_OVERHEAD_BYTES;
 }
 
+/* Are the bytes that a realloc moves to be counted? */
+HOT_INLINE int hook_copies_wanted(void)
+{
+    return (recorder_session->flags & SESSION_COPIES) != 0;
+}
+
+/* Before a block is recorded: where only some are, it must be known again. Returns 0: no memory for that. */
+HOT_INLINE int hook_may_record(const void *block)
+{
+    return likely(!recorder_filter) || sampling_add(block);
+}
+
+/* A realloc has failed: the old block, whose deallocation is recorded, is live again. */
+static inline void hook_restore(struct thread_state *thread, const void *old)
+{
+    recorder_free(thread, EVENT_REALLOC_FAILED, old);
+    hook_may_record(old);
+}
+
 /* What may have to be recorded. `frame` is the hook's; NULL blocks are no events. */
 void *hook_record_allocation(void *block, uint64_t size, const void *return_address, uintptr_t frame);
-HOT_INLINE void hook_record_deallocation(const void *block, uintptr_t frame)
+HOT_INLINE void hook_record_deallocation(const void *block, uintptr_t frame, int is_sampled)
 {
     struct thread_state *thread = likely(block) ? recorder_enter_from(frame) : NULL;
     if (unlikely(!thread))
         return;
-    if (likely(!releases_object(thread, block)))
+    if (likely(!releases_object(thread, block)) && (!is_sampled || sampling_remove(block)))
         recorder_free(thread, EVENT_FREE, block);
     recorder_leave(thread);
 }
@@ -46,6 +66,8 @@ HOT_INLINE int hook_allocation_passes(struct thread_state *thread, uint64_t size
         return 0;
     if (unlikely(thread->busy))
         return recorder_rests(thread);
+    if (unlikely(python_attached)) /* every malloc looks after Python's hooks; hardly any of its objects comes here */
+        return 0;
     thread->sample_left -= size;
     return 1;
 }
@@ -56,10 +78,14 @@ HOT_INLINE void *hook_allocated(void *block, uint64_t size, const void *return_a
     return hook_allocation_passes(current_thread, size) ? block : hook_record_allocation(block, size, return_address, HOOK_FRAME);
 }
 
-/* Is there nothing to record of a deallocation? */
-HOT_INLINE int hook_deallocation_passes(void)
+enum hook_way { HOOK_PASSES, HOOK_RECORDS, HOOK_SAMPLES };
+
+/* What is to be done before a deallocation: nothing, or hook_record_deallocation of a block that was recorded, or that may have been sampled. */
+HOT_INLINE enum hook_way hook_deallocation_way(const void *block)
 {
-    return recorder_rests(current_thread);
+    if (unlikely(recorder_filter))
+        return sampling_may_know(block) ? HOOK_SAMPLES : HOOK_PASSES;
+    return recorder_rests(current_thread) ? HOOK_PASSES : HOOK_RECORDS;
 }
 
 #endif

@@ -28,21 +28,28 @@ EXPORT void *calloc(size_t count, size_t size)
     return hook_allocated(block, count * size, RETURN_ADDRESS);
 }
 
+/* Recorded before the real call: once that is done, another thread may be given the address. */
 static __attribute__((noinline)) void release_recorded(void *block, uintptr_t frame)
 {
-    hook_record_deallocation(block, frame);
+    hook_record_deallocation(block, frame, 0);
     real.free(block);
 }
 
-/* Recorded before the real call: once that is done, another thread may be given the address. */
+static __attribute__((noinline)) void release_sampled(void *block, uintptr_t frame)
+{
+    hook_record_deallocation(block, frame, 1);
+    real.free(block);
+}
+
 HOT_INLINE void release(void *block)
 {
     if (unlikely(bootstrap_owns(block) || !real_available()))
         return;
-    if (hook_deallocation_passes())
-        real.free(block);
-    else
-        release_recorded(block, HOOK_FRAME);
+    switch (hook_deallocation_way(block)) {
+    case HOOK_PASSES: real.free(block); break;
+    case HOOK_RECORDS: release_recorded(block, HOOK_FRAME); break;
+    case HOOK_SAMPLES: release_sampled(block, HOOK_FRAME); break;
+    }
 }
 
 EXPORT void free(void *block)
@@ -74,30 +81,39 @@ static void *bootstrap_reallocate(void *old, size_t size)
     return block;
 }
 
+/* The second half: the real call has been made. `known`: a REALLOC_BEGIN was written. */
+static void end_reallocation(const void *old, const void *block, size_t size, int known, int taken, const void *return_address,
+                             uintptr_t frame)
+{
+    struct thread_state *thread = recorder_enter_from(frame);
+    if (unlikely(!thread))
+        return;
+    if (unlikely(!block)) {
+        if (size && known) /* else: realloc(old, 0) freed it, as glibc does */
+            hook_restore(thread, old);
+    } else if (taken && hook_may_record(block)) {
+        recorder_allocate(thread, EVENT_REALLOC_END, block, size, stack_of_native_hook(thread, return_address));
+    } else if (known) {
+        recorder_reallocation_passed(thread, block, size, hook_copies_wanted() ? stack_of_native_hook(thread, return_address) : 0);
+    }
+    recorder_leave(thread);
+}
+
 /* A deallocation before the real call and an allocation after it: in between, another thread may get the old address. */
 HOT_INLINE void *reallocate(void *old, size_t size, const void *return_address)
 {
     struct thread_state *thread = recorder_enter();
-    if (thread && serves_object(thread, size)) {
-        recorder_leave(thread);
-        thread = NULL;
-    }
     if (unlikely(!thread))
         return real.realloc(old, size);
-    recorder_free(thread, EVENT_REALLOC_BEGIN, old);
+    int taken = sampling_takes(thread, &thread->sample_left, size), known = 0;
+    if (serves_object(thread, size))
+        taken = 0;
+    else if ((known = sampling_ends(old)))
+        recorder_free(thread, EVENT_REALLOC_BEGIN, old);
     recorder_leave(thread);
-
     void *block = real.realloc(old, size);
-
-    thread = recorder_enter();
-    if (unlikely(!thread))
-        return block;
-    if (likely(block))
-        recorder_allocate(thread, EVENT_REALLOC_END, block, size, stack_of_native_hook(thread, return_address));
-    else if (size)
-        recorder_free(thread, EVENT_REALLOC_FAILED, old);
-    /* else: realloc(old, 0) freed it, as glibc does */
-    recorder_leave(thread);
+    if (taken || known)
+        end_reallocation(old, block, size, known, taken, return_address, HOOK_FRAME);
     return block;
 }
 

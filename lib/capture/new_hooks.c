@@ -121,8 +121,11 @@ NEW_FORMS(DEFINE_NEW)
             next arguments;                                                              \
             return;                                                                      \
         }                                                                                \
-        if (!hook_deallocation_passes())                                                 \
-            hook_record_deallocation(block, HOOK_FRAME);                                 \
+        switch (hook_deallocation_way(block)) {                                          \
+        case HOOK_PASSES: break;                                                         \
+        case HOOK_RECORDS: hook_record_deallocation(block, HOOK_FRAME, 0); break;        \
+        case HOOK_SAMPLES: hook_record_deallocation(block, HOOK_FRAME, 1); break;        \
+        }                                                                                \
         next arguments;                                                                  \
     }
 DELETE_FORMS(DEFINE_DELETE)

@@ -7,9 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "hook.h"
 #include "python_api.h"
-#include "recorder.h"
-#include "stacks.h"
 
 #define MAX_LAYERS 16
 #define NO_SIZE (1ull << 63) /* no malloc serves a deallocation */
@@ -59,85 +58,191 @@ HOT_INLINE void leave_below(struct thread_state *thread)
     thread->object_address = 0;
 }
 
-HOT_INLINE void record_object(unsigned opcode, const void *object, size_t size, const void *return_address)
+/* `is_sampled` is a constant wherever it is passed on: each function that CPython calls exists twice, and asks nothing about samples where
+ * everything is recorded. */
+HOT_INLINE void record_object(unsigned opcode, const void *object, size_t size, const void *return_address, int is_sampled)
 {
     struct thread_state *thread = recorder_enter();
     if (unlikely(!thread))
         return;
-    recorder_allocate(thread, opcode, object, size, stack_of_object_hook(thread, return_address));
+    if (!is_sampled || sampling_add(object))
+        recorder_allocate(thread, opcode, object, size, stack_of_object_hook(thread, return_address));
     recorder_leave(thread);
 }
 
-/* 1: recorded. */
-HOT_INLINE int record_release(unsigned opcode, const void *object)
+/* A realloc whose new block is not sampled. */
+COLD static void record_passed(const void *object, size_t size, const void *return_address)
+{
+    struct thread_state *thread = recorder_enter();
+    if (!thread)
+        return;
+    recorder_reallocation_passed(thread, object, size, hook_copies_wanted() ? stack_of_object_hook(thread, return_address) : 0);
+    recorder_leave(thread);
+}
+
+/* 1: it was to be recorded, and is. */
+HOT_INLINE int record_release(unsigned opcode, const void *object, int is_sampled)
 {
     struct thread_state *thread = recorder_enter();
     if (unlikely(!thread))
         return 0;
-    recorder_free(thread, opcode, object);
+    int known = !is_sampled || sampling_ends(object);
+    if (known)
+        recorder_free(thread, opcode, object);
     recorder_leave(thread);
-    return 1;
+    return known;
 }
 
-/* ---- the functions CPython calls ---- */
-
-static void *object_malloc(void *context, size_t size)
+COLD static void record_failure(const void *old)
 {
-    const struct layer *layer = context;
+    struct thread_state *thread = recorder_enter();
+    if (!thread)
+        return;
+    hook_restore(thread, old);
+    recorder_leave(thread);
+}
+
+/* Beforehand: the malloc that serves the object passes over points, too. */
+HOT_INLINE int takes(struct thread_state *thread, uint64_t size, int is_sampled)
+{
+    return !is_sampled || sampling_takes(thread, &thread->sample_left, size);
+}
+
+/* ---- what CPython asks for ---- */
+
+HOT_INLINE void *do_malloc(const struct layer *layer, size_t size, const void *return_address, int is_sampled)
+{
     struct thread_state *thread = thread_to_record();
     if (unlikely(!thread))
         return layer->below.malloc(layer->below.context, size);
+    int taken = takes(thread, size, is_sampled);
     enter_below(thread, size, NULL);
     void *object = layer->below.malloc(layer->below.context, size);
     leave_below(thread);
-    if (likely(object != NULL))
-        record_object(EVENT_ALLOCATE_OBJECT, object, size, __builtin_return_address(0));
+    if (taken && likely(object != NULL))
+        record_object(EVENT_ALLOCATE_OBJECT, object, size, return_address, is_sampled);
     return object;
 }
 
-static void *object_calloc(void *context, size_t count, size_t size)
+HOT_INLINE void *do_calloc(const struct layer *layer, size_t count, size_t size, const void *return_address, int is_sampled)
 {
-    const struct layer *layer = context;
     struct thread_state *thread = thread_to_record();
     if (unlikely(!thread))
         return layer->below.calloc(layer->below.context, count, size);
+    int taken = takes(thread, count * size, is_sampled);
     enter_below(thread, count * size, NULL);
     void *object = layer->below.calloc(layer->below.context, count, size);
     leave_below(thread);
-    if (likely(object != NULL)) /* then the product did not overflow */
-        record_object(EVENT_ALLOCATE_OBJECT, object, count * size, __builtin_return_address(0));
+    if (taken && likely(object != NULL)) /* then the product did not overflow */
+        record_object(EVENT_ALLOCATE_OBJECT, object, count * size, return_address, is_sampled);
     return object;
 }
 
-static void *object_realloc(void *context, void *old, size_t size)
+HOT_INLINE void *do_realloc(const struct layer *layer, void *old, size_t size, const void *return_address, int is_sampled)
 {
-    const struct layer *layer = context;
     struct thread_state *thread = thread_to_record();
-    if (unlikely(!thread) || (old && unlikely(!record_release(EVENT_REALLOC_BEGIN, old))))
+    if (unlikely(!thread))
+        return layer->below.realloc(layer->below.context, old, size);
+    int taken = takes(thread, size, is_sampled), known = old && record_release(EVENT_REALLOC_BEGIN, old, is_sampled);
+    if (!is_sampled && old && unlikely(!known))
         return layer->below.realloc(layer->below.context, old, size);
     enter_below(thread, size, old);
     void *object = layer->below.realloc(layer->below.context, old, size);
     leave_below(thread);
-    if (likely(object != NULL))
-        record_object(old ? EVENT_REALLOC_END_OBJECT : EVENT_ALLOCATE_OBJECT, object, size, __builtin_return_address(0));
-    else if (old)
-        record_release(EVENT_REALLOC_FAILED, old);
+    if (unlikely(!object)) {
+        if (known)
+            record_failure(old);
+    } else if (taken) {
+        record_object(old ? EVENT_REALLOC_END_OBJECT : EVENT_ALLOCATE_OBJECT, object, size, return_address, is_sampled);
+    } else if (known) {
+        record_passed(object, size, return_address);
+    }
     return object;
 }
 
 /* Recorded before it happens: afterwards another thread may already have got the address. */
-static void object_free(void *context, void *object)
+HOT_INLINE void do_free(const struct layer *layer, void *object, int is_sampled)
 {
-    const struct layer *layer = context;
     struct thread_state *thread = object ? thread_to_record() : NULL;
     if (unlikely(!thread)) {
         layer->below.free(layer->below.context, object);
         return;
     }
-    record_release(EVENT_FREE, object);
+    record_release(EVENT_FREE, object, is_sampled);
     enter_below(thread, NO_SIZE, object);
     layer->below.free(layer->below.context, object);
     leave_below(thread);
+}
+
+/* ---- where everything is recorded ---- */
+
+static void *object_malloc(void *context, size_t size)
+{
+    return do_malloc(context, size, __builtin_return_address(0), 0);
+}
+
+static void *object_calloc(void *context, size_t count, size_t size)
+{
+    return do_calloc(context, count, size, __builtin_return_address(0), 0);
+}
+
+static void *object_realloc(void *context, void *old, size_t size)
+{
+    return do_realloc(context, old, size, __builtin_return_address(0), 0);
+}
+
+static void object_free(void *context, void *object)
+{
+    do_free(context, object, 0);
+}
+
+/* ---- where a sample is ---- */
+
+static __attribute__((noinline)) void *take_malloc(const struct layer *layer, size_t size, const void *return_address)
+{
+    return do_malloc(layer, size, return_address, 1);
+}
+
+static void *sampled_malloc(void *context, size_t size)
+{
+    const struct layer *layer = context;
+    struct thread_state *thread = current_thread;
+    if (unlikely(size >= thread->sample_left || thread->object_depth))
+        return take_malloc(layer, size, __builtin_return_address(0));
+    /* No sampling point in it. `busy` need not be asked for: no signal handler allocates objects, and where all threads rest nothing matters. */
+    thread->sample_left -= size;
+    thread->object_size = size;
+    thread->object_depth = 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    void *object = layer->below.malloc(layer->below.context, size);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->object_depth = 0;
+    return object;
+}
+
+static void *sampled_calloc(void *context, size_t count, size_t size)
+{
+    return do_calloc(context, count, size, __builtin_return_address(0), 1);
+}
+
+static void *sampled_realloc(void *context, void *old, size_t size)
+{
+    return do_realloc(context, old, size, __builtin_return_address(0), 1);
+}
+
+static __attribute__((noinline)) void take_free(const struct layer *layer, void *object)
+{
+    do_free(layer, object, 1);
+}
+
+static void sampled_free(void *context, void *object)
+{
+    const struct layer *layer = context;
+    /* The free that serves it asks about the same address, and gets the same answer. */
+    if (sampling_may_know(object))
+        take_free(layer, object);
+    else
+        layer->below.free(layer->below.context, object);
 }
 
 /* ---- installation ---- */
@@ -163,13 +268,14 @@ static void install(int domain)
 {
     struct python_allocator current;
     python_api.get_allocator(domain, &current);
-    if (current.malloc == object_malloc)
+    if (current.malloc == object_malloc || current.malloc == sampled_malloc)
         return;
     struct layer *layer = layer_over(&current, domain);
     if (!layer)
         return;
-    struct python_allocator ours = {layer, object_malloc, object_calloc, object_realloc, object_free};
-    python_api.set_allocator(domain, &ours);
+    struct python_allocator all = {layer, object_malloc, object_calloc, object_realloc, object_free};
+    struct python_allocator some = {layer, sampled_malloc, sampled_calloc, sampled_realloc, sampled_free};
+    python_api.set_allocator(domain, recorder_filter ? &some : &all);
 }
 
 void object_hooks_install(void)

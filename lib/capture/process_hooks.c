@@ -27,6 +27,7 @@
 #include "hook.h"
 #include "pages.h"
 #include "ring.h"
+#include "sampling.h"
 #include "session_start.h"
 #include "signals.h"
 #include "thread_registry.h"
@@ -39,7 +40,7 @@
 static struct {
     uint64_t signals; /* the mask that the thread had */
     uintptr_t busy;
-    int followed;
+    int followed, outside_hook;
     uint32_t sequence;
     uint64_t definition_head;
 } fork_state;
@@ -68,6 +69,9 @@ static void before_fork(void)
     fork_state.busy = busy;
     /* Otherwise a signal handler forks that has interrupted one of our hooks: the child will go on in it, with pointers into our session. */
     int outside_hook = busy == THREAD_READY || !thread_is_registered(current_thread);
+    fork_state.outside_hook = outside_hook;
+    if (outside_hook)
+        sampling_lock();
     fork_state.followed = forks_are_followed() && outside_hook;
     if (!fork_state.followed)
         return;
@@ -80,6 +84,8 @@ static void after_fork_in_parent(void)
 {
     uintptr_t busy = fork_state.busy;
     uint64_t signals = fork_state.signals;
+    if (fork_state.outside_hook)
+        sampling_unlock();
     definitions_unlock();
     thread_registry_unlock();
     if (busy == THREAD_READY)
@@ -188,6 +194,8 @@ static void after_fork_in_child(void)
     int saved_errno = errno;
     ring_after_fork();
     python_attach_after_fork();
+    if (fork_state.outside_hook)
+        sampling_unlock();
     if (fork_state.followed && begin_forked_session()) {
         definitions_after_fork();
         thread_registry_after_fork();

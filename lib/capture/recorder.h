@@ -123,4 +123,16 @@ HOT_INLINE void recorder_free(struct thread_state *thread, unsigned opcode, cons
     recorder_commit(thread, words + 1);
 }
 
+/* The old block of a realloc was sampled, the new one isn't. */
+static inline void recorder_reallocation_passed(struct thread_state *thread, const void *address, uint64_t size, uint32_t stack)
+{
+    uint64_t *words = recorder_begin(thread);
+    if (!words)
+        return;
+    words[0] = EVENT_WORD(EVENT_REALLOC_PASSED, (uintptr_t)address);
+    words[1] = stack;
+    words[2] = size;
+    recorder_commit(thread, words + 3);
+}
+
 #endif

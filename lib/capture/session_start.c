@@ -106,7 +106,8 @@ static void describe_wishes(struct session_header *session, const struct environ
     copy_text(session->output_path, sizeof session->output_path, environment_get(environment, "HEAPLINE_OUTPUT"));
     session->flags = options.flags;
     session->sampling_interval_bytes = options.sampling_interval_bytes;
-    session->copy_threshold_bytes = options.copy_threshold_bytes;
+    session->sampling_seed = options.sampling_seed ? options.sampling_seed : random_number();
+    session->copy_threshold_bytes = options.sampling_interval_bytes ? 0 : options.copy_threshold_bytes; /* small ones are sampled, too */
     session->max_trace_bytes = options.max_trace_bytes;
     session->session_id = parse_hex(environment_get(environment, "HEAPLINE_SESSION"));
     if (!session->session_id)
@@ -170,6 +171,7 @@ struct session_header *session_start_forked(const struct session_header *parent,
     session->flags = parent->flags | SESSION_FORKED;
     session->session_id = parent->session_id;
     session->sampling_interval_bytes = parent->sampling_interval_bytes;
+    session->sampling_seed = random_number();
     session->copy_threshold_bytes = parent->copy_threshold_bytes;
     session->max_trace_bytes = parent->max_trace_bytes;
     session->python_version = parent->python_version;

@@ -14,6 +14,7 @@
 #include "pages.h"
 #include "recorder.h"
 #include "ring.h"
+#include "sampling.h"
 #include "signals.h"
 
 #define THREAD_NAME_BYTES 16
@@ -108,10 +109,9 @@ static void begin_generation(struct thread_state *state)
     state->exit_rounds = 0;
     state->hurried_claims = 0;
     state->object_depth = 0;
-    state->sample_left = 0;
-    state->copy_left = recorder_session->flags & SESSION_COPIES ? 0 : UINT64_MAX;
     atomic_store_explicit(&state->shared->thread_id, state->kernel_id, memory_order_relaxed);
     atomic_fetch_add_explicit(&state->shared->generation, 1, memory_order_release);
+    sampling_begin_thread(state);
     if (atomic_load_explicit(&recorder_session->thread_slots_used, memory_order_relaxed) < slot_count)
         atomic_store_explicit(&recorder_session->thread_slots_used, slot_count, memory_order_release);
 }

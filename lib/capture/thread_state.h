@@ -37,6 +37,7 @@ struct thread_state {
     uint32_t kernel_id;
     uint32_t slot;
     uint32_t hurried_claims;    /* in a row: decide when to go parallel */
+    uint64_t random;            /* sampling.c */
     uint32_t exit_rounds;       /* destructor rounds seen (thread_state.c) */
     _Atomic uint32_t retiring;  /* the last destructor round is over: the slot may be taken once the kernel's thread is gone */
     uint64_t *previous_ring;    /* left by a JUMP: free once the collector has drained past it */

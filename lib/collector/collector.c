@@ -53,7 +53,8 @@ static int open_trace(struct collector *collector)
     int status = output_file_create(&collector->output, collector->base_path, session->flags & SESSION_FORCE, &collector->identity);
     if (status == 0)
         status = trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
-    if (status == 0 && session->max_trace_bytes)
+    /* Sums of a sample can't be weighted any more: collector_is_full ends it instead. */
+    if (status == 0 && session->max_trace_bytes && !session->sampling_interval_bytes)
         trace_writer_bound(collector->writer, session->max_trace_bytes > TRACE_MIN_BOUND_BYTES ? session->max_trace_bytes : TRACE_MIN_BOUND_BYTES);
     return status;
 }
@@ -361,6 +362,12 @@ void collector_run(struct collector *collector)
         }
         if (is_execed(collector)) {
             finish(collector, TRACE_END_EXEC);
+            return;
+        }
+        if (collector_is_full(collector)) {
+            collector_stop(collector, "the trace reached its size limit");
+            finish(collector, TRACE_END_STOPPED);
+            collector_give_up(collector->session);
             return;
         }
         collector_serve_control(collector);

@@ -61,6 +61,10 @@ void collector_give_up(struct session_header *session);
 
 /* Is the target recorded from the start of its trace? Says so in the trace where it isn't. */
 void collector_begin_spans(struct collector *collector);
+/* Has the trace of a sample grown as large as it may? */
+int collector_is_full(const struct collector *collector);
+/* Record no more; the trace says why. */
+void collector_stop(struct collector *collector, const char *reason);
 /* Do what a command asks for, if one does. */
 void collector_serve_control(struct collector *collector);
 

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "collector.h"
 #include "process_properties.h"
+#include "trace_writer.h"
 
 static uint64_t time_now_ns(const struct collector *collector)
 {
@@ -60,7 +61,6 @@ static enum control_result start(struct collector *collector)
     return CONTROL_DONE;
 }
 
-/* `recording` first: what a thread can't record once the word has changed isn't lost. */
 static void pause_recording(struct session_header *session)
 {
     atomic_store(&session->recording, 0);
@@ -79,6 +79,19 @@ static enum control_result stop(struct collector *collector)
     put_spans(collector);
     collector->next_housekeeping_ns = 0; /* whoever reads the trace now finds all of it */
     return CONTROL_DONE;
+}
+
+int collector_is_full(const struct collector *collector)
+{
+    const struct session_header *session = collector->session;
+    return session->sampling_interval_bytes && session->max_trace_bytes &&
+           trace_writer_file_bytes(collector->writer) >= session->max_trace_bytes;
+}
+
+void collector_stop(struct collector *collector, const char *reason)
+{
+    pause_recording(collector->session);
+    process_property_put(collector->writer, "stopped", reason);
 }
 
 void collector_serve_control(struct collector *collector)

@@ -7,6 +7,8 @@
 #include "definition_intake.h"
 #include "event_words.h"
 #include "futex.h"
+#include "random.h"
+#include "sampling_probability.h"
 #include "status.h"
 
 /* The writer hears of the time when it has moved on by this much. */
@@ -25,6 +27,7 @@ int event_stream_init(struct event_stream *stream, struct session_header *sessio
 {
     *stream = (struct event_stream){.session = session, .words = session_words(session), .blocks = blocks, .definitions = definitions};
     tick_clock_init(&stream->clock, session->start_ticks, session->start_monotonic_ns);
+    stream->random = ~session->sampling_seed;
     stream->threads = calloc(SESSION_MAX_THREADS, sizeof *stream->threads);
     stream->heap = calloc(SESSION_MAX_THREADS, sizeof *stream->heap);
     return stream->threads && stream->heap ? 0 : STATUS_NO_MEMORY;
@@ -46,6 +49,7 @@ void event_stream_move(struct event_stream *stream, struct session_header *sessi
     stream->session = session;
     stream->words = session_words(session);
     tick_clock_init(&stream->clock, session->start_ticks, session->start_monotonic_ns);
+    stream->random = ~session->sampling_seed;
 }
 
 void event_stream_forget(struct event_stream *stream)
@@ -142,14 +146,25 @@ COLD static void tell_time(struct event_stream *stream, uint64_t ticks)
     stream->next_time_ticks = ticks + stream->time_step_ticks;
 }
 
+/* What a realloc copies is sampled like any copy: as likely as its bytes are many. It is here because the old block was sampled, which is
+ * the same where all of that is copied; otherwise that was more likely. */
+static int copy_is_sampled(struct event_stream *stream, uint64_t old_bytes, uint64_t copied_bytes)
+{
+    uint64_t interval_bytes = stream->session->sampling_interval_bytes;
+    return interval_bytes == 0 || copied_bytes == old_bytes ||
+           random_fraction(&stream->random) * sampling_probability(old_bytes, interval_bytes) <
+               sampling_probability(copied_bytes, interval_bytes);
+}
+
 static void end_reallocation(struct event_stream *stream, struct recorded_thread *thread, uint64_t address, uint64_t size_bytes,
                              uint32_t stack_id)
 {
     if (thread->reallocating == REALLOCATING_UNKNOWN)
         live_blocks_unknown_free(stream->blocks);
     if (thread->reallocating == REALLOCATING_KNOWN && address != thread->reallocated_address && stream->session->flags & SESSION_COPIES) {
-        uint64_t old_bytes = thread->reallocated.size_bytes;
-        trace_writer_copy(stream->blocks->writer, old_bytes < size_bytes ? old_bytes : size_bytes, stack_id);
+        uint64_t old_bytes = thread->reallocated.size_bytes, copied_bytes = old_bytes < size_bytes ? old_bytes : size_bytes;
+        if (copy_is_sampled(stream, old_bytes, copied_bytes))
+            trace_writer_copy(stream->blocks->writer, copied_bytes, stack_id);
     }
     thread->reallocating = REALLOCATING_NOT;
 }
@@ -208,6 +223,9 @@ __attribute__((noinline)) static int take_rare_event(struct event_stream *stream
             live_blocks_undo_free(blocks, payload, &thread->reallocated);
         thread->reallocating = REALLOCATING_NOT;
         return 1;
+    case EVENT_REALLOC_PASSED:
+        end_reallocation(stream, thread, payload, words[2], definition_intake_stack(definitions, (uint32_t)words[1]));
+        return 3;
     case EVENT_COPY:
         trace_writer_copy(blocks->writer, payload, definition_intake_stack(definitions, (uint32_t)words[1]));
         return 2;

@@ -52,6 +52,7 @@ struct event_stream {
     struct live_blocks *blocks;
     struct definition_intake *definitions;
     struct tick_clock clock;
+    uint64_t random;                   /* for copies of sampled blocks */
     struct recorded_thread *threads;   /* SESSION_MAX_THREADS */
     uint32_t thread_count;             /* slots seen in use */
     uint32_t current_trace_thread_id;  /* as last told to the writer */

@@ -10,6 +10,7 @@
  *   REALLOC_BEGIN   [op|old address]                                  acts as FREE; then, from the same thread, either
  *   REALLOC_END     [op|new address] [size:32 | stack:32]             (REALLOC_END_BIG has a third word)
  *   REALLOC_FAILED  [op|old address]                                  the old block is live again, as it was
+ *   REALLOC_PASSED  [op|new address] [stack] [size]                   instead of REALLOC_END: the old block was sampled, the new one isn't
  *   COPY            [op|size] [stack]
  *   MAP             [op|address] [flags:32 | stack:32] [length]       anonymous mappings and brk growth
  *   UNMAP           [op|address] [length]                             any range; what we don't know in it is skipped
@@ -43,6 +44,7 @@ enum event_opcode {
     EVENT_REALLOC_END_OBJECT,
     EVENT_REALLOC_END_OBJECT_BIG,
     EVENT_REALLOC_FAILED,
+    EVENT_REALLOC_PASSED,
     EVENT_COPY,
     EVENT_MAP,
     EVENT_UNMAP,

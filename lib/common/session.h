@@ -98,6 +98,7 @@ struct session_header {
     uint64_t start_monotonic_ns;
     uint64_t start_realtime_ns;
     uint64_t sampling_interval_bytes; /* 0: every event */
+    uint64_t sampling_seed;
     uint64_t copy_threshold_bytes;
     uint64_t max_trace_bytes;         /* 0: no bound */
     uint32_t python_version;     /* 0x030b for 3.11; 0: no Python found yet. Written by the target, whenever it finds one */

@@ -94,7 +94,7 @@ def create(path, home="/home/ada", properties=(), **changes):
         allocated_bytes=total("allocated_bytes"), allocations=total("allocations"), live_bytes_at_end=total("live_bytes"),
         live_allocations_at_end=total("live_allocations"), temporary_allocations=total("temporary_allocations"),
         copied_bytes=total("copied_bytes"), copies=total("copies"), lost_events=0, unknown_frees=0, sampling_interval_bytes=0,
-        copy_threshold_bytes=256)
+        copy_threshold_bytes=256, allocated_bytes_error=0, peak_bytes_error=0)
     summary.update(changes)
     database.execute(f"INSERT INTO summary ({', '.join(summary)}) VALUES ({', '.join('?' * len(summary))})", tuple(summary.values()))
     database.executemany("INSERT INTO property VALUES (?, ?)", [("directory", home), *properties])

@@ -186,7 +186,7 @@ def test_several_thresholds(hand):
     (["report", "--fail-on", "speed=1", "TRACE"], "knows peak, rss, allocated, live, copied, lost"),
     (["report", "--fail-on", "peak=lots", "TRACE"], "'lots' is not a size"), (["report", "--color", "blue", "TRACE"], "auto, always or never"),
     (["sql", "--json", "--csv", "TRACE", "SELECT 1"], "not both"), (["help", "frobnicate"], "there is no command 'frobnicate'"),
-    (["run"], "which program?"), (["run", "--sample", "512K", "true"], "there is no option '--sample'"),
+    (["run"], "which program?"), (["run", "--sample", "some", "true"], "wants a size"),
     (["run", "--paused=yes", "true"], "--paused takes no value"), (["start"], "which process?"),
         (["stop", "x"], "'x' is no process id"), (["run", "--copy-threshold", "big", "true"], "wants a size"),
 ])

@@ -82,15 +82,18 @@ def test_colours(hand):
 def test_warnings(tmp_path):
     path = tmp_path / "t"
     hand_database.create(path, complete=0, exit_kind="signal", exit_status=9, lost_events=12345, sampling_interval_bytes=524288,
-                         properties=[("unsafe_stacks", "3")])
+                         peak_bytes_error=524288, allocated_bytes_error=3 << 20, properties=[("unsafe_stacks", "3")])
     output = run(ON_DATABASE, "report", path).stdout.splitlines()
     assert output[1] == "pid 4242 · SIGKILL · 10.0 s · 3.00k events"
-    assert output[2:6] == [
+    assert output[2:7] == [
         "! the program did not end by itself (SIGKILL): 'at the end' means its last event",
         "! 3 stacks could not be read and are cut or empty",
         "! 12.3k events lost: figures lack what they would have said",
-        "! sampled, one allocation in 512 KiB on average: figures are estimates",
+        "! sampled, one allocation in 512 KiB on average: figures are estimates, with their standard errors;",
+        "  which allocations are temporary is not known",
     ]
+    assert any(line.startswith("  peak ") and line.endswith("± 512 KiB, at 6.00 s") for line in output)
+    assert any(line.startswith("  allocated ") and "± 3.00 MiB, in" in line for line in output)
 
 
 def test_bounded_trace(tmp_path):

@@ -88,6 +88,76 @@ static void check_unknown(void)
     stream_fixture_expect(&fixture, "t1 ?1 a0:10/1,20 ?2 ?3 a1:5/0,0 f0 a0:20/1,0 f0 ?4");
 }
 
+static void pass(struct player *player, uint64_t address, uint64_t size, uint32_t stack)
+{
+    player_put(player, EVENT_WORD(EVENT_REALLOC_PASSED, address));
+    player_put(player, stack);
+    player_put(player, size);
+}
+
+/* Where only a sample is recorded, one side of a realloc may be missing. */
+static void check_sampled_reallocations(void)
+{
+    begin();
+    fixture.session->sampling_interval_bytes = 100;
+    player_run(&one, 2, 0);
+    allocate(&one, A, 200, 0);
+    player_free(&one, EVENT_REALLOC_BEGIN, A, 0);
+    pass(&one, B, 5000, 4); /* moved */
+    allocate(&one, A, 300, 0);
+    player_free(&one, EVENT_REALLOC_BEGIN, A, 0);
+    pass(&one, A, 400, 5);  /* in place */
+    player_allocate(&one, EVENT_REALLOC_END, B, 70, 6, 0); /* of a block that wasn't sampled */
+    release(&one, B, 0);
+    publish();
+    stream_fixture_take(&fixture, 2, ~0ull);
+    stream_fixture_expect(&fixture, "t1 a0:200/1,0 f0r c200/4 a0:300/1,0 f0r a0:70/6,20 f0");
+}
+
+/* Of what is copied when a block shrinks, as much is taken as of other copies: fewer than of the larger blocks that are moved. */
+static void check_sampled_shrinks(void)
+{
+    uint64_t copies, rounds = 4000;
+    begin();
+    fixture.session->sampling_interval_bytes = 100;
+    player_run(&one, 2, 0);
+    for (uint64_t i = 0; i < rounds; i++) {
+        allocate(&one, A, 300, 0);
+        player_free(&one, EVENT_REALLOC_BEGIN, A, 0);
+        pass(&one, B, 50, 1);
+        if (i % 100 == 99) {
+            publish();
+            stream_fixture_take(&fixture, 2, ~0ull);
+        }
+    }
+    copies = trace_writer_totals(fixture.writer)->copies;
+    /* (1 - exp(-0.5)) / (1 - exp(-3)) = 0.4141 of them, with a standard error of 31 */
+    CHECK(copies > 1656 - 4 * 31 && copies < 1656 + 4 * 31);
+    CHECK_EQUAL(trace_writer_totals(fixture.writer)->copied_bytes, 50 * copies);
+    trace_listing_free(stream_fixture_end(&fixture));
+}
+
+/* Recording was stopped for a while. */
+static void check_forget(void)
+{
+    begin();
+    player_run(&one, 2, 0);
+    allocate(&one, A, 100, 0);
+    allocate(&one, A + 8, 7, 0); /* in no place of its own */
+    player_map(&one, B, 2 * PAGE, 2, 0, 0);
+    player_free(&one, EVENT_REALLOC_BEGIN, A, 0);
+    publish();
+    stream_fixture_take(&fixture, 2, ~0ull);
+    event_stream_forget(&fixture.stream);
+    player_allocate(&one, EVENT_REALLOC_END, B, 50, 3, 0);
+    release(&one, A + 8, 0);
+    player_unmap(&one, B, PAGE, 0);
+    allocate(&one, A, 5, 0);
+    publish();
+    stream_fixture_take(&fixture, 2, ~0ull);
+    stream_fixture_expect(&fixture, "t1 a0:100/1,0 a1:7/1,0 a2:8192/2,8 f0r t0 f1 f2 t1 a2:50/3,20 ?1 a1:5/1,0");
+}
+
 static void check_wrap_and_jump(void)
 {
     begin();
@@ -431,6 +501,9 @@ int main(void)
 {
     check_every_event();
     check_unknown();
+    check_sampled_reallocations();
+    check_sampled_shrinks();
+    check_forget();
     check_wrap_and_jump();
     check_ring_filled_to_its_end();
     check_generations();

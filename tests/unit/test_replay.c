@@ -325,6 +325,49 @@ static void timeline(void)
     sqlite3_close(database);
 }
 
+/* Blocks of a sample stand for as many as their probability says, rounded at random; mappings and arenas for themselves. */
+static void sampled(void)
+{
+    struct script script = begin(4);
+    script.sampling_interval_bytes = 1000;
+    const int blocks = 20000;
+    uint32_t slots[20000];
+    for (int i = 0; i < blocks; i++)
+        slots[i] = script_allocate(&script, i % 2 ? 100 : 3000, i % 2 ? 1 : 2, 0);
+    script_allocate(&script, 4096, 3, TRACE_MAPPING);
+    for (int i = 0; i < blocks; i += 2)
+        script_free(&script, slots[i], 0);
+    for (int i = 0; i < blocks / 10; i++)
+        script_copy(&script, 500, 4);
+    script_allocate(&script, 8192, 3, TRACE_MAPPING);
+    sqlite3 *database = report(&script);
+    /* 1 / (1 - exp(-0.1)) = 10.50833; of 10000 blocks each is rounded, with a standard error of 0.5 at most */
+    CHECK(llabs(ASK("allocations", 1) - 105083) <= 4 * 50);
+    CHECK(llabs(ASK("allocated_bytes", 1) - 10508331) <= 4 * 50 + 2);
+    CHECK_EQUAL(ASK("live_bytes", 1), ASK("allocated_bytes", 1));
+    CHECK_EQUAL(ASK("live_allocations", 1), ASK("allocations", 1));
+    CHECK_EQUAL(ASK("peak_bytes", 1), ASK("allocated_bytes", 1));
+    /* 1 / (1 - exp(-3)) = 1.0523957 */
+    CHECK(llabs(ASK("allocations", 2) - 10524) <= 4 * 23);
+    CHECK(llabs(ASK("allocated_bytes", 2) - 31571870) <= 4 * 50 + 2);
+    CHECK_EQUAL(ASK("peak_bytes", 2), ASK("allocated_bytes", 2));
+    CHECK_EQUAL(ASK("live_bytes", 2), 0);
+    CHECK_EQUAL(ASK("live_allocations", 2), 0);
+    CHECK_EQUAL(ASK("allocated_bytes", 3), 4096 + 8192);
+    CHECK_EQUAL(ASK("allocations", 3), 2);
+    CHECK_EQUAL(ASK("peak_bytes", 3), 4096);
+    /* 1 / (1 - exp(-0.5)) = 2.541494 */
+    CHECK(llabs(ASK("copies", 4) - 5083) <= 4 * 23);
+    CHECK(llabs(ASK("copied_bytes", 4) - 2541494) <= 4 * 23 + 2);
+    CHECK_EQUAL(TOTAL("temporary_allocations"), 0);
+    CHECK_EQUAL(TOTAL("peak_event"), blocks + 1);
+    CHECK_EQUAL(TOTAL("peak_bytes"), ASK("allocated_bytes", 1) + ASK("allocated_bytes", 2) + 4096);
+    /* The root of the sum of (1 - p) (size / p)^2: 10000 (0.904837 * 1050.83^2 + 0.0497871 * 3157.19^2) */
+    CHECK_EQUAL(TOTAL("allocated_bytes_error"), 122288);
+    CHECK_EQUAL(TOTAL("peak_bytes_error"), 122288);
+    sqlite3_close(database);
+}
+
 static void nothing(void)
 {
     struct script script = begin(0);
@@ -350,6 +393,7 @@ int main(void)
     inherited();
     windows();
     timeline();
+    sampled();
     nothing();
     test_folder_remove();
     return 0;

@@ -461,7 +461,9 @@ int script_record(struct script *script, int end_reason)
 {
     struct trace_writer *writer;
     int file = script_open_file();
-    CHECK_EQUAL(trace_writer_open(file, &script_identity, &writer), 0);
+    struct trace_identity identity = script_identity;
+    identity.sampling_interval_bytes = script->sampling_interval_bytes;
+    CHECK_EQUAL(trace_writer_open(file, &identity, &writer), 0);
     script_write(script, writer);
     script_find_peak(script);
     CHECK_EQUAL(trace_writer_failed(writer), 0);

@@ -1,0 +1,26 @@
+/* Estimates from a sample: what a sampled block or copy counts as (docs/architecture.md, "Sampling").
+ *
+ * A block that is recorded with probability p stands for 1/p blocks (Horvitz and Thompson). Figures are whole numbers that must add up, so each
+ * weight is rounded up or down at random, with the probabilities that keep its mean: no sum is biased by it. It is kept as long as the block
+ * lives. Mappings and arenas are always recorded and count as themselves. One thread; never allocates. */
+#ifndef HEAPLINE_ANALYSIS_REPLAY_SAMPLING_H
+#define HEAPLINE_ANALYSIS_REPLAY_SAMPLING_H
+
+#include "compiler.h"
+#include "trace_event.h"
+
+struct replay_state;
+
+/* What a block or a copy counts as. */
+struct replay_weight {
+    uint64_t bytes, count;
+};
+
+/* Of a copy. */
+COLD struct replay_weight replay_sampled_copy(const struct replay_state *state, const struct trace_event *event);
+/* Of an allocation, or of a block that is live again: kept with its slot. */
+COLD struct replay_weight replay_sampled_allocation(struct replay_state *state, const struct trace_event *event);
+/* Of a deallocation. */
+COLD struct replay_weight replay_sampled_free(struct replay_state *state, const struct trace_event *event);
+
+#endif

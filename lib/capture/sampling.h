@@ -1,0 +1,72 @@
+/* Poisson sampling: which allocations and copies are recorded where not all are.
+ *
+ * Every byte that a thread allocates is a sampling point with the same small probability, 1 / interval; a block that holds one is recorded, so a
+ * block of `size` bytes is with probability 1 - exp(-size / interval). The distance to the next point is drawn beforehand and counted down
+ * (thread->sample_left): a block that ends before it costs a subtraction. Copies have points of their own (copy_left). The process forgets its
+ * past, so what is subtracted for a block that doesn't count (one that serves an object, one that failed) changes no probability.
+ * A block of no bytes is never sampled. Without an interval everything is taken.
+ *
+ * The addresses of the sampled blocks that are live are kept, so that their deallocations are recorded and no others. In front of that table, a
+ * counting filter answers nearly always: how many sampled blocks there are with these bits in their addresses.
+ * Distances: each thread for itself. Addresses: any thread, one lock, with busy set. Never allocates from the target's heap. */
+#ifndef HEAPLINE_CAPTURE_SAMPLING_H
+#define HEAPLINE_CAPTURE_SAMPLING_H
+
+#include <stdatomic.h>
+
+#include "thread_state.h"
+
+#define SAMPLING_FILTER_BITS 16
+
+/* Its cells; NULL: everything is recorded. */
+extern _Atomic uint8_t *recorder_filter;
+
+/* The session has begun. */
+void sampling_start(void);
+/* A new thread: its first distances. */
+void sampling_begin_thread(struct thread_state *thread);
+
+/* To the next point, from 1. */
+COLD uint64_t sampling_draw(struct thread_state *thread);
+
+/* Does a point lie in the next so many bytes? Passes over them. `left`: &thread->sample_left or &thread->copy_left. */
+HOT_INLINE int sampling_takes(struct thread_state *thread, uint64_t *left, uint64_t bytes)
+{
+    if (likely(!recorder_filter))
+        return 1;
+    if (likely(bytes < *left)) {
+        *left -= bytes;
+        return 0;
+    }
+    *left = sampling_draw(thread);
+    return 1;
+}
+
+/* Keep the address of a sampled block. Returns 0: no memory, it can't be recorded. */
+COLD int sampling_add(const void *block);
+/* Returns 1: a sampled block was there, and is forgotten. */
+COLD int sampling_remove(const void *block);
+
+/* Blocks that lie side by side have their cells side by side: what is hot in the heap is hot here. */
+HOT_INLINE _Atomic uint8_t *sampling_cell(uint64_t address)
+{
+    return &recorder_filter[address >> 4 & ((1u << SAMPLING_FILTER_BITS) - 1)];
+}
+
+/* Where a filter is: might this be a sampled block? */
+HOT_INLINE int sampling_may_know(const void *block)
+{
+    return unlikely(atomic_load_explicit(sampling_cell((uintptr_t)block), memory_order_relaxed) != 0);
+}
+
+/* Is the deallocation of this block to be recorded? Asked once. */
+HOT_INLINE int sampling_ends(const void *block)
+{
+    return likely(!recorder_filter) || (sampling_may_know(block) && sampling_remove(block));
+}
+
+/* Around a fork: keep the table still. Not from within a hook. */
+void sampling_lock(void);
+void sampling_unlock(void);
+
+#endif
