@@ -17,7 +17,7 @@ static int fits(const struct native_unwinder *unwinder, const struct native_shor
            (!shortcut->outer_needs_frame_pointer || level->detail.frame_pointer == shortcut->outer.frame_pointer);
 }
 
-uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place)
+static uint32_t take(struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place)
 {
     if (!fits(unwinder, shortcut, place) || !native_shortcut_is_verified(unwinder, shortcut))
         return 0;
@@ -34,10 +34,38 @@ uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_sh
     return shortcut->node;
 }
 
-void native_shortcut_make(const struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place,
-                          int outer_at, uint32_t node)
+uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place)
 {
-    int inner_at = unwinder->level_count - 1, count = 0;
+    for (uint32_t way = 0; way < NATIVE_SHORTCUT_WAYS; way++) {
+        uint32_t node = take(unwinder, &set->ways[way], place);
+        if (node) {
+            set->first = way;
+            return node;
+        }
+    }
+    return 0;
+}
+
+/* The way whose turn it is to be replaced; NULL: it has been of use since the last time. */
+static struct native_shortcut *victim_of(struct native_shortcut_set *set)
+{
+    struct native_shortcut *victim = &set->ways[set->next++ % NATIVE_SHORTCUT_WAYS];
+    if (!victim->place.stack)
+        return victim;
+    if (victim->was_taken) {
+        victim->was_taken = victim->idle_count = 0;
+        return NULL;
+    }
+    return ++victim->idle_count >= NATIVE_SHORTCUT_PATIENCE ? victim : NULL;
+}
+
+void native_shortcut_make(const struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place,
+                          int inner_at, int outer_at, uint32_t node)
+{
+    struct native_shortcut *shortcut = victim_of(set);
+    if (!shortcut)
+        return;
+    int count = 0;
     const struct native_level *inner = &unwinder->levels[inner_at], *outer = &unwinder->levels[outer_at];
     uint32_t cells_end = native_cell_count(inner), cell = native_cell_count(outer);
     /* A handler that jumps away in between must leave none that isn't whole. */

@@ -3,7 +3,8 @@
  * return addresses and cells on the way are what they were; nothing is walked, and hardly anything written. In a run of sqlite3 that is how 9
  * of 10 stacks are found, in half the time of a walk.
  *
- * Where the levels change all the time (recursion), shortcuts are made in vain: one that was not taken is made anew at some visits only. */
+ * From one place there may be more ways than a set has room for (recursion): each would be gone before it is needed again. So one that was taken
+ * stays when a new one is to be made, and one that was not is replaced at some visits only. */
 #ifndef HEAPLINE_CAPTURE_NATIVE_SHORTCUT_H
 #define HEAPLINE_CAPTURE_NATIVE_SHORTCUT_H
 
@@ -11,11 +12,9 @@
 
 #include "native_unwinder.h"
 
-#define NATIVE_SHORTCUT_PATIENCE 8
-
-HOT_INLINE struct native_shortcut *native_shortcut_of(struct native_unwinder *unwinder, uint64_t stack, uint64_t address)
+HOT_INLINE struct native_shortcut_set *native_shortcuts_of(struct native_unwinder *unwinder, uint64_t stack, uint64_t address)
 {
-    return &unwinder->shortcuts[(address ^ stack >> 4) & ((1 << NATIVE_SHORTCUT_BITS) - 1)];
+    return &unwinder->shortcuts[(address ^ address >> 6 ^ stack >> 4) & ((1 << NATIVE_SHORTCUT_SET_BITS) - 1)];
 }
 
 /* Is all that it leads over, and all that the level it leads to depends on, what it was? */
@@ -37,20 +36,11 @@ HOT_INLINE uint32_t native_shortcut_take_again(const struct native_unwinder *unw
     return shortcut->node;
 }
 
-/* The same if they have. 0: the walk has to tell. */
-uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place);
+/* The same by any way, if they have. 0: the walk has to tell. */
+uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place);
 
-/* Is there to be a new shortcut from here, in the place of this one? */
-HOT_INLINE int native_shortcut_is_worth_it(struct native_shortcut *shortcut, const struct native_place *place)
-{
-    int is_same = shortcut->place.stack == place->stack && shortcut->place.address == place->address;
-    int is_worth_it = is_same == shortcut->was_taken;
-    shortcut->was_taken = 0;
-    return is_worth_it || ++shortcut->idle_count >= NATIVE_SHORTCUT_PATIENCE;
-}
-
-/* From the innermost level, which is at `place` and has this node, to the level `outer_at`. */
-void native_shortcut_make(const struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place,
-                          int outer_at, uint32_t node);
+/* From the level `inner_at`, which is at `place` and has this node, to the level `outer_at`; perhaps. */
+void native_shortcut_make(const struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place,
+                          int inner_at, int outer_at, uint32_t node);
 
 #endif

@@ -351,11 +351,11 @@ static int is_worn_out(const struct native_unwinder *unwinder, int depth)
 /* On the thread's own stack; 0: no node. */
 HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary)
 {
-    struct native_shortcut *shortcut = native_shortcut_of(unwinder, place.stack, place.address);
+    struct native_shortcut_set *shortcuts = native_shortcuts_of(unwinder, place.stack, place.address);
     if (likely(boundary == unwinder->boundary)) {
         if (unlikely(base != unwinder->base))
             rebase_levels(unwinder, base);
-        uint32_t known = native_shortcut_take(unwinder, shortcut, &place);
+        uint32_t known = native_shortcut_take(unwinder, shortcuts, &place);
         if (known)
             return known;
     }
@@ -373,8 +373,9 @@ HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_plac
         push_fresh(unwinder, &walk);
     }
     uint32_t node = depth ? node_of_level(unwinder, depth - 1) : unwinder->levels[-1].node;
-    if (walk.kept && walk.fresh_count && native_shortcut_is_worth_it(shortcut, &place))
-        native_shortcut_make(unwinder, shortcut, &place, walk.kept - 1, node);
+    int outer = walk.fresh_count ? walk.kept - 1 : walk.kept - 2;
+    if (outer >= 0)
+        native_shortcut_make(unwinder, shortcuts, &place, depth - 1, outer, node);
     return node;
 }
 
@@ -477,8 +478,8 @@ uint32_t native_unwind(struct thread_state *thread, const void *caller, uint32_t
     if (likely(unwinder && unwinder->rows.epoch == atomic_load_explicit(&module_table_epoch, memory_order_acquire) &&
                unwinder->pthread_id == thread->pthread_id && native_stack_holds(unwinder, stack) && boundary == unwinder->boundary &&
                base == unwinder->base && frame[1] == (uintptr_t)caller)) {
-        struct native_shortcut *shortcut = native_shortcut_of(unwinder, stack, frame[1]);
-        uint32_t node = native_shortcut_take_again(unwinder, shortcut, stack, frame[1], frame[0]);
+        struct native_shortcut_set *shortcuts = native_shortcuts_of(unwinder, stack, frame[1]);
+        uint32_t node = native_shortcut_take_again(unwinder, &shortcuts->ways[shortcuts->first], stack, frame[1], frame[0]);
         if (likely(node)) {
 #ifdef HEAPLINE_STACK_SELF_CHECK
             self_check(unwinder, (struct native_place){stack, frame[1], frame[0]}, base, boundary, node);

@@ -78,8 +78,9 @@ int native_unwinder_grow(struct native_unwinder *unwinder)
 void native_unwinder_forget(struct native_unwinder *unwinder, uint32_t module_epoch)
 {
     unwinder->level_count = 0;
-    for (int i = 0; i < 1 << NATIVE_SHORTCUT_BITS; i++)
-        unwinder->shortcuts[i].place.stack = 0;
+    for (int i = 0; i < 1 << NATIVE_SHORTCUT_SET_BITS; i++)
+        for (int way = 0; way < NATIVE_SHORTCUT_WAYS; way++)
+            unwinder->shortcuts[i].ways[way].place.stack = 0;
     cfi_cache_forget(&unwinder->rows, module_epoch);
 }
 

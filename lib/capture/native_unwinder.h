@@ -20,7 +20,9 @@
 
 /* Deeper stacks are cut: the innermost frames are kept. */
 #define NATIVE_STACK_MAX_DEPTH (1 << 16)
-#define NATIVE_SHORTCUT_BITS 7
+#define NATIVE_SHORTCUT_SET_BITS 6
+#define NATIVE_SHORTCUT_WAYS 2
+#define NATIVE_SHORTCUT_PATIENCE 8 /* visits, before a shortcut that was of no use is replaced */
 #define NATIVE_SHORTCUT_SPOTS 10
 #define NATIVE_NO_LEVEL INT32_MAX
 
@@ -56,9 +58,16 @@ struct native_shortcut {
     int32_t outer_at;
     uint8_t needs_frame_pointer, outer_needs_frame_pointer;
     uint8_t frame_count, spot_count;
-    uint8_t was_taken, idle_count; /* since it was made; visits that it was of no use for */
+    uint8_t was_taken, idle_count; /* since its turn to be replaced came last; turns in which it had not been */
     /* Of frame_count levels, outer_at first; then cells, with 8 added to their addresses. */
     struct native_spot spots[NATIVE_SHORTCUT_SPOTS];
+};
+
+/* Shortcuts from the same few places, which may lead different ways. */
+struct native_shortcut_set {
+    struct native_shortcut ways[NATIVE_SHORTCUT_WAYS];
+    uint32_t first; /* the way that was taken last */
+    uint32_t next;  /* the one to be replaced next, perhaps */
 };
 
 struct native_unwinder {
@@ -78,7 +87,7 @@ struct native_unwinder {
     uint32_t stack_lookups;
     uint64_t pthread_id;        /* whose stack it is */
     struct thread_stack stack;
-    struct native_shortcut shortcuts[1 << NATIVE_SHORTCUT_BITS];
+    struct native_shortcut_set shortcuts[1 << NATIVE_SHORTCUT_SET_BITS];
     struct cfi_cache rows;
 };
 
