@@ -36,6 +36,8 @@ struct python_walk {
     uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
     uint32_t depth, capacity;
     uint32_t unreadable;   /* a frame's code has no id: the walk must not be believed next time */
+    uint32_t entry_end;    /* of the levels below `steady`, the innermost that is an entry frame, and one; 0: none of them */
+    uint32_t steady;       /* levels below it have not changed since the entry frame was asked for */
     uint32_t slots[1 << SLOT_BITS]; /* hash of frame -> level */
 };
 
@@ -253,6 +255,7 @@ HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_
 HOT_INLINE uint32_t update(const struct python_layout *layout, struct python_walk *walk, const struct kept *kept)
 {
     uint32_t depth = kept->depth + kept->fresh_count;
+    walk->steady = walk->steady < kept->changed ? walk->steady : kept->changed;
     for (uint32_t at = kept->changed; at < kept->depth; at++)
         resolve_level(layout, walk, at);
     for (uint32_t at = kept->depth; at < depth; at++) {
@@ -304,6 +307,25 @@ HOT_INLINE uint32_t capture(const struct python_layout *layout, struct python_wa
     if (unlikely(walk->unreadable))
         walk->unreadable = walk->code_epoch = 0;
     return node;
+}
+
+/* Only levels that have changed are looked at, as long as the one that was found last time is still there. */
+uint64_t python_stack_entry_frame(const struct thread_state *thread)
+{
+    struct python_walk *walk = thread->python;
+    uint32_t end = walk->depth;
+    while (end > 0) {
+        if (end <= walk->steady && walk->entry_end <= walk->steady) {
+            end = walk->entry_end;
+            break;
+        }
+        if (is_shim(&python_stack_layout, walk->levels[end - 1].frame))
+            break;
+        end--;
+    }
+    walk->entry_end = end;
+    walk->steady = walk->depth;
+    return end ? walk->levels[end - 1].frame : 0;
 }
 
 #ifdef HEAPLINE_STACK_SELF_CHECK

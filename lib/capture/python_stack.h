@@ -26,6 +26,10 @@ extern python_stack_function python_stack_capture;
  * when it doesn't fit, stacks are switched off and the session says so. */
 void python_stack_start(const struct python_layout *layout, unsigned index);
 
+/* Of the stack that was captured last: the innermost frame that the interpreter's loop keeps for itself (3.12 and later); 0: none. Looks at
+ * what has changed since it was asked last. */
+uint64_t python_stack_entry_frame(const struct thread_state *thread);
+
 /* The layout in use; valid while python_stack_capture is not NULL. */
 extern struct python_layout python_stack_layout;
 

@@ -35,7 +35,7 @@ HOT_INLINE const void *state_without_gil(void)
 /* With SESSION_NATIVE: the native frames that the innermost Python frame called, or the whole native stack where there is none. */
 OUTLINED uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state, const void *return_address)
 {
-    uint64_t boundary = python_boundary(state);
+    uint64_t boundary = python_boundary(thread, state);
     return boundary ? native_unwind(thread, return_address, python, boundary) : python;
 }
 

@@ -14,6 +14,7 @@ from recording import BUILD, ROOT, SOURCES, TIMEOUT, clean_environment, target
 from stack_dump import CUT, Dump
 
 PROBE = BUILD / "tests" / "tools" / "libstack_probe.so"
+SHAPES = SOURCES / "python" / "stack_shapes.py"
 ODD = {"shapes": 6000, "jumps": 6000, "coroutines": 1000, "signals": 600}
 
 pytestmark = pytest.mark.skipif(not PROBE.exists(), reason="stack_probe was not built")
@@ -111,11 +112,23 @@ def test_compiler(tmp_path):
 
 
 # Before 3.10 the interpreter doesn't tell where its loop runs: Python stacks stay without native frames.
-@pytest.mark.parametrize("python", [python for python in LAYOUTS if python.version >= (3, 10)], ids=lambda python: python.id)
+every_layout = pytest.mark.parametrize("python", [python for python in LAYOUTS if python.version >= (3, 10)], ids=lambda python: python.id)
+
+
+@every_layout
 def test_python(python, tmp_path):
     """Also in the interpreter, where the innermost Python frame ends the walk."""
     code = "import json\nfor i in range(40):\n    json.loads(json.dumps([{'a': [i, str(i)] * 20}] * 50))\n" \
            "print(sorted(range(5000), key=lambda x: [str(x)])[7])"
     dump = run(tmp_path / "dump", python.path, "-c", code)
+    check(dump, 20000)
+    assert dump.facts["differences"] == 0
+
+
+@every_layout
+def test_python_of_all_shapes(python, tmp_path):
+    """Each way to run Python code: where its frames begin on the machine's stack is told by what has changed."""
+    scenarios = ["calls", "generators", "coroutines", "garbage", "weak_references", "threads", "from_native_code", "native_allocations"]
+    dump = run(tmp_path / "dump", python.path, SHAPES, tmp_path / "expected", *scenarios, *reversed(scenarios))
     check(dump, 20000)
     assert dump.facts["differences"] == 0
