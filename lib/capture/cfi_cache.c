@@ -11,6 +11,9 @@
 #include "own_code.h"
 #include "pages.h"
 
+#define FIRST_ENTRIES 256u
+#define MOST_ENTRIES 4096u
+#define MANY_FILLS 4 /* an entry */
 #define BUCKET_BITS 14
 #define BUCKET_ROWS 4
 #define ADDRESS_BITS 47
@@ -27,10 +30,43 @@ struct bucket {
 
 static struct bucket *_Atomic buckets;
 
+static size_t entries_bytes(uint64_t mask)
+{
+    return (mask + 1) * sizeof(struct cfi_cache_entry);
+}
+
+int cfi_cache_init(struct cfi_cache *cache)
+{
+    *cache = (struct cfi_cache){.mask = FIRST_ENTRIES - 1};
+    cache->entries = pages_map(entries_bytes(cache->mask));
+    return cache->entries != NULL;
+}
+
+void cfi_cache_done(struct cfi_cache *cache)
+{
+    if (cache->entries)
+        pages_unmap(cache->entries, entries_bytes(cache->mask));
+}
+
 void cfi_cache_forget(struct cfi_cache *cache, uint32_t epoch)
 {
-    memset(cache->entries, 0, sizeof cache->entries);
+    memset(cache->entries, 0, entries_bytes(cache->mask));
     cache->epoch = epoch;
+}
+
+/* Four times the entries, all of them empty. A handler that jumps away in between may leave the old ones mapped for nobody. */
+static void grow(struct cfi_cache *cache)
+{
+    uint64_t old_mask = cache->mask, mask = old_mask * 4 + 3;
+    struct cfi_cache_entry *old = cache->entries, *entries = pages_map(entries_bytes(mask));
+    cache->fills = 0;
+    if (!entries)
+        return;
+    cache->entries = entries;
+    atomic_signal_fence(memory_order_seq_cst);
+    cache->mask = mask;
+    atomic_signal_fence(memory_order_seq_cst);
+    pages_unmap(old, entries_bytes(old_mask));
 }
 
 /* 0: this address or epoch is not kept for all. */
@@ -119,6 +155,10 @@ const struct cfi_row *cfi_cache_fill(struct cfi_cache *cache, struct cfi_cache_e
             return &cache->unkept;
         }
         keep_shared(key, &row);
+    }
+    if (unlikely(++cache->fills > MANY_FILLS * (cache->mask + 1)) && cache->mask + 1 < MOST_ENTRIES) {
+        grow(cache);
+        entry = &cache->entries[address & cache->mask];
     }
     /* A handler that jumps away in between must leave no entry that isn't whole. */
     entry->address = 0;

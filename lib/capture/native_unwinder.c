@@ -6,7 +6,7 @@
 #include "pages.h"
 #include "recorder.h"
 
-#define FIRST_CAPACITY 255 /* and one more before the first */
+#define FIRST_CAPACITY 127 /* and one more before the first */
 /* A thread that is never seen on its own stack has none that can be found. */
 #define MAX_STACK_LOOKUPS 8
 
@@ -52,13 +52,14 @@ static void drop(struct native_unwinder *unwinder)
     drop_array(unwinder->levels, sizeof *unwinder->levels);
     drop_array(unwinder->cells, NATIVE_STEP_MAX_CELLS * sizeof *unwinder->cells);
     drop_array(unwinder->fresh, sizeof *unwinder->fresh);
+    cfi_cache_done(&unwinder->rows);
     pages_unmap(unwinder, sizeof *unwinder);
 }
 
 struct native_unwinder *native_unwinder_new(struct thread_state *thread)
 {
     struct native_unwinder *unwinder = pages_map(sizeof *unwinder);
-    if (!unwinder || !resize_all(unwinder, FIRST_CAPACITY)) {
+    if (!unwinder || !resize_all(unwinder, FIRST_CAPACITY) || !cfi_cache_init(&unwinder->rows)) {
         if (unwinder)
             drop(unwinder);
         atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);

@@ -26,11 +26,14 @@ static void check_row(struct cfi_cache *cache, uint64_t address)
 static void *ask(void *unused)
 {
     capture_fixture_thread();
-    struct cfi_cache *cache = pages_map(sizeof *cache);
+    struct cfi_cache own, *cache = &own;
+    CHECK(cfi_cache_init(cache));
     cfi_cache_forget(cache, module_table_epoch);
     for (int round = 0; round < ROUNDS; round++)
         for (uint64_t address = libc_start + 0x28000; address < libc_start + 0x58000; address += 37)
             check_row(cache, address);
+    CHECK(cache->mask > 1000); /* it has grown */
+    cfi_cache_done(cache);
     return unused;
 }
 
@@ -78,7 +81,8 @@ int main(int argc, char **argv)
     CHECK(dladdr(dlsym(RTLD_DEFAULT, "qsort"), &libc));
     libc_start = (uintptr_t)libc.dli_fbase;
     capture_fixture_begin();
-    struct cfi_cache *cache = pages_map(sizeof *cache);
+    struct cfi_cache own, *cache = &own;
+    CHECK(cfi_cache_init(cache));
     cfi_cache_forget(cache, module_table_epoch);
     test_addresses_of_all_kinds(cache);
     test_threads();
