@@ -1,4 +1,4 @@
-/* See hook.h: the outlined half. Twice, so that where everything is recorded nothing asks about samples. */
+/* See hook.h: the outlined halves. Twice, so that where everything is recorded nothing asks about samples. */
 #include "hook.h"
 
 HOT_INLINE void record_allocation(void *block, uint64_t size, const void *return_address, uintptr_t frame, int is_sampled)
@@ -30,4 +30,16 @@ void *hook_record_allocation(void *block, uint64_t size, const void *return_addr
     if (likely(block))
         record_allocation(block, size, return_address, frame, 0);
     return block;
+}
+
+void hook_free_recorded(void *block, uintptr_t frame)
+{
+    hook_record_deallocation(block, frame, 0);
+    real.free(block);
+}
+
+void hook_free_sampled(void *block, uintptr_t frame)
+{
+    hook_record_deallocation(block, frame, 1);
+    real.free(block);
 }

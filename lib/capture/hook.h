@@ -88,4 +88,17 @@ HOT_INLINE enum hook_way hook_deallocation_way(const void *block)
     return recorder_rests(current_thread) ? HOOK_PASSES : HOOK_RECORDS;
 }
 
+/* Records, then frees: once a block is freed another thread may be given its address. */
+void hook_free_recorded(void *block, uintptr_t frame);
+void hook_free_sampled(void *block, uintptr_t frame);
+
+HOT_INLINE void hook_free(void *block, uintptr_t frame)
+{
+    switch (hook_deallocation_way(block)) {
+    case HOOK_PASSES: real.free(block); break;
+    case HOOK_RECORDS: hook_free_recorded(block, frame); break;
+    case HOOK_SAMPLES: hook_free_sampled(block, frame); break;
+    }
+}
+
 #endif

@@ -28,28 +28,11 @@ EXPORT void *calloc(size_t count, size_t size)
     return hook_allocated(block, count * size, RETURN_ADDRESS);
 }
 
-/* Recorded before the real call: once that is done, another thread may be given the address. */
-static __attribute__((noinline)) void release_recorded(void *block, uintptr_t frame)
-{
-    hook_record_deallocation(block, frame, 0);
-    real.free(block);
-}
-
-static __attribute__((noinline)) void release_sampled(void *block, uintptr_t frame)
-{
-    hook_record_deallocation(block, frame, 1);
-    real.free(block);
-}
-
 HOT_INLINE void release(void *block)
 {
     if (unlikely(bootstrap_owns(block) || !real_available()))
         return;
-    switch (hook_deallocation_way(block)) {
-    case HOOK_PASSES: real.free(block); break;
-    case HOOK_RECORDS: release_recorded(block, HOOK_FRAME); break;
-    case HOOK_SAMPLES: release_sampled(block, HOOK_FRAME); break;
-    }
+    hook_free(block, HOOK_FRAME);
 }
 
 EXPORT void free(void *block)

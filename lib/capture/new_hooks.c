@@ -2,7 +2,8 @@
  *
  * libstdc++'s operator new ends in malloc, which records the block; our hook only leaves a note of who called operator new, so that the block is
  * credited to that line and not to libstdc++. An allocator's own operators (tcmalloc, jemalloc) don't go through malloc and free: those blocks are
- * recorded here. Exceptions pass through: nothing is to be undone when they do.
+ * recorded here. Exceptions pass through: nothing is to be undone when they do. The plain operators, which serve nearly all calls, don't go
+ * through the C++ library at all where that would only come back to our malloc.
  *
  * libstdc++ may have been loaded by a dlopen(RTLD_LOCAL), out of RTLD_NEXT's sight, although our symbols stand before its for everyone: then it
  * is asked by name. */
@@ -14,7 +15,6 @@
 
 /* Mangled for LP64: size_t is m. */
 #define NEW_FORMS(X)                                                                                                        \
-    X(_Znwm, (size_t size), (size))                                                                                         \
     X(_Znam, (size_t size), (size))                                                                                         \
     X(_ZnwmRKSt9nothrow_t, (size_t size, const void *nothrow), (size, nothrow))                                             \
     X(_ZnamRKSt9nothrow_t, (size_t size, const void *nothrow), (size, nothrow))                                             \
@@ -24,9 +24,7 @@
     X(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignment, const void *nothrow), (size, alignment, nothrow))
 
 #define DELETE_FORMS(X)                                                                                         \
-    X(_ZdlPv, (void *block), (block))                                                                           \
     X(_ZdaPv, (void *block), (block))                                                                           \
-    X(_ZdlPvm, (void *block, size_t size), (block, size))                                                       \
     X(_ZdaPvm, (void *block, size_t size), (block, size))                                                       \
     X(_ZdlPvRKSt9nothrow_t, (void *block, const void *nothrow), (block, nothrow))                               \
     X(_ZdaPvRKSt9nothrow_t, (void *block, const void *nothrow), (block, nothrow))                               \
@@ -75,7 +73,7 @@ const void *new_hooks_caller(struct thread_state *thread, const void *return_add
     return caller;
 }
 
-static void note_caller(const void *next, const void *return_address)
+static __attribute__((noinline)) void note_caller(const void *next, const void *return_address)
 {
     if (unlikely(!runtime_start))
         real_module_of(next, &runtime_start, &runtime_end);
@@ -90,27 +88,36 @@ static void note_caller(const void *next, const void *return_address)
     current_thread->new_caller = return_address;
 }
 
+/* `runtime`: the C++ library's operator, once it is known that it ends in malloc. Where that malloc will pass unrecorded, it wants no note. */
 #define DEFINE_NEW(name, parameters, arguments)                                          \
     void *name parameters;                                                               \
     EXPORT void *name parameters                                                         \
     {                                                                                    \
-        static __typeof__(&name) next;                                                   \
+        static __typeof__(&name) runtime, next;                                          \
+        if (likely(runtime != NULL)) {                                                   \
+            if (size >= current_thread->sample_left)                                     \
+                note_caller((const void *)(uintptr_t)runtime, RETURN_ADDRESS);           \
+            return runtime arguments;                                                    \
+        }                                                                                \
         if (unlikely(!next) && !(next = (__typeof__(next))find_operator(#name)))         \
             return malloc(size);                                                         \
         if (likely(!real_is_allocator((const void *)(uintptr_t)next))) {                 \
             note_caller((const void *)(uintptr_t)next, RETURN_ADDRESS);                  \
-            return next arguments;                                                       \
+            return (runtime = next)arguments;                                            \
         }                                                                                \
         void *block = next arguments;                                                    \
         return hook_allocated(block, size, RETURN_ADDRESS);                              \
     }
-NEW_FORMS(DEFINE_NEW)
 
 #define DEFINE_DELETE(name, parameters, arguments)                                       \
     void name parameters;                                                                \
     EXPORT void name parameters                                                          \
     {                                                                                    \
-        static __typeof__(&name) next;                                                   \
+        static __typeof__(&name) runtime, next;                                          \
+        if (likely(runtime != NULL)) {                                                   \
+            runtime arguments;                                                           \
+            return;                                                                      \
+        }                                                                                \
         if (unlikely(!block))                                                            \
             return;                                                                      \
         if (unlikely(!next) && !(next = (__typeof__(next))find_operator(#name))) {       \
@@ -118,14 +125,108 @@ NEW_FORMS(DEFINE_NEW)
             return;                                                                      \
         }                                                                                \
         if (likely(!real_is_allocator((const void *)(uintptr_t)next))) {                 \
-            next arguments;                                                              \
+            (runtime = next)arguments;                                                   \
             return;                                                                      \
         }                                                                                \
-        switch (hook_deallocation_way(block)) {                                          \
-        case HOOK_PASSES: break;                                                         \
-        case HOOK_RECORDS: hook_record_deallocation(block, HOOK_FRAME, 0); break;        \
-        case HOOK_SAMPLES: hook_record_deallocation(block, HOOK_FRAME, 1); break;        \
-        }                                                                                \
+        if (hook_deallocation_way(block) != HOOK_PASSES)                                 \
+            hook_record_deallocation(block, HOOK_FRAME, recorder_filter != NULL);        \
         next arguments;                                                                  \
     }
+
+NEW_FORMS(DEFINE_NEW)
 DELETE_FORMS(DEFINE_DELETE)
+
+/* ---- the plain ones: the C++ library's do no more than malloc and free, but for what comes when there is no memory ---- */
+
+void *_Znwm(size_t size);
+void _ZdlPv(void *block);
+void _ZdlPvm(void *block, size_t size);
+
+/* What the C++ library would call is ours, and nobody has replaced the operator that it must call from another one: it needn't be asked. */
+static uint32_t plain_is_malloc;
+
+static int leads_to(const char *name, const void *ours)
+{
+    return real.dlsym(RTLD_DEFAULT, name) == ours;
+}
+
+COLD static void find_what_is_plain(void)
+{
+    static int is_asked;
+    struct thread_state *thread = current_thread;
+    uintptr_t was_busy = thread->busy;
+    if (is_asked)
+        return;
+    is_asked = 1;
+    if (was_busy == THREAD_READY)
+        thread->busy = THREAD_INTERNAL;
+    plain_is_malloc = leads_to("malloc", (const void *)(uintptr_t)&malloc) && leads_to("free", (const void *)(uintptr_t)&free) &&
+                      leads_to("_Znwm", (const void *)(uintptr_t)&_Znwm) && leads_to("_ZdlPv", (const void *)(uintptr_t)&_ZdlPv);
+    thread->busy = was_busy;
+}
+
+static __attribute__((noinline)) void *new_by_runtime(size_t size, const void *return_address)
+{
+    static void *(*next)(size_t);
+    if (unlikely(!next) && !(next = (void *(*)(size_t))find_operator("_Znwm")))
+        return malloc(size);
+    if (real_is_allocator((const void *)(uintptr_t)next))
+        return hook_allocated(next(size), size, return_address);
+    find_what_is_plain();
+    note_caller((const void *)(uintptr_t)next, return_address);
+    return next(size);
+}
+
+EXPORT void *_Znwm(size_t size)
+{
+    if (unlikely(!plain_is_malloc))
+        return new_by_runtime(size, RETURN_ADDRESS);
+    size_t bytes = size + !size; /* as it does */
+    void *block = real.malloc(bytes);
+    /* It calls the new-handler, tries again, and throws. */
+    return likely(block != NULL) ? hook_allocated(block, bytes, RETURN_ADDRESS) : new_by_runtime(size, RETURN_ADDRESS);
+}
+
+static __attribute__((noinline)) void delete_by_runtime(void *block, uintptr_t frame)
+{
+    static void (*next)(void *);
+    if (!block)
+        return;
+    if (unlikely(!next) && !(next = (void (*)(void *))find_operator("_ZdlPv"))) {
+        free(block);
+        return;
+    }
+    if (real_is_allocator((const void *)(uintptr_t)next) && hook_deallocation_way(block) != HOOK_PASSES)
+        hook_record_deallocation(block, frame, recorder_filter != NULL);
+    next(block);
+}
+
+EXPORT void _ZdlPv(void *block)
+{
+    if (likely(plain_is_malloc) && likely(!bootstrap_owns(block)))
+        hook_free(block, HOOK_FRAME);
+    else
+        delete_by_runtime(block, HOOK_FRAME);
+}
+
+static __attribute__((noinline)) void delete_sized_by_runtime(void *block, size_t size, uintptr_t frame)
+{
+    static void (*next)(void *, size_t);
+    if (!block)
+        return;
+    if (unlikely(!next) && !(next = (void (*)(void *, size_t))find_operator("_ZdlPvm"))) {
+        free(block);
+        return;
+    }
+    if (real_is_allocator((const void *)(uintptr_t)next) && hook_deallocation_way(block) != HOOK_PASSES)
+        hook_record_deallocation(block, frame, recorder_filter != NULL);
+    next(block, size);
+}
+
+EXPORT void _ZdlPvm(void *block, size_t size)
+{
+    if (likely(plain_is_malloc) && likely(!bootstrap_owns(block)))
+        hook_free(block, HOOK_FRAME);
+    else
+        delete_sized_by_runtime(block, size, HOOK_FRAME);
+}
