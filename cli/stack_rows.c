@@ -11,7 +11,7 @@
 void stack_walker_init(struct stack_walker *walker, sqlite3 *database)
 {
     *walker = (struct stack_walker){0};
-    walker->step = query_prepare(database, "SELECT stack.caller_id, kind, function, file, line, module, origin FROM stack "
+    walker->step = query_prepare(database, "SELECT stack.caller_id, kind, function, file, line, module, origin, depth FROM stack "
                                            "LEFT JOIN frame USING (frame_id) WHERE stack_id = ?1");
 }
 
@@ -57,17 +57,19 @@ static void append_frame(struct stack_frames *frames, sqlite3_stmt *row)
 
 const struct stack_frames *stack_walk(struct stack_walker *walker, int64_t stack_id)
 {
+    int64_t last_depth = INT64_MAX;
     clear_frames(&walker->frames);
     while (stack_id != 0) {
         sqlite3_reset(walker->step);
         sqlite3_bind_int64(walker->step, 1, stack_id);
         if (sqlite3_step(walker->step) != SQLITE_ROW)
             break;
-        int64_t caller_id = sqlite3_column_int64(walker->step, 0);
+        int64_t caller_id = sqlite3_column_int64(walker->step, 0), depth = sqlite3_column_int64(walker->step, 7);
         if (sqlite3_column_type(walker->step, 1) != SQLITE_NULL)
             append_frame(&walker->frames, walker->step);
-        /* Callers have smaller ids: a damaged database cannot lead in a circle. Pseudo stacks (below 0) have no caller. */
-        stack_id = stack_id > 0 && caller_id < stack_id && caller_id > 0 ? caller_id : 0;
+        /* Callers are less deep: a damaged database cannot lead in a circle. Pseudo stacks (below 0) have no caller. */
+        stack_id = stack_id > 0 && caller_id > 0 && depth < last_depth ? caller_id : 0;
+        last_depth = depth;
     }
     sqlite3_reset(walker->step);
     return &walker->frames;

@@ -78,28 +78,59 @@ static int is_interpreter_shim(const struct code_definition *code, int32_t line)
     return !line && !strcmp(code->file, "__init__") && !strcmp(code->name, "__init__");
 }
 
-static uint32_t native_frame(struct frame_table *table, struct symbolizer *symbolizer, const char *module_path, uint64_t address)
+/* `label`: what a function without a name is called. 0 without memory. */
+static uint32_t native_frame(struct frame_table *table, const struct symbol *symbol, const char *module_path, const char *label)
 {
-    struct symbol symbol = symbolizer ? symbolizer_find(symbolizer, address ? address - 1 : 0) : (struct symbol){0};
-    const char *slash = module_path ? strrchr(module_path, '/') : NULL;
-    const char *module_name = slash ? slash + 1 : module_path ? module_path : "unknown module";
-    char place[512];
     struct frame frame = {
+        .function = intern_text(table, symbol->function ? symbol->function : label),
+        .file = symbol->file ? intern_text(table, symbol->file) : NULL,
         .module = module_path ? intern_text(table, module_path) : NULL,
-        .line = symbol.line,
+        .line = symbol->line,
         .kind = TRACE_FRAME_NATIVE,
-        .origin = (uint8_t)(module_path ? frame_origin_of_module(module_path) : FRAME_OF_NATIVE),
+        .origin = (uint8_t)(symbol->is_system ? FRAME_SYSTEM : module_path ? frame_origin_of_module(module_path) : FRAME_OF_NATIVE),
     };
-    if (!symbol.function) {
-        snprintf(place, sizeof place, "%.400s+0x%llx", module_name, (unsigned long long)address);
-        symbol.function = place;
-    }
-    frame.function = intern_text(table, symbol.function);
-    if (symbol.file)
-        frame.file = intern_text(table, symbol.file);
-    if (!frame.function || (module_path && !frame.module) || (symbol.file && !frame.file))
+    if (!frame.function || (module_path && !frame.module) || (symbol->file && !frame.file))
         return 0;
     return intern_frame(table, &frame);
+}
+
+/* A place that only inlining knows. */
+static uint32_t add_place(struct frame_table *table, uint32_t frame_id)
+{
+    size_t frame_capacity = table->place_capacity, outer_capacity = table->place_capacity, needed = table->place_count + (size_t)1;
+    int enough = ARRAY_RESERVE(table->place_frames, frame_capacity, needed) && ARRAY_RESERVE(table->outer_places, outer_capacity, needed);
+    if (!enough)
+        return 0;
+    table->place_capacity = frame_capacity;
+    table->place_frames[table->place_count] = frame_id;
+    return table->place_count++;
+}
+
+/* The frames of a native place: its own, and of those that it was inlined into a place each. */
+static int resolve_address(struct frame_table *table, struct symbolizer *symbolizer, const char *module_path, const struct owned_place *place)
+{
+    static const struct symbol nothing;
+    const struct symbol *symbols = &nothing;
+    const char *slash = module_path ? strrchr(module_path, '/') : NULL;
+    uint64_t address = place->position;
+    uint32_t inner_id = place->place_id;
+    char label[512];
+    size_t count = symbolizer ? symbolizer_find(symbolizer, address ? address - 1 : 0, &symbols) : 0;
+    if (!count) {
+        symbols = &nothing;
+        count = 1;
+    }
+    snprintf(label, sizeof label, "%.400s+0x%llx", slash ? slash + 1 : module_path ? module_path : "unknown module", (unsigned long long)address);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t frame_id = native_frame(table, &symbols[i], module_path, label), place_id = inner_id;
+        if (!frame_id || (i && !(place_id = add_place(table, frame_id))))
+            return STATUS_NO_MEMORY;
+        if (i)
+            table->outer_places[inner_id] = place_id;
+        table->place_frames[place_id] = frame_id;
+        inner_id = place_id;
+    }
+    return STATUS_OK;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -181,7 +212,8 @@ static int resolve_python(struct frame_table *table, const struct definition_tab
 static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct owned_place *places,
                           size_t count)
 {
-    uint32_t module_id = places->owner_id, frame_id = 0;
+    uint32_t module_id = places->owner_id;
+    int status = STATUS_OK;
     const struct module_definition *module = module_id ? &definitions->modules[module_id] : NULL;
     struct symbolizer *symbolizer = NULL;
     if (module) {
@@ -190,14 +222,10 @@ static int resolve_module(struct frame_table *table, const struct definition_tab
             return STATUS_NO_MEMORY;
         table->module_states[module_id] = symbolizer_state(symbolizer);
     }
-    for (size_t i = 0; i < count; i++) {
-        frame_id = native_frame(table, symbolizer, module ? module->path : NULL, places[i].position);
-        table->place_frames[places[i].place_id] = frame_id;
-        if (!frame_id)
-            break;
-    }
+    for (size_t i = 0; i < count && !status; i++)
+        status = resolve_address(table, symbolizer, module ? module->path : NULL, &places[i]);
     symbolizer_close(symbolizer);
-    return frame_id ? STATUS_OK : STATUS_NO_MEMORY;
+    return status;
 }
 
 static int resolve_native(struct frame_table *table, const struct definition_table *definitions, frames_progress *progress,
@@ -240,9 +268,11 @@ int frame_table_build(struct frame_table *table, const struct definition_table *
     int status = STATUS_NO_MEMORY;
     *table = (struct frame_table){.frame_count = 1};
     string_pool_init(&table->strings);
-    table->place_frames = calloc(definitions->places.place_count, sizeof *table->place_frames);
+    table->place_capacity = table->place_count = definitions->places.place_count;
+    table->place_frames = calloc(table->place_count, sizeof *table->place_frames);
+    table->outer_places = calloc(table->place_count, sizeof *table->outer_places);
     table->module_states = calloc(definitions->module_count, sizeof *table->module_states);
-    if (table->place_frames && table->module_states)
+    if (table->place_frames && table->outer_places && table->module_states)
         status = resolve_rest(table, definitions, copy_threshold_bytes);
     if (!status)
         status = resolve_python(table, definitions);
@@ -259,6 +289,7 @@ void frame_table_done(struct frame_table *table)
     free(table->frames);
     free(table->index);
     free(table->place_frames);
+    free(table->outer_places);
     free(table->module_states);
     *table = (struct frame_table){0};
 }

@@ -33,7 +33,11 @@ struct frame_table {
     uint32_t *index;      /* hash table of frame numbers; 0: free */
     size_t index_capacity;
     struct string_pool strings;
-    uint32_t *place_frames;               /* by place id; FRAME_HIDDEN: the interpreter's own, not shown */
+    /* By place id; behind the places of the trace stand those that it doesn't know, which calls were inlined into. */
+    uint32_t *place_frames;               /* FRAME_HIDDEN: the interpreter's own, not shown */
+    uint32_t *outer_places;               /* the place that it was inlined into; 0: none */
+    uint32_t place_count;
+    size_t place_capacity;
     enum symbolizer_state *module_states; /* by module id; of those that were looked up */
     /* what events without a stack, arena slack and uncounted copies are credited to */
     uint32_t unknown_frame, slack_frame, small_copies_frame;

@@ -1,4 +1,4 @@
-/* Collects a unit's inlined subroutines (inline_sites.h). A unit is read once, when the first of its addresses asks. */
+/* Finds the function of an address and the calls inlined there (inline_sites.h). */
 #include "inline_sites.h"
 
 #include <dwarf.h>
@@ -8,11 +8,75 @@
 /* Limits against debugging information that was made up or damaged: sibling references may run in circles. */
 #define MAX_DEPTH 512
 #define MAX_ENTRIES 50000000u
+#define MAX_ENTRIES_OF_ADDRESS 1000000u
 
-struct collector {
-    struct inline_sites *sites;
-    uint32_t entries;
-};
+/* ---- the functions of a unit ---- */
+
+static void add_function(struct unit_functions *functions, Dwarf_Die *entry)
+{
+    Dwarf_Addr base, start, end;
+    ptrdiff_t offset = 0;
+    while ((offset = dwarf_ranges(entry, offset, &base, &start, &end)) > 0)
+        if (start < end && ARRAY_RESERVE(functions->functions, functions->capacity, functions->count + 1))
+            functions->functions[functions->count++] = (struct unit_function){start, end, *entry};
+}
+
+/* What can contain functions: rustc puts them into namespaces, clang sometimes into types. */
+static int holds_functions(int tag)
+{
+    return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_structure_type || tag == DW_TAG_class_type ||
+           tag == DW_TAG_subprogram;
+}
+
+static void collect(struct unit_functions *functions, Dwarf_Die *parent, uint32_t depth, uint32_t *entries)
+{
+    Dwarf_Die entry;
+    if (depth > MAX_DEPTH || dwarf_child(parent, &entry))
+        return;
+    do {
+        int tag = dwarf_tag(&entry);
+        if (tag == DW_TAG_subprogram)
+            add_function(functions, &entry);
+        if (holds_functions(tag))
+            collect(functions, &entry, depth + 1, entries);
+    } while ((*entries)++ < MAX_ENTRIES && !dwarf_siblingof(&entry, &entry));
+}
+
+static int compare_functions(const void *a, const void *b)
+{
+    const struct unit_function *left = a, *right = b;
+    return left->start < right->start ? -1 : left->start > right->start;
+}
+
+void unit_functions_collect(struct unit_functions *functions, Dwarf_Die *unit)
+{
+    uint32_t entries = 0;
+    *functions = (struct unit_functions){0};
+    collect(functions, unit, 1, &entries);
+    if (functions->count)
+        qsort(functions->functions, functions->count, sizeof *functions->functions, compare_functions);
+}
+
+void unit_functions_done(struct unit_functions *functions)
+{
+    free(functions->functions);
+    *functions = (struct unit_functions){0};
+}
+
+static const struct unit_function *find_function(const struct unit_functions *functions, uint64_t address)
+{
+    size_t low = 0, high = functions->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (functions->functions[middle].start <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low && address < functions->functions[low - 1].end ? &functions->functions[low - 1] : NULL;
+}
+
+/* ---- the calls inlined at an address ---- */
 
 static uint32_t attribute_number(Dwarf_Die *entry, unsigned name)
 {
@@ -21,57 +85,39 @@ static uint32_t attribute_number(Dwarf_Die *entry, unsigned name)
     return dwarf_formudata(dwarf_attr(entry, name, &attribute), &value) == 0 && value <= UINT32_MAX ? (uint32_t)value : 0;
 }
 
-static void add_site(struct inline_sites *sites, Dwarf_Die *entry, uint32_t depth)
-{
-    uint32_t call_file = attribute_number(entry, DW_AT_call_file), call_line = attribute_number(entry, DW_AT_call_line);
-    Dwarf_Addr base, start, end;
-    ptrdiff_t offset = 0;
-    while ((offset = dwarf_ranges(entry, offset, &base, &start, &end)) > 0)
-        if (start < end && ARRAY_RESERVE(sites->sites, sites->capacity, sites->count + 1))
-            sites->sites[sites->count++] = (struct inline_site){start, end, call_file, call_line, depth};
-}
-
-/* What can contain inlined code. */
-static int is_scope(int tag)
-{
-    return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block ||
-           tag == DW_TAG_namespace || tag == DW_TAG_try_block || tag == DW_TAG_catch_block || tag == DW_TAG_module;
-}
-
-static void collect(struct collector *collector, Dwarf_Die *parent, uint32_t depth)
+/* The entry below `parent` that holds the address and may hold inlined calls. Returns 0: none. */
+static int find_scope(Dwarf_Die *parent, uint64_t address, uint32_t *entries, Dwarf_Die *ret_scope)
 {
     Dwarf_Die entry;
-    if (depth > MAX_DEPTH || dwarf_child(parent, &entry))
-        return;
+    if (dwarf_child(parent, &entry))
+        return 0;
     do {
         int tag = dwarf_tag(&entry);
-        if (tag == DW_TAG_inlined_subroutine)
-            add_site(collector->sites, &entry, depth);
-        if (is_scope(tag))
-            collect(collector, &entry, depth + 1);
-    } while (collector->entries++ < MAX_ENTRIES && !dwarf_siblingof(&entry, &entry));
+        if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block || tag == DW_TAG_try_block || tag == DW_TAG_catch_block) &&
+            dwarf_haspc(&entry, address) > 0) {
+            *ret_scope = entry;
+            return 1;
+        }
+    } while ((*entries)++ < MAX_ENTRIES_OF_ADDRESS && !dwarf_siblingof(&entry, &entry));
+    return 0;
 }
 
-void inline_sites_collect(struct inline_sites *sites, Dwarf_Die *unit)
+void inline_sites_find(const struct unit_functions *functions, uint64_t address, struct inline_sites *ret_sites)
 {
-    struct collector collector = {.sites = sites};
-    *sites = (struct inline_sites){0};
-    collect(&collector, unit, 1);
-}
-
-void inline_sites_done(struct inline_sites *sites)
-{
-    free(sites->sites);
-    *sites = (struct inline_sites){0};
-}
-
-const struct inline_site *inline_sites_find(const struct inline_sites *sites, uint64_t address, uint32_t below)
-{
-    const struct inline_site *found = NULL;
-    for (size_t i = 0; i < sites->count; i++) {
-        const struct inline_site *site = &sites->sites[i];
-        if (site->start <= address && address < site->end && site->depth < below && (!found || site->depth > found->depth))
-            found = site;
+    const struct unit_function *function = find_function(functions, address);
+    uint32_t entries = 0;
+    ret_sites->has_function = function != NULL;
+    ret_sites->count = 0;
+    if (!function)
+        return;
+    ret_sites->function = function->entry;
+    Dwarf_Die scope = function->entry;
+    for (int depth = 0; depth < MAX_DEPTH && ret_sites->count < INLINE_SITES_MAX; depth++) {
+        Dwarf_Die parent = scope;
+        if (!find_scope(&parent, address, &entries, &scope))
+            break;
+        if (dwarf_tag(&scope) == DW_TAG_inlined_subroutine)
+            ret_sites->sites[ret_sites->count++] = (struct inline_site){
+                scope, attribute_number(&scope, DW_AT_call_file), attribute_number(&scope, DW_AT_call_line)};
     }
-    return found;
 }

@@ -1,6 +1,7 @@
-/* Where the code of a compilation unit was inlined, and from which line: DWARF's inlined subroutines.
+/* Which calls the compiler dissolved at an address: DWARF's inlined subroutines.
  *
- * Consumes a unit's tree of debugging entries, once; answers which call an address was inlined through. One thread; allocates. */
+ * Consumes a compilation unit's tree of debugging entries: its functions once, when the first of its addresses asks, and of a function only
+ * the entries that hold the address. One thread; allocates. */
 #ifndef HEAPLINE_ANALYSIS_INLINE_SITES_H
 #define HEAPLINE_ANALYSIS_INLINE_SITES_H
 
@@ -8,22 +9,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct inline_site {
+/* More levels than that are left out, the innermost ones. */
+#define INLINE_SITES_MAX 64
+
+struct unit_function {
     uint64_t start, end;
-    uint32_t call_file, call_line; /* where it was called: the file's number in the unit; 0: not said */
-    uint32_t depth;                /* deeper ones lie within shallower ones */
+    Dwarf_Die entry;
 };
 
-struct inline_sites {
-    struct inline_site *sites;
+/* The functions of a unit by address. */
+struct unit_functions {
+    struct unit_function *functions;
     size_t count, capacity;
 };
 
-/* All sites of a unit. What there is no memory for is left out. */
-void inline_sites_collect(struct inline_sites *sites, Dwarf_Die *unit);
-void inline_sites_done(struct inline_sites *sites);
+struct inline_site {
+    Dwarf_Die entry;
+    uint32_t call_file, call_line; /* where it was called: the file's number in the unit; 0: not said */
+};
 
-/* The deepest site that holds the address and is less deep than `below`. NULL: none. */
-const struct inline_site *inline_sites_find(const struct inline_sites *sites, uint64_t address, uint32_t below);
+struct inline_sites {
+    int has_function;
+    Dwarf_Die function;            /* the one that has code of its own */
+    struct inline_site sites[INLINE_SITES_MAX]; /* outermost first */
+    size_t count;
+};
+
+/* What there is no memory for is left out. */
+void unit_functions_collect(struct unit_functions *functions, Dwarf_Die *unit);
+void unit_functions_done(struct unit_functions *functions);
+
+void inline_sites_find(const struct unit_functions *functions, uint64_t address, struct inline_sites *ret_sites);
 
 #endif

@@ -3,6 +3,7 @@
 #include "line_report.h"
 
 #include "array.h"
+#include "inline_sites.h"
 
 int figures_are_zero(const struct figures *figures)
 {
@@ -86,23 +87,41 @@ struct stack_entry line_report_stack(const struct line_report *report, uint32_t 
     };
 }
 
-/* `credits`: by frame id. Callers come before what they call. */
+/* `credits`: by frame id. The caller has been filled. */
+static void fill_stack(struct line_report *report, const uint8_t *credits, uint32_t id)
+{
+    uint32_t caller_id = report->definitions->nodes[id].caller_id, frame_id = frame_of_stack(report, id);
+    uint32_t callers_line = report->line_frames[caller_id];
+    if (frame_id == FRAME_HIDDEN) {
+        report->line_frames[id] = callers_line;
+        report->depths[id] = report->depths[caller_id];
+        return;
+    }
+    /* That of the empty stack is nobody's. */
+    int as_good = !report->depths[caller_id] || credits[frame_id] <= credits[callers_line];
+    report->line_frames[id] = as_good ? frame_id : callers_line;
+    report->depths[id] = report->depths[caller_id] + 1;
+}
+
+/* Callers come before what they call, but for those by inlining, which have the highest numbers: of these there are few in a row. */
+static void fill_callers(struct line_report *report, const uint8_t *credits, uint32_t id)
+{
+    uint32_t callers[INLINE_SITES_MAX], caller_id = id;
+    size_t count = 0;
+    while ((caller_id = report->definitions->nodes[caller_id].caller_id) > id && count < INLINE_SITES_MAX)
+        callers[count++] = caller_id;
+    while (count--)
+        fill_stack(report, credits, callers[count]);
+}
+
 static void fill_stacks(struct line_report *report, const uint8_t *credits)
 {
     report->line_frames[0] = report->frames->unknown_frame;
     report->depths[0] = 0;
     for (uint32_t id = 1; id < report->stack_count; id++) {
-        uint32_t caller_id = report->definitions->nodes[id].caller_id, frame_id = frame_of_stack(report, id);
-        uint32_t callers_line = report->line_frames[caller_id];
-        if (frame_id == FRAME_HIDDEN) {
-            report->line_frames[id] = callers_line;
-            report->depths[id] = report->depths[caller_id];
-            continue;
-        }
-        /* That of the empty stack is nobody's. */
-        int as_good = !report->depths[caller_id] || credits[frame_id] <= credits[callers_line];
-        report->line_frames[id] = as_good ? frame_id : callers_line;
-        report->depths[id] = report->depths[caller_id] + 1;
+        if (report->definitions->nodes[id].caller_id > id)
+            fill_callers(report, credits, id);
+        fill_stack(report, credits, id);
     }
 }
 
@@ -218,7 +237,6 @@ struct walk {
     size_t sum_capacity, depth;            /* depth: of the path; sums[0] is of what has no stack */
 };
 
-/* Callers have lower numbers than what they call. */
 static void link_callees(struct walk *walk, const struct line_report *report)
 {
     for (uint32_t id = report->stack_count - 1; id > 0; id--) {

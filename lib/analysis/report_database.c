@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "inlined_stacks.h"
 #include "report_cache.h"
 #include "store.h"
 #include "temporary_file.h"
@@ -64,6 +65,8 @@ static int parts_build(struct report_parts *parts, const char *trace_path, struc
     progress->share = FRAMES_SHARE;
     status = frame_table_build(&parts->frames, &parts->replay->definitions, parts->replay->overview.identity.copy_threshold_bytes,
                                progress_pass, progress);
+    if (!status)
+        status = inlined_stacks_add(parts->replay, &parts->frames);
     if (!status)
         status = line_report_build(&parts->lines, parts->replay, &parts->frames);
     if (!status)

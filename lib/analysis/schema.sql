@@ -46,7 +46,8 @@ CREATE TABLE frame (
                                  -- the system, the interpreter itself, and what has no place in any program)
 );
 
--- A stack is its innermost frame and the stack of its caller. Row 0 is the empty stack. Ids are the trace's own.
+-- A stack is its innermost frame and the stack of its caller. Row 0 is the empty stack. Ids are the trace's own; behind them
+-- stand the callers by inlining: the id of a caller isn't always the lower one, its depth is.
 -- Negative ids stand for what no stack owns: -1 arena slack, -2 copies below the threshold.
 -- A stack whose innermost frame is the interpreter's own (not shown) repeats the row of its caller under its own id.
 CREATE TABLE stack (

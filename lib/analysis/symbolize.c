@@ -1,8 +1,7 @@
 /* Look-ups in one ELF file through elfutils' libdw (symbolize.h).
  *
  * libdwfl finds the separate debug file and merges the symbol tables. The compilation unit of an address is searched here, in the
- * units' own ranges: clang and rustc write no .debug_aranges, which libdw 0.188 needs. Inline frames are not taken apart:
- * the function is the one that the symbol table names, the line the innermost one that isn't in a header of the system. */
+ * units' own ranges: clang and rustc write no .debug_aranges, which libdw 0.188 needs. */
 #include "symbolize.h"
 
 #include <dwarf.h>
@@ -19,11 +18,13 @@
 #include "demangle.h"
 #include "function_table.h"
 #include "inline_sites.h"
+#include "source_path.h"
 
 struct unit {
-    Dwarf_Die die;
-    struct inline_sites inlined;
-    int inlined_known;
+    Dwarf_Die die;      /* of its functions */
+    Dwarf_Die skeleton; /* of its lines and ranges: another one where the unit is split (-gsplit-dwarf) */
+    struct unit_functions functions;
+    int functions_known;
 };
 
 struct unit_range {
@@ -41,8 +42,8 @@ struct symbolizer {
     struct unit_range *ranges; /* sorted by start */
     size_t range_count, range_capacity;
     struct function_table functions;
-    char *function;            /* readable, of the latest look-up */
-    char *file;                /* tidied, of the latest look-up */
+    struct symbol symbols[INLINE_SITES_MAX + 1]; /* the latest answer; owns its strings */
+    size_t symbol_count;
 };
 
 static int same_build_id(Dwfl_Module *module, const char *expected)
@@ -63,14 +64,14 @@ static int compare_ranges(const void *a, const void *b)
     return left->start < right->start ? -1 : left->start > right->start;
 }
 
-static void add_unit(struct symbolizer *symbolizer, Dwarf_Die *die)
+static void add_unit(struct symbolizer *symbolizer, Dwarf_Die *die, Dwarf_Die *skeleton)
 {
     Dwarf_Addr base, start, end;
     ptrdiff_t offset = 0;
     if (!ARRAY_RESERVE(symbolizer->units, symbolizer->unit_capacity, symbolizer->unit_count + 1))
         return;
-    symbolizer->units[symbolizer->unit_count] = (struct unit){.die = *die};
-    while ((offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0)
+    symbolizer->units[symbolizer->unit_count] = (struct unit){.die = *die, .skeleton = *skeleton};
+    while ((offset = dwarf_ranges(skeleton, offset, &base, &start, &end)) > 0)
         if (start < end && ARRAY_RESERVE(symbolizer->ranges, symbolizer->range_capacity, symbolizer->range_count + 1))
             symbolizer->ranges[symbolizer->range_count++] = (struct unit_range){start, end, symbolizer->unit_count};
     symbolizer->unit_count++;
@@ -84,9 +85,9 @@ static void list_units(struct symbolizer *symbolizer, Dwarf *dwarf)
     Dwarf_Die die, subdie;
     while (!dwarf_get_units(dwarf, unit, &unit, &version, &type, &die, &subdie))
         if (type == DW_UT_compile)
-            add_unit(symbolizer, &die);
+            add_unit(symbolizer, &die, &die);
         else if (type == DW_UT_skeleton)
-            add_unit(symbolizer, dwarf_tag(&subdie) == DW_TAG_compile_unit ? &subdie : &die);
+            add_unit(symbolizer, dwarf_tag(&subdie) == DW_TAG_compile_unit ? &subdie : &die, &die);
     qsort(symbolizer->ranges, symbolizer->range_count, sizeof *symbolizer->ranges, compare_ranges);
 }
 
@@ -145,100 +146,22 @@ static struct unit *find_unit(struct symbolizer *symbolizer, uint64_t address)
     return low && address < symbolizer->ranges[low - 1].end ? &symbolizer->units[symbolizer->ranges[low - 1].unit] : NULL;
 }
 
-/* Resolve "." and ".." in the text, as debuggers do: builds name their sources relative to the build folder. */
-static char *tidy_path(const char *path)
+/* ---- answers ---- */
+
+static void forget_answer(struct symbolizer *symbolizer)
 {
-    size_t length = strlen(path), used = 0;
-    char *tidy = malloc(length + 2);
-    if (!tidy)
-        return NULL;
-    for (const char *part = path; *part;) {
-        size_t part_length = strcspn(part, "/");
-        const char *next = part + part_length + (part[part_length] == '/');
-        int is_parent = part_length == 2 && !memcmp(part, "..", 2);
-        char *parent = used > 1 ? memrchr(tidy, '/', used - 1) : NULL;
-        int parent_is_parent = parent && tidy + used - parent == 4 && !memcmp(parent, "/../", 4);
-        if (!part_length && part != path) {
-            /* a doubled slash */
-        } else if (part_length == 1 && part[0] == '.') {
-            /* here */
-        } else if (is_parent && parent && !parent_is_parent) {
-            used = (size_t)(parent - tidy) + 1;
-        } else if (is_parent && used == 1 && tidy[0] == '/') {
-            /* the root's parent is the root */
-        } else {
-            memcpy(tidy + used, part, (size_t)(next - part));
-            used += (size_t)(next - part);
-        }
-        part = next;
+    for (size_t i = 0; i < symbolizer->symbol_count; i++) {
+        free((char *)symbolizer->symbols[i].function);
+        free((char *)symbolizer->symbols[i].file);
     }
-    tidy[used] = 0;
-    return tidy;
+    symbolizer->symbol_count = 0;
 }
 
-/* The unit's source file, absolute where its folder is known. libdw joins the folder by itself, but not DWARF 5's relative ones. */
-static char *source_path(Dwarf_Die *unit, const char *file)
+/* Takes both strings. */
+static void add_symbol(struct symbolizer *symbolizer, char *function, char *file, int32_t line)
 {
-    Dwarf_Attribute attribute;
-    const char *folder = *file == '/' ? NULL : dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
-    char *joined = NULL;
-    if (!folder || *folder != '/')
-        return tidy_path(file);
-    if (asprintf(&joined, "%s/%s", folder, file) < 0)
-        return NULL;
-    char *tidy = tidy_path(joined);
-    free(joined);
-    return tidy;
-}
-
-static int in_system_header(const char *path)
-{
-    return !strncmp(path, "/usr/include/", strlen("/usr/include/")) || !strncmp(path, "/usr/lib/gcc/", strlen("/usr/lib/gcc/")) ||
-           !strncmp(path, "/usr/lib/llvm", strlen("/usr/lib/llvm"));
-}
-
-/* The system's headers put code into programs (fortified memcpy, std::vector): what the program can change is the line that called
- * it. Goes from call to call outward until it is in the program's own files; leaves file and line alone where it never is. */
-static void leave_system_headers(struct symbolizer *symbolizer, struct unit *unit, uint64_t address, int *line)
-{
-    Dwarf_Files *files;
-    size_t file_count;
-    uint32_t depth = UINT32_MAX;
-    const struct inline_site *site;
-    if (!unit->inlined_known) {
-        inline_sites_collect(&unit->inlined, &unit->die);
-        unit->inlined_known = 1;
-    }
-    if (dwarf_getsrcfiles(&unit->die, &files, &file_count))
-        return;
-    while ((site = inline_sites_find(&unit->inlined, address, depth))) {
-        const char *file = site->call_file < file_count ? dwarf_filesrc(files, site->call_file, NULL, NULL) : NULL;
-        char *path = file ? source_path(&unit->die, file) : NULL;
-        depth = site->depth;
-        if (path && site->call_line && !in_system_header(path)) {
-            free(symbolizer->file);
-            symbolizer->file = path;
-            *line = (int)site->call_line;
-            return;
-        }
-        free(path);
-    }
-}
-
-static void find_line(struct symbolizer *symbolizer, uint64_t address, struct symbol *symbol)
-{
-    int number = 0;
-    uint64_t in_dwarf = address - symbolizer->dwarf_bias;
-    struct unit *unit = find_unit(symbolizer, in_dwarf);
-    Dwarf_Line *line = unit ? dwarf_getsrc_die(&unit->die, in_dwarf) : NULL;
-    const char *file = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
-    /* Line 0 is what compilers give to code that belongs to no line. */
-    if (!file || dwarf_lineno(line, &number) || number <= 0 || !(symbolizer->file = source_path(&unit->die, file)))
-        return;
-    if (in_system_header(symbolizer->file))
-        leave_system_headers(symbolizer, unit, in_dwarf, &number);
-    symbol->file = symbolizer->file;
-    symbol->line = number;
+    symbolizer->symbols[symbolizer->symbol_count++] = (struct symbol){
+        .function = function, .file = file, .line = file ? line : 0, .is_system = file && source_path_is_system(file)};
 }
 
 /* malloc@@GLIBC_2.2.5 is malloc. */
@@ -252,19 +175,70 @@ static char *readable_name(const char *name)
     return demangled;
 }
 
-struct symbol symbolizer_find(struct symbolizer *symbolizer, uint64_t address)
+/* What a function's own entry calls it, or the one that it was made from. */
+static char *name_of_entry(Dwarf_Die *entry)
 {
-    struct symbol symbol = {0};
-    free(symbolizer->function);
-    free(symbolizer->file);
-    symbolizer->function = symbolizer->file = NULL;
+    static const unsigned names[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name};
+    Dwarf_Attribute attribute;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *name = dwarf_formstring(dwarf_attr_integrate(entry, names[i], &attribute));
+        if (name)
+            return readable_name(name);
+    }
+    return NULL;
+}
+
+static char *file_of_number(struct unit *unit, uint32_t number)
+{
+    Dwarf_Files *files;
+    size_t count;
+    const char *file = dwarf_getsrcfiles(&unit->die, &files, &count) || number >= count ? NULL : dwarf_filesrc(files, number, NULL, NULL);
+    return file ? source_path(&unit->skeleton, file) : NULL;
+}
+
+/* Line 0 is what compilers give to code that belongs to no line. */
+static char *line_of_address(struct unit *unit, uint64_t address, int *ret_line)
+{
+    Dwarf_Line *line = dwarf_getsrc_die(&unit->skeleton, address);
+    const char *file = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
+    return file && !dwarf_lineno(line, ret_line) && *ret_line > 0 ? source_path(&unit->skeleton, file) : NULL;
+}
+
+/* From the innermost inlined call outward; each one's line is where it called the one before. */
+static void find_lines(struct symbolizer *symbolizer, struct unit *unit, uint64_t address, const char *name)
+{
+    struct inline_sites inlined;
+    int line = 0;
+    char *file = line_of_address(unit, address, &line);
+    if (!unit->functions_known) {
+        unit_functions_collect(&unit->functions, &unit->die);
+        unit->functions_known = 1;
+    }
+    inline_sites_find(&unit->functions, address, &inlined);
+    for (size_t i = inlined.count; i-- > 0;) {
+        struct inline_site *site = &inlined.sites[i];
+        add_symbol(symbolizer, name_of_entry(&site->entry), file, line);
+        file = site->call_line ? file_of_number(unit, site->call_file) : NULL;
+        line = (int)site->call_line;
+    }
+    char *function = name ? readable_name(name) : inlined.has_function ? name_of_entry(&inlined.function) : NULL;
+    add_symbol(symbolizer, function, file, line);
+}
+
+size_t symbolizer_find(struct symbolizer *symbolizer, uint64_t address, const struct symbol **ret_symbols)
+{
+    forget_answer(symbolizer);
+    *ret_symbols = symbolizer->symbols;
     if (symbolizer->state < SYMBOLIZER_SYMBOLS)
-        return symbol;
+        return 0;
     const char *name = function_table_find(&symbolizer->functions, address);
-    symbol.function = symbolizer->function = name ? readable_name(name) : NULL;
-    if (symbolizer->state == SYMBOLIZER_LINES)
-        find_line(symbolizer, address, &symbol);
-    return symbol;
+    uint64_t in_dwarf = address - symbolizer->dwarf_bias;
+    struct unit *unit = symbolizer->state == SYMBOLIZER_LINES ? find_unit(symbolizer, in_dwarf) : NULL;
+    if (unit)
+        find_lines(symbolizer, unit, in_dwarf, name);
+    else if (name)
+        add_symbol(symbolizer, readable_name(name), NULL, 0);
+    return symbolizer->symbol_count;
 }
 
 void symbolizer_close(struct symbolizer *symbolizer)
@@ -274,11 +248,10 @@ void symbolizer_close(struct symbolizer *symbolizer)
     if (symbolizer->dwfl)
         dwfl_end(symbolizer->dwfl);
     for (size_t i = 0; i < symbolizer->unit_count; i++)
-        inline_sites_done(&symbolizer->units[i].inlined);
+        unit_functions_done(&symbolizer->units[i].functions);
+    forget_answer(symbolizer);
     function_table_done(&symbolizer->functions);
     free(symbolizer->units);
     free(symbolizer->ranges);
-    free(symbolizer->function);
-    free(symbolizer->file);
     free(symbolizer);
 }

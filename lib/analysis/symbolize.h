@@ -1,4 +1,4 @@
-/* From an address in an executable or shared library to function, source file and line.
+/* From an address in an executable or shared library to functions (inlined ones too), source files and lines.
  *
  * Lines come from DWARF, in the file itself or where distributions and debuggers keep it (/usr/lib/debug by build id,
  * .gnu_debuglink; DEBUGINFOD_URLS is honoured as gdb does); functions from the symbol tables, MiniDebugInfo included.
@@ -7,6 +7,7 @@
 #ifndef HEAPLINE_ANALYSIS_SYMBOLIZE_H
 #define HEAPLINE_ANALYSIS_SYMBOLIZE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct symbolizer;
@@ -19,18 +20,21 @@ enum symbolizer_state {
     SYMBOLIZER_LINES,
 };
 
-/* Both are valid until the next look-up; NULL: not known. `line` is 0 where `file` is NULL. */
+/* The strings are valid until the next look-up; NULL: not known. `line` is 0 where `file` is NULL. */
 struct symbol {
     const char *function; /* demangled */
     const char *file;     /* absolute where the debug information says so */
     int32_t line;
+    int is_system;        /* the file is a header of the system */
 };
 
 /* `build_id`: hex digits as recorded, "" for none (then any file does). Never fails but without memory: NULL. */
 struct symbolizer *symbolizer_open(const char *path, const char *build_id);
 enum symbolizer_state symbolizer_state(const struct symbolizer *symbolizer);
-/* `address`: as in the file (run-time minus load bias), of an instruction: for a return address pass one less. */
-struct symbol symbolizer_find(struct symbolizer *symbolizer, uint64_t address);
+/* `address`: as in the file (run-time minus load bias), of an instruction: for a return address pass one less.
+ * Returns how many symbols there are: the inlined calls, innermost first, and last the function that they were inlined into. 0: nothing
+ * is known. */
+size_t symbolizer_find(struct symbolizer *symbolizer, uint64_t address, const struct symbol **ret_symbols);
 void symbolizer_close(struct symbolizer *symbolizer);
 
 #endif

@@ -72,7 +72,8 @@ def test_copy_volume(record, name):
     volumes = [stack["bytes"] for stack in copies["stacks"]]
     assert volumes == sorted(volumes, reverse=True)
     first = copies["stacks"][0]
-    assert first["bytes"] == 10000000 and first["frames"][0]["function"] == "blocks"
+    own = [frame for frame in first["frames"] if not (frame["file"] or "").startswith("/usr/include/")]  # the checked memcpy is inlined
+    assert first["bytes"] == 10000000 and own[0]["function"] == "blocks"
 
 
 def test_copies_can_be_turned_off(record):
