@@ -6,7 +6,7 @@
 
 #include "options.h"
 
-#define COMMAND_TABLES 6
+#define COMMAND_TABLES 8
 
 struct command {
     const char *name;

@@ -1,4 +1,5 @@
 /* heapline copies: what went through memcpy, memmove and their kin, by line and by stack. */
+#include "attribution.h"
 #include "line_rows.h"
 #include "stack_rows.h"
 #include "summary.h"
@@ -22,6 +23,7 @@ static int write_copies(const struct reading *reading, sqlite3 *database, const 
     json_integer(&json, "copied_bytes", summary->copied_bytes);
     json_integer(&json, "copies", summary->copies);
     json_integer(&json, "copy_threshold_bytes", summary->copy_threshold_bytes);
+    json_text(&json, "by", reading->by ? reading->by : "line");
     line_rows_json(rows, &json, "lines");
     stack_listing_json(reading, database, &listing, &json);
     int status = reading_thresholds(reading, thresholds, 2, &json);
@@ -31,6 +33,7 @@ static int write_copies(const struct reading *reading, sqlite3 *database, const 
 
 static int print_copies(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct line_rows *rows)
 {
+    enum attribution by = attribution_parse(reading);
     static const enum measure shown[] = {COPIED_BYTES, COPIES, MEASURE_NONE};
     const struct terminal *terminal = &reading->terminal;
     summary_print_title(reading, summary);
@@ -41,7 +44,7 @@ static int print_copies(const struct reading *reading, sqlite3 *database, const 
     if (rows->count == 0) {
         fputs("No copy was recorded; was the program recorded with --no-copies?\n", terminal->out);
     } else {
-        terminal_heading(terminal, "By line", NULL);
+        terminal_heading(terminal, attribution_title(by), NULL);
         line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
         terminal_heading(terminal, "By stack", "innermost frame first");
         stack_listing_print(reading, database, &listing, reading_limit(reading, STACKS_SHOWN), summary->copied_bytes);
@@ -57,6 +60,7 @@ static int run_copies(int argc, char **argv)
     struct line_rows rows;
     reading_parse(&copies_command, &reading, argc, argv, 1);
     reading_thresholds_validate(&reading, thresholds, 2);
+    enum attribution by = attribution_parse(&reading);
     struct line_query query = {
         .order = line_order(&reading, COPIED_BYTES),
         .about = COPIED_BYTES,
@@ -64,6 +68,7 @@ static int run_copies(int argc, char **argv)
         .limit = reading_limit(&reading, LINES_SHOWN),
     };
     sqlite3 *database = reading_open(&reading);
+    attribution_apply(database, by, 0);
     summary_load(database, &summary);
     thresholds[0].value = summary.copied_bytes;
     thresholds[1].value = summary.copies;
@@ -85,6 +90,6 @@ const struct command copies_command = {
     .examples = "heapline copies app.heapline\n"
                 "heapline copies --fail-on copied=10G app.heapline",
     .statuses = READING_STATUSES_FAIL,
-    .options = {row_options, fail_options, fold_options, reading_options},
+    .options = {row_options, by_options, fail_options, fold_options, reading_options},
     .run = run_copies,
 };

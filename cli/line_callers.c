@@ -32,7 +32,7 @@ char *line_caller(const struct reading *reading, sqlite3 *database, const struct
 {
     struct stack_walker walker;
     char *caller = NULL;
-    if (!row->file || row->line <= 0 || is_users(row->origin))
+    if (!row->file || (row->line <= 0 && !reading->by) || is_users(row->origin))
         return strdup("");
     stack_walker_init(&walker, database);
     const struct stack_frames *frames = stack_walk(&walker, heaviest_stack(database, row, measure));

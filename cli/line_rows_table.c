@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attribution.h"
 #include "line_rows.h"
 #include "paths.h"
 #include "table.h"
@@ -25,11 +26,11 @@ char *line_place(const struct reading *reading, const char *file, int64_t line, 
 }
 
 /* The table's columns: place, function, measures, share and bar. Returns how many. */
-static int describe_columns(struct table_column *columns, const enum measure *shown, int flags)
+static int describe_columns(struct table_column *columns, enum attribution by, const enum measure *shown, int flags)
 {
     int count = 0;
-    columns[count++] = (struct table_column){.title = "line", .style = STYLE_PLACE, .flexible = 20, .clip_start = 1};
-    columns[count++] = (struct table_column){.title = "function", .flexible = 10, .expendable = 4};
+    columns[count++] = (struct table_column){.title = attribution_column(by), .style = STYLE_PLACE, .flexible = 20, .clip_start = 1};
+    columns[count++] = (struct table_column){.title = by == ATTRIBUTE_MODULE ? "" : "function", .flexible = 10, .expendable = 4};
     if (flags & LINE_TABLE_CALLERS)
         columns[count++] = (struct table_column){.title = "called from", .flexible = 17, .clip_start = 1, .expendable = 3};
     for (int i = 0; shown[i] != MEASURE_NONE; i++)
@@ -110,15 +111,18 @@ static char **find_callers(const struct reading *reading, sqlite3 *database, con
 void line_rows_table(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, const enum measure *shown, int flags)
 {
     struct table_column columns[MEASURE_COUNT + 5];
+    enum attribution by = attribution_parse(reading);
     int any = 0;
     char **callers = flags & LINE_TABLE_CALLERS ? find_callers(reading, database, rows, shown[0], &any) : NULL;
     if (callers && !any)
         flags &= ~LINE_TABLE_CALLERS;
-    struct table *table = table_new(&reading->terminal, columns, describe_columns(columns, shown, flags));
+    struct table *table = table_new(&reading->terminal, columns, describe_columns(columns, by, shown, flags));
+    char further[32];
+    snprintf(further, sizeof further, "further %s", attribution_noun(by));
     for (int64_t i = 0; i < rows->count; i++)
         add_line(table, reading, rows, i, callers, shown, flags);
     if (rows->more_count) {
-        add_sum(table, reading, units_noun(rows->more_count, "further line").text, &rows->more, &rows->total, shown, flags);
+        add_sum(table, reading, units_noun(rows->more_count, further).text, &rows->more, &rows->total, shown, flags);
         table_row_style(table, STYLE_DIM);
     }
     if (flags & LINE_TABLE_TOTAL) {

@@ -1,4 +1,5 @@
 /* heapline lines: every source line's figures, or one file's source with them beside it. */
+#include "attribution.h"
 #include "line_rows.h"
 #include "source.h"
 #include "summary.h"
@@ -43,6 +44,7 @@ static int write_lines(const struct lines_settings *settings, sqlite3 *database,
     struct line_rows rows;
     json_begin(&json, stdout, "lines");
     json_boolean(&json, "inclusive", settings->inclusive);
+    json_text(&json, "by", settings->reading.by ? settings->reading.by : "line");
     if (settings->source) {
         source_annotate(&settings->reading, database, settings->source, query, &json);
     } else {
@@ -70,7 +72,7 @@ static void print_lines(const struct lines_settings *settings, sqlite3 *database
     summary_load(database, &summary);
     summary_print_title(reading, &summary);
     summary_print_warnings(reading, &summary);
-    terminal_heading(&reading->terminal, settings->inclusive ? "Lines, with all they called" : "Lines",
+    terminal_heading(&reading->terminal, settings->inclusive ? "Lines, with all they called" : settings->reading.by ? attribution_title(attribution_parse(reading)) : "Lines",
                      settings->inclusive ? "a byte counts for every line on its stack: rows overlap" : NULL);
     line_rows_table(reading, database, &rows, shown, settings->inclusive ? 0 : LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
     if (rows.more_count)
@@ -87,6 +89,9 @@ static int run_lines(int argc, char **argv)
     int status;
     reading_parse(&lines_command, reading, argc, argv, 1);
     reading_thresholds_validate(reading, thresholds, THRESHOLD_COUNT);
+    enum attribution by = attribution_parse(reading);
+    if (settings.source && (by == ATTRIBUTE_FUNCTION || by == ATTRIBUTE_MODULE))
+        fail_usage("lines", "lines: --source shows lines: --by %s has none", attribution_name(by));
     struct line_query query = {
         .inclusive = settings.inclusive,
         .order = line_order(reading, PEAK_BYTES),
@@ -96,6 +101,7 @@ static int run_lines(int argc, char **argv)
         .limit = reading_limit(reading, LINES_SHOWN),
     };
     sqlite3 *database = reading_open(reading);
+    attribution_apply(database, by, settings.inclusive);
     fill_thresholds(database, settings.inclusive);
     if (reading->json) {
         status = write_lines(&settings, database, &query);
@@ -124,6 +130,6 @@ const struct command lines_command = {
                 "\n"
                 "--fail-on knows peak, live, allocated and copied, each of the largest line.",
     .statuses = READING_STATUSES_FAIL,
-    .options = {lines_options, row_options, fail_options, fold_options, reading_options},
+    .options = {lines_options, row_options, by_options, fail_options, fold_options, reading_options},
     .run = run_lines,
 };

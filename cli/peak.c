@@ -1,4 +1,5 @@
 /* heapline peak: what was live at the high-water mark, by line and by stack. */
+#include "attribution.h"
 #include "line_rows.h"
 #include "stack_rows.h"
 #include "summary.h"
@@ -22,6 +23,7 @@ static int write_peak(const struct reading *reading, sqlite3 *database, const st
     json_begin(&json, stdout, "peak");
     json_integer(&json, "peak_bytes", summary->peak_bytes);
     json_integer(&json, "peak_time_ns", summary->peak_time_ns);
+    json_text(&json, "by", reading->by ? reading->by : "line");
     line_rows_json(rows, &json, "lines");
     stack_listing_json(reading, database, &listing, &json);
     int status = reading_thresholds(reading, thresholds, 1, &json);
@@ -31,6 +33,7 @@ static int write_peak(const struct reading *reading, sqlite3 *database, const st
 
 static int print_peak(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct line_rows *rows)
 {
+    enum attribution by = attribution_parse(reading);
     static const enum measure shown[] = {PEAK_BYTES, PEAK_ALLOCATIONS, MEASURE_NONE};
     const struct terminal *terminal = &reading->terminal;
     summary_print_title(reading, summary);
@@ -38,7 +41,7 @@ static int print_peak(const struct reading *reading, sqlite3 *database, const st
     fprintf(terminal->out, "\nAt its peak, %s after the start, the heap held ", units_time(summary->peak_time_ns).text);
     terminal_print(terminal, STYLE_BOLD, "%s", units_bytes(summary->peak_bytes).text);
     fputs(".\n", terminal->out);
-    terminal_heading(terminal, "By line", NULL);
+    terminal_heading(terminal, attribution_title(by), NULL);
     line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
     terminal_heading(terminal, "By stack", "innermost frame first");
     stack_listing_print(reading, database, &listing, reading_limit(reading, STACKS_SHOWN), summary->peak_bytes);
@@ -53,6 +56,7 @@ static int run_peak(int argc, char **argv)
     struct line_rows rows;
     reading_parse(&peak_command, &reading, argc, argv, 1);
     reading_thresholds_validate(&reading, thresholds, 1);
+    enum attribution by = attribution_parse(&reading);
     struct line_query query = {
         .order = line_order(&reading, PEAK_BYTES),
         .about = PEAK_BYTES,
@@ -60,6 +64,7 @@ static int run_peak(int argc, char **argv)
         .limit = reading_limit(&reading, LINES_SHOWN),
     };
     sqlite3 *database = reading_open(&reading);
+    attribution_apply(database, by, 0);
     summary_load(database, &summary);
     thresholds[0].value = summary.peak_bytes;
     line_rows_load(database, &query, &rows);
@@ -81,6 +86,6 @@ const struct command peak_command = {
                 "heapline peak --limit 3 --all-frames app.heapline\n"
                 "heapline peak --fail-on peak=2G app.heapline",
     .statuses = READING_STATUSES_FAIL,
-    .options = {row_options, fail_options, fold_options, reading_options},
+    .options = {row_options, by_options, fail_options, fold_options, reading_options},
     .run = run_peak,
 };

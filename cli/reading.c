@@ -40,6 +40,13 @@ const struct option_spec fold_options[] = {
     {0},
 };
 
+const struct option_spec by_options[] = {
+    {"by", 'b', OPTION_TEXT, offsetof(struct reading, by), 0, "RULE",
+     "which frame is credited: line (default: the innermost Python line, else the innermost native one), function (the same by function), "
+     "python, native (the innermost native frame, with or without a line) or module"},
+    {0},
+};
+
 const struct option_spec fail_options[] = {
     {"fail-on", 0, OPTION_TEXTS, offsetof(struct reading, fail_on), 0, "NAME=LIMIT",
      "exit with status 1 if NAME is larger than LIMIT; may be given several times"},

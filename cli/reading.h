@@ -18,6 +18,7 @@ struct reading {
     int64_t limit;      /* LIMIT_DEFAULT: not given; 0: all */
     const char *sort;   /* NULL: the command's own */
     int all_frames;
+    const char *by;     /* NULL: line */
     struct text_list fail_on;
     /* filled by reading_begin */
     const struct command *command;
@@ -33,6 +34,7 @@ extern const struct option_spec reading_options[]; /* --json --color --rebuild -
 extern const struct option_spec row_options[];     /* --limit --sort */
 extern const struct option_spec limit_options[];   /* --limit */
 extern const struct option_spec fold_options[];    /* --all-frames */
+extern const struct option_spec by_options[];      /* --by: attribution.h */
 extern const struct option_spec fail_options[];    /* --fail-on */
 
 #define READING_STATUSES \

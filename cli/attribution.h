@@ -1,0 +1,28 @@
+/* --by: which frame of a stack is credited with what the stack used.
+ *
+ * line      the innermost Python line, else the innermost native one (the report database's own rule)
+ * function  the function of that line: its lines are one row
+ * python    the innermost Python line; stacks without one by the rule for `line`
+ * native    the innermost native frame below the Python line, by line, or by function and module where it has none; frames of the C and C++
+ *           runtime (strdup, operator new) count for their callers, where there are any
+ * module    the executable or library of that native frame; the source file where a stack has no native frame */
+#ifndef HEAPLINE_CLI_ATTRIBUTION_H
+#define HEAPLINE_CLI_ATTRIBUTION_H
+
+#include "reading.h"
+
+enum attribution { ATTRIBUTE_LINE, ATTRIBUTE_FUNCTION, ATTRIBUTE_PYTHON, ATTRIBUTE_NATIVE, ATTRIBUTE_MODULE };
+
+/* Of reading.by. Exits with status 2 for an unknown word. */
+enum attribution attribution_parse(const struct reading *reading);
+const char *attribution_name(enum attribution by);
+/* A table's heading, "By line"; that of the column of places; what one row is. */
+const char *attribution_title(enum attribution by);
+const char *attribution_column(enum attribution by);
+const char *attribution_noun(enum attribution by);
+
+/* From here on the tables line_use, line_stack and, if asked for, line_use_inclusive that this connection sees are by that rule.
+ * Reads every stack; nothing to do for ATTRIBUTE_LINE. */
+void attribution_apply(sqlite3 *database, enum attribution by, int inclusive);
+
+#endif

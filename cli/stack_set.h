@@ -1,0 +1,38 @@
+/* All stacks and frames of a report database in memory, for what must look at every one of them: trees, other rules of attribution,
+ * suppressions. Arrays by number, callers before what they call. Allocates; aborts without memory. */
+#ifndef HEAPLINE_CLI_STACK_SET_H
+#define HEAPLINE_CLI_STACK_SET_H
+
+#include "reading.h"
+
+struct set_frame {
+    char *kind, *function, *file, *module, *origin; /* as in the table `frame`; NULL where it is NULL there */
+    int64_t line;                                   /* 0: none */
+};
+
+struct set_stack {
+    uint32_t caller;     /* index; SET_EMPTY: none */
+    uint32_t frame;      /* its innermost frame; 0: none */
+    uint32_t line_frame; /* the one that `lines` credits */
+};
+
+/* A stack's index is its id and this: pseudo stacks have ids below 0. */
+#define SET_SHIFT 2
+#define SET_EMPTY 2 /* the empty stack, id 0 */
+
+struct stack_set {
+    struct set_frame *frames; /* by frame id, from 1 */
+    struct set_stack *stacks; /* by index */
+    uint32_t frame_count, stack_count; /* one more than the highest */
+};
+
+void stack_set_load(sqlite3 *database, struct stack_set *ret_set);
+void stack_set_free(struct stack_set *set);
+
+/* What makes two frames one row. */
+enum set_key { SET_BY_LINE, SET_BY_FUNCTION, SET_BY_MODULE };
+
+/* Numbers by frame id, from 1, the same for frames of one row; malloc'ed. *ret_key_count: one more than the highest. */
+uint32_t *stack_set_keys(sqlite3 *database, const struct stack_set *set, enum set_key by, uint32_t *ret_key_count);
+
+#endif

@@ -1,0 +1,18 @@
+"""Reports of plain C and C++ programs whose allocations are known: rules of attribution, trees, sizes, suppressions."""
+
+from recording import target
+
+
+def by_name(rows, field):
+    return {row["file"].rpartition("/")[2]: row[field] for row in rows if row["file"]}
+
+
+def test_attribution(record):
+    trace = record(target("cxx_new"), options=["--native"])
+    allocated = by_name(trace.json("lines", "--by", "module")["lines"], "allocated_bytes")
+    assert 32 << 20 <= allocated["cxx_new"] <= trace.report["allocated_bytes"]
+    functions = {row["function"]: row for row in trace.json("lines", "--by", "function")["lines"]}
+    assert functions["singles()"]["allocated_bytes"] == 120 + 120 + 3000 + 3100 + 700 + 900
+    assert functions["singles()"]["live_bytes"] == 120 + 3000 + 700
+    for rule in ("native", "python", "module", "function"):
+        assert sum(row["allocated_bytes"] for row in trace.json("lines", "--by", rule)["lines"]) == trace.report["allocated_bytes"]
