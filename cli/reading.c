@@ -18,6 +18,12 @@ const struct option_spec reading_options[] = {
     {"color", 0, OPTION_COLOR, offsetof(struct reading, color), 0, "WHEN", "auto (default), always or never"},
     {"rebuild", 0, OPTION_SET, offsetof(struct reading, rebuild), 1, NULL, "replay the trace again even if its report is cached"},
     {"no-cache", 0, OPTION_SET, offsetof(struct reading, no_cache), 1, NULL, "leave no report database (TRACE.report) behind"},
+    {"sysroot", 0, OPTION_TEXT, offsetof(struct reading, sysroot), 0, "DIR",
+     "find the recorded programs, libraries and their debug files below DIR"},
+    {"debug-dir", 0, OPTION_TEXTS, offsetof(struct reading, debug_folders), 0, "DIR",
+     "look for debug files in DIR, which is laid out like /usr/lib/debug, too; may be given several times"},
+    {"debuginfod", 0, OPTION_SET, offsetof(struct reading, debuginfod), 1, NULL,
+     "ask the servers of DEBUGINFOD_URLS for debug files (as HEAPLINE_DEBUGINFOD=1 does); none are asked otherwise"},
     {0},
 };
 
@@ -76,6 +82,33 @@ static void show_progress(void *context, double done)
     fflush(terminal->out);
 }
 
+/* elfutils asks wherever the variable is set. */
+static void permit_debuginfod(const struct reading *reading)
+{
+    const char *always = getenv("HEAPLINE_DEBUGINFOD");
+    if (!reading->debuginfod && (!always || strcmp(always, "1")))
+        unsetenv("DEBUGINFOD_URLS");
+}
+
+/* Debug files name their folders relative to themselves: only whole paths are folders of debug files. Lives as long as the program. */
+static const char *whole_path(const struct reading *reading, const char *option, const char *folder)
+{
+    const char *path = realpath(folder, NULL);
+    if (!path)
+        fail_usage(reading->command->name, "%s: --%s %s: %s", reading->command->name, option, folder, strerror(errno));
+    return path;
+}
+
+static struct symbol_sources find_sources(struct reading *reading)
+{
+    permit_debuginfod(reading);
+    if (reading->sysroot)
+        reading->sysroot = whole_path(reading, "sysroot", reading->sysroot);
+    for (int i = 0; i < reading->debug_folders.count; i++)
+        reading->debug_folders.texts[i] = whole_path(reading, "debug-dir", reading->debug_folders.texts[i]);
+    return (struct symbol_sources){reading->sysroot, reading->debug_folders.texts, reading->debug_folders.count};
+}
+
 sqlite3 *reading_open(struct reading *reading)
 {
     struct terminal errors;
@@ -87,6 +120,7 @@ sqlite3 *reading_open(struct reading *reading)
         .progress_context = &errors,
         .rebuild = reading->rebuild,
         .no_cache = reading->no_cache,
+        .symbols = find_sources(reading),
     };
     errno = 0;
     int status = report_database_open(reading->trace, &options, &database, &detail);

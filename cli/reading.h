@@ -20,6 +20,9 @@ struct reading {
     int all_frames;
     const char *by;     /* NULL: line */
     struct text_list fail_on;
+    const char *sysroot;
+    struct text_list debug_folders;
+    int debuginfod;     /* 1: asked for */
     /* filled by reading_begin */
     const struct command *command;
     const char *trace;  /* as it was given */
@@ -30,7 +33,7 @@ struct reading {
 #define LIMIT_DEFAULT (-1)
 #define READING_INIT {.limit = LIMIT_DEFAULT}
 
-extern const struct option_spec reading_options[]; /* --json --color --rebuild --no-cache */
+extern const struct option_spec reading_options[]; /* --json --color --rebuild --no-cache --sysroot --debug-dir --debuginfod */
 extern const struct option_spec row_options[];     /* --limit --sort */
 extern const struct option_spec limit_options[];   /* --limit */
 extern const struct option_spec fold_options[];    /* --all-frames */

@@ -1,13 +1,77 @@
 /* Separate debug files: by build id, else by name (debug_file.h). The places are gdb's and elfutils' (libdwfl.h, debuginfo_path). */
 #include "debug_file.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define DEBUG_FOLDER "/usr/lib/debug"
+
+char *debug_file_path(const struct symbol_sources *sources)
+{
+    char *path = NULL;
+    size_t bytes;
+    FILE *stream = open_memstream(&path, &bytes);
+    if (!stream)
+        return NULL;
+    for (int i = 0; i < sources->debug_folder_count; i++)
+        fprintf(stream, "%s:", sources->debug_folders[i]);
+    fprintf(stream, ":.debug:%s%s", sources->sysroot ? sources->sysroot : "", DEBUG_FOLDER);
+    if (!fclose(stream))
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* The next part of a path that is an absolute folder: its length, and where it begins. 0: no more. */
+static size_t next_folder(const char **path, const char **ret_folder)
+{
+    while (**path) {
+        const char *folder = *path;
+        size_t length = strcspn(folder, ":");
+        *path += length + (folder[length] == ':');
+        if (*folder == '/') {
+            *ret_folder = folder;
+            return length;
+        }
+    }
+    return 0;
+}
+
+int debug_file_open(const char *debug_path, const char *build_id)
+{
+    char path[PATH_MAX];
+    const char *folder;
+    size_t length;
+    int file = -1;
+    while (strlen(build_id) > 2 && file < 0 && (length = next_folder(&debug_path, &folder)))
+        if (snprintf(path, sizeof path, "%.*s/.build-id/%.2s/%s.debug", (int)length, folder, build_id, build_id + 2) < (int)sizeof path)
+            file = open(path, O_RDONLY | O_CLOEXEC);
+    return file;
+}
+
+/* The kernel maps a whole ELF file; its section headers are the last thing in it. */
+static size_t vdso_bytes(const ElfW(Ehdr) *header)
+{
+    return header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
+}
+
+int debug_file_open_vdso(void)
+{
+    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)getauxval(AT_SYSINFO_EHDR);
+    int file = header ? memfd_create("vdso", MFD_CLOEXEC) : -1;
+    if (file >= 0 && write(file, header, vdso_bytes(header)) != (ssize_t)vdso_bytes(header)) {
+        close(file);
+        return -1;
+    }
+    return file;
+}
 
 static int exists(const char *folder, size_t folder_length, const char *below, const char *name)
 {
@@ -16,10 +80,18 @@ static int exists(const char *folder, size_t folder_length, const char *below, c
     return length < (int)sizeof path && access(path, F_OK) == 0;
 }
 
-/* Beside the file, in .debug there, or in the folder of debug files under any end of its path. */
-static int exists_by_name(const char *file_name, const char *debuglink_file)
+static int exists_in_folder(const char *folder, size_t folder_length, const char *below, const char *name)
 {
-    const char *slash = strrchr(file_name, '/');
+    for (const char *end = below; end; end = strchr(end + 1, '/'))
+        if (exists(folder, folder_length, end, name))
+            return 1;
+    return exists(folder, folder_length, "", name);
+}
+
+/* Beside the file, in .debug there, or in a folder of debug files under any end of its path. */
+static int exists_by_name(const char *file_name, const char *debuglink_file, const char *debug_path)
+{
+    const char *slash = strrchr(file_name, '/'), *folder;
     char name[NAME_MAX + 8], below[PATH_MAX];
     if (!slash)
         return 1;
@@ -28,26 +100,26 @@ static int exists_by_name(const char *file_name, const char *debuglink_file)
     if (exists(file_name, length, "", name) || exists(file_name, length, "/.debug", name))
         return 1;
     snprintf(below, sizeof below, "%.*s", (int)length, file_name);
-    for (const char *end = below; end; end = strchr(end + 1, '/'))
-        if (exists(DEBUG_FOLDER, strlen(DEBUG_FOLDER), end, name))
+    while ((length = next_folder(&debug_path, &folder)))
+        if (exists_in_folder(folder, length, below, name))
             return 1;
-    return exists(DEBUG_FOLDER, strlen(DEBUG_FOLDER), "", name);
+    return 0;
 }
 
-static int may_be_found(const char *file_name, const char *debuglink_file)
+static int may_be_found(const char *file_name, const char *debuglink_file, const char *debug_path)
 {
     const char *servers = getenv("DEBUGINFOD_URLS");
     char real[PATH_MAX];
-    if ((servers && *servers) || !file_name || *file_name != '/' || exists_by_name(file_name, debuglink_file))
+    if ((servers && *servers) || !file_name || *file_name != '/' || exists_by_name(file_name, debuglink_file, debug_path))
         return 1;
-    return realpath(file_name, real) && exists_by_name(real, debuglink_file);
+    return realpath(file_name, real) && exists_by_name(real, debuglink_file, debug_path);
 }
 
 int debug_file_find(Dwfl_Module *module, void **user_data, const char *module_name, Dwarf_Addr base, const char *file_name,
                     const char *debuglink_file, GElf_Word debuglink_crc, char **ret_file_name)
 {
     int file = dwfl_build_id_find_debuginfo(module, user_data, module_name, base, file_name, debuglink_file, debuglink_crc, ret_file_name);
-    if (file >= 0 || !may_be_found(file_name, debuglink_file))
+    if (file >= 0 || !may_be_found(file_name, debuglink_file, *user_data))
         return file;
     return dwfl_standard_find_debuginfo(module, user_data, module_name, base, file_name, debuglink_file, debuglink_crc, ret_file_name);
 }

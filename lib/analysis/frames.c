@@ -209,15 +209,15 @@ static int resolve_python(struct frame_table *table, const struct definition_tab
 }
 
 /* All places of one module; `places` begins with its first. */
-static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct owned_place *places,
-                          size_t count)
+static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct symbol_sources *sources,
+                          const struct owned_place *places, size_t count)
 {
     uint32_t module_id = places->owner_id;
     int status = STATUS_OK;
     const struct module_definition *module = module_id ? &definitions->modules[module_id] : NULL;
     struct symbolizer *symbolizer = NULL;
     if (module) {
-        symbolizer = symbolizer_open(module->path, module->build_id);
+        symbolizer = symbolizer_open(module->path, module->build_id, sources);
         if (!symbolizer)
             return STATUS_NO_MEMORY;
         table->module_states[module_id] = symbolizer_state(symbolizer);
@@ -228,8 +228,8 @@ static int resolve_module(struct frame_table *table, const struct definition_tab
     return status;
 }
 
-static int resolve_native(struct frame_table *table, const struct definition_table *definitions, frames_progress *progress,
-                          void *context)
+static int resolve_native(struct frame_table *table, const struct definition_table *definitions, const struct symbol_sources *sources,
+                          frames_progress *progress, void *context)
 {
     struct owned_place *places;
     size_t count, end;
@@ -238,7 +238,7 @@ static int resolve_native(struct frame_table *table, const struct definition_tab
         return status;
     for (size_t start = 0; start < count && !status; start = end) {
         end = end_of_owner(places, start, count);
-        status = resolve_module(table, definitions, places + start, end - start);
+        status = resolve_module(table, definitions, sources, places + start, end - start);
         if (progress)
             progress(context, (double)end / (double)count);
     }
@@ -263,7 +263,7 @@ static int resolve_rest(struct frame_table *table, const struct definition_table
 }
 
 int frame_table_build(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes,
-                      frames_progress *progress, void *context)
+                      const struct symbol_sources *sources, frames_progress *progress, void *context)
 {
     int status = STATUS_NO_MEMORY;
     *table = (struct frame_table){.frame_count = 1};
@@ -277,7 +277,7 @@ int frame_table_build(struct frame_table *table, const struct definition_table *
     if (!status)
         status = resolve_python(table, definitions);
     if (!status)
-        status = resolve_native(table, definitions, progress, context);
+        status = resolve_native(table, definitions, sources, progress, context);
     if (status)
         frame_table_done(table);
     return status;

@@ -48,9 +48,9 @@ struct frame_table {
 /* Called with the share of the native addresses that are done. */
 typedef void frames_progress(void *context, double done);
 
-/* Returns 0 or STATUS_NO_MEMORY (everything is released). */
+/* `sources` may be NULL. Returns 0 or STATUS_NO_MEMORY (everything is released). */
 int frame_table_build(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes,
-                      frames_progress *progress, void *context);
+                      const struct symbol_sources *sources, frames_progress *progress, void *context);
 void frame_table_done(struct frame_table *table);
 
 /* Where a Python file or a native module comes from, judged by its path. Never allocates. */

@@ -26,7 +26,20 @@ static uint64_t hash_of_piece(int file, off_t offset)
     return hash_bytes(HASH_BYTES_START, bytes, count > 0 ? (size_t)count : 0);
 }
 
-int report_key_read(const char *trace_path, struct report_key *ret_key)
+/* 0: this system's own. */
+static uint64_t hash_of_sources(const struct symbol_sources *symbols)
+{
+    uint64_t hash = HASH_BYTES_START;
+    if (!symbols->sysroot && !symbols->debug_folder_count)
+        return 0;
+    if (symbols->sysroot)
+        hash = hash_bytes(hash, symbols->sysroot, strlen(symbols->sysroot) + 1);
+    for (int i = 0; i < symbols->debug_folder_count; i++)
+        hash = hash_bytes(hash_number(hash), symbols->debug_folders[i], strlen(symbols->debug_folders[i]));
+    return hash;
+}
+
+int report_key_read(const char *trace_path, const struct symbol_sources *symbols, struct report_key *ret_key)
 {
     struct stat status;
     int file = open(trace_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -39,10 +52,11 @@ int report_key_read(const char *trace_path, struct report_key *ret_key)
     struct report_key key = {0};
     key.being_written = flock(file, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
     off_t tail = status.st_size > END_BYTES ? status.st_size - END_BYTES : 0;
-    snprintf(key.text, sizeof key.text, "schema %d replay %d size %lld time %lld.%09ld inode %llu head %016llx tail %016llx",
+    snprintf(key.text, sizeof key.text, "schema %d replay %d size %lld time %lld.%09ld inode %llu head %016llx tail %016llx "
+             "symbols %016llx",
              STORE_SCHEMA_VERSION, REPLAY_VERSION, (long long)status.st_size, (long long)status.st_mtim.tv_sec,
              status.st_mtim.tv_nsec, (unsigned long long)status.st_ino, (unsigned long long)hash_of_piece(file, 0),
-             (unsigned long long)hash_of_piece(file, tail));
+             (unsigned long long)hash_of_piece(file, tail), (unsigned long long)hash_of_sources(symbols));
     close(file);
     *ret_key = key;
     return STATUS_OK;

@@ -9,16 +9,17 @@
 #include <sqlite3.h>
 
 #include "status.h"
+#include "symbolize.h"
 
 #define REPORT_CACHE_PLACES 2
 
 struct report_key {
-    char text[256];  /* equal texts: the same trace, to be reported in the same way */
+    char text[288];  /* equal texts: the same trace, to be reported in the same way */
     int being_written; /* the collector still holds its lock: what is reported now is not the end of it */
 };
 
 /* Returns 0 or STATUS_SYSTEM. */
-int report_key_read(const char *trace_path, struct report_key *ret_key);
+int report_key_read(const char *trace_path, const struct symbol_sources *symbols, struct report_key *ret_key);
 
 /* The report's path in a place, 0 to REPORT_CACHE_PLACES - 1. Returns 0, or STATUS_SYSTEM where there is no such place. */
 int report_cache_path(const char *trace_path, int place, char path[PATH_MAX]);

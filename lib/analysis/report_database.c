@@ -54,7 +54,8 @@ static void parts_done(struct report_parts *parts)
     replay_free(parts->replay);
 }
 
-static int parts_build(struct report_parts *parts, const char *trace_path, struct progress *progress, struct status_detail *detail)
+static int parts_build(struct report_parts *parts, const char *trace_path, const struct symbol_sources *sources, struct progress *progress,
+                       struct status_detail *detail)
 {
     *parts = (struct report_parts){0};
     progress->share = REPLAY_SHARE;
@@ -64,7 +65,7 @@ static int parts_build(struct report_parts *parts, const char *trace_path, struc
     progress->start = REPLAY_SHARE;
     progress->share = FRAMES_SHARE;
     status = frame_table_build(&parts->frames, &parts->replay->definitions, parts->replay->overview.identity.copy_threshold_bytes,
-                               progress_pass, progress);
+                               sources, progress_pass, progress);
     if (!status)
         status = inlined_stacks_add(parts->replay, &parts->frames);
     if (!status)
@@ -129,10 +130,10 @@ static int open_kept(const char *trace_path, const char *key, sqlite3 **ret_data
     return STATUS_DATABASE;
 }
 
-static int same_trace_still(const char *trace_path, const struct report_key *key)
+static int same_trace_still(const char *trace_path, const struct symbol_sources *symbols, const struct report_key *key)
 {
     struct report_key now;
-    return !report_key_read(trace_path, &now) && !strcmp(now.text, key->text);
+    return !report_key_read(trace_path, symbols, &now) && !strcmp(now.text, key->text);
 }
 
 int report_database_open(const char *trace_path, const struct report_open_options *options, sqlite3 **ret_database,
@@ -146,14 +147,14 @@ int report_database_open(const char *trace_path, const struct report_open_option
         detail = &ignored;
     if (!options)
         options = &defaults;
-    int keep = !options->no_cache && !report_key_read(trace_path, &key) && !key.being_written;
+    int keep = !options->no_cache && !report_key_read(trace_path, &options->symbols, &key) && !key.being_written;
     if (keep && !options->rebuild && !open_kept(trace_path, key.text, ret_database))
         return STATUS_OK;
     struct progress progress = {options->progress, options->progress_context, 0, 1, 0};
-    int status = parts_build(&parts, trace_path, &progress, detail);
+    int status = parts_build(&parts, trace_path, &options->symbols, &progress, detail);
     if (status)
         return status;
-    keep = keep && same_trace_still(trace_path, &key);
+    keep = keep && same_trace_still(trace_path, &options->symbols, &key);
     status = STATUS_SYSTEM;
     for (int place = 0; keep && status && place < REPORT_CACHE_PLACES; place++)
         status = keep_report(trace_path, place, &parts, key.text, ret_database, detail);

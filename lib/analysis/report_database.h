@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 
 #include "status.h"
+#include "symbolize.h"
 
 /* Called some times a second with the share done, 0 to 1. NULL: silent. */
 typedef void report_progress(void *context, double done);
@@ -17,6 +18,7 @@ struct report_open_options {
     void *progress_context;
     int rebuild;      /* replay again even if a cached database fits */
     int no_cache;     /* build in memory (or a deleted temporary file), leave nothing behind */
+    struct symbol_sources symbols; /* where native frames get their names and lines from: also part of what a kept report is known by */
 };
 
 /* Open the report of the trace at `trace_path`. `options` may be NULL. The caller closes it with sqlite3_close.

@@ -7,6 +7,7 @@
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@ struct unit_range {
 
 struct symbolizer {
     enum symbolizer_state state;
+    Dwfl_Callbacks callbacks;
+    char *debug_path;
     Dwfl *dwfl;
     Dwfl_Module *module;
     Dwarf_Addr dwarf_bias;
@@ -91,27 +94,57 @@ static void list_units(struct symbolizer *symbolizer, Dwarf *dwarf)
     qsort(symbolizer->ranges, symbolizer->range_count, sizeof *symbolizer->ranges, compare_ranges);
 }
 
+/* Report the file to libdwfl, which takes it (and the number of the open file). */
+static int report_module(struct symbolizer *symbolizer, const char *path, int file)
+{
+    void **user_data;
+    if (symbolizer->dwfl)
+        dwfl_end(symbolizer->dwfl);
+    symbolizer->module = NULL;
+    symbolizer->dwfl = dwfl_begin(&symbolizer->callbacks);
+    if (symbolizer->dwfl) {
+        dwfl_report_begin(symbolizer->dwfl);
+        symbolizer->module = dwfl_report_elf(symbolizer->dwfl, path, path, file, 0, true);
+        dwfl_report_end(symbolizer->dwfl, NULL, NULL);
+    }
+    if (!symbolizer->module) {
+        close(file);
+        return 0;
+    }
+    dwfl_module_info(symbolizer->module, &user_data, NULL, NULL, NULL, NULL, NULL, NULL);
+    *user_data = symbolizer->debug_path;
+    return 1;
+}
+
+static int open_recorded(const char *path)
+{
+    struct stat status;
+    if (!strcmp(path, "[vdso]"))
+        return debug_file_open_vdso();
+    return !stat(path, &status) && S_ISREG(status.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
+/* The recorded file; where that isn't what ran, its debug file. */
+static enum symbolizer_state find_module(struct symbolizer *symbolizer, const char *path, const char *build_id)
+{
+    enum symbolizer_state state = SYMBOLIZER_ABSENT;
+    int file = open_recorded(path);
+    if (file >= 0 && report_module(symbolizer, path, file)) {
+        if (!*build_id || same_build_id(symbolizer->module, build_id))
+            return SYMBOLIZER_SYMBOLS;
+        state = SYMBOLIZER_CHANGED;
+    }
+    file = debug_file_open(symbolizer->debug_path, build_id);
+    if (file >= 0 && report_module(symbolizer, path, file) && same_build_id(symbolizer->module, build_id))
+        return SYMBOLIZER_SYMBOLS;
+    return state;
+}
+
 static void open_module(struct symbolizer *symbolizer, const char *path, const char *build_id)
 {
-    static const Dwfl_Callbacks callbacks = {
-        .find_elf = dwfl_build_id_find_elf,
-        .find_debuginfo = debug_file_find,
-        .section_address = dwfl_offline_section_address,
-    };
-    struct stat file;
-    symbolizer->state = SYMBOLIZER_ABSENT;
-    if (stat(path, &file) || !S_ISREG(file.st_mode) || !(symbolizer->dwfl = dwfl_begin(&callbacks)))
+    symbolizer->state = find_module(symbolizer, path, build_id);
+    if (symbolizer->state < SYMBOLIZER_SYMBOLS)
         return;
-    dwfl_report_begin(symbolizer->dwfl);
-    symbolizer->module = dwfl_report_elf(symbolizer->dwfl, path, path, -1, 0, true);
-    dwfl_report_end(symbolizer->dwfl, NULL, NULL);
-    if (!symbolizer->module)
-        return;
-    if (*build_id && !same_build_id(symbolizer->module, build_id)) {
-        symbolizer->state = SYMBOLIZER_CHANGED;
-        return;
-    }
-    symbolizer->state = SYMBOLIZER_SYMBOLS;
     function_table_collect(&symbolizer->functions, symbolizer->module);
     Dwarf *dwarf = dwfl_module_getdwarf(symbolizer->module, &symbolizer->dwarf_bias);
     if (dwarf)
@@ -120,12 +153,35 @@ static void open_module(struct symbolizer *symbolizer, const char *path, const c
         symbolizer->state = SYMBOLIZER_LINES;
 }
 
-struct symbolizer *symbolizer_open(const char *path, const char *build_id)
+static int no_file(Dwfl_Module *module, void **user_data, const char *name, Dwarf_Addr base, char **ret_file_name, Elf **ret_elf)
 {
+    (void)module, (void)user_data, (void)name, (void)base, (void)ret_file_name, (void)ret_elf;
+    return -1;
+}
+
+struct symbolizer *symbolizer_open(const char *path, const char *build_id, const struct symbol_sources *sources)
+{
+    static const struct symbol_sources here;
     struct symbolizer *symbolizer = calloc(1, sizeof *symbolizer);
-    if (symbolizer)
-        open_module(symbolizer, path, build_id);
-    return symbolizer;
+    char *below = NULL;
+    sources = sources ? sources : &here;
+    if (!symbolizer)
+        return NULL;
+    symbolizer->debug_path = debug_file_path(sources);
+    symbolizer->callbacks = (Dwfl_Callbacks){
+        .find_elf = no_file,
+        .find_debuginfo = debug_file_find,
+        .section_address = dwfl_offline_section_address,
+        .debuginfo_path = &symbolizer->debug_path,
+    };
+    int enough = symbolizer->debug_path && (!sources->sysroot || *path != '/' || asprintf(&below, "%s%s", sources->sysroot, path) >= 0);
+    if (enough)
+        open_module(symbolizer, below ? below : path, build_id);
+    free(below);
+    if (enough)
+        return symbolizer;
+    symbolizer_close(symbolizer);
+    return NULL;
 }
 
 enum symbolizer_state symbolizer_state(const struct symbolizer *symbolizer)
@@ -251,6 +307,7 @@ void symbolizer_close(struct symbolizer *symbolizer)
         unit_functions_done(&symbolizer->units[i].functions);
     forget_answer(symbolizer);
     function_table_done(&symbolizer->functions);
+    free(symbolizer->debug_path);
     free(symbolizer->units);
     free(symbolizer->ranges);
     free(symbolizer);

@@ -1,10 +1,13 @@
 """Functions, files and lines of native frames, in programs that are compiled here: inlined calls, both versions of DWARF, stripped programs,
 and each place where debug information may be kept apart."""
 
+import json
 import shutil
 import subprocess
 
 import pytest
+
+from recording import heapline
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc here")
 
@@ -106,3 +109,137 @@ def test_inlined_calls(version, flags, record, tmp_path):
     (stack,) = [stack for stack in recording.json("peak")["stacks"] if stack["bytes"] == 81000]
     assert [(frame["function"], frame["line"]) for frame in stack["frames"]][:4] == [
         ("innermost", 6), ("space::layer(int, int)", 11), ("outer(int)", 17), ("main", 24)]
+
+
+# ---- debug information kept apart ----
+
+def places(trace, *options):
+    """Of the two frames of PLAIN's allocation: function, file's name, line."""
+    result = heapline("sql", "--json", "--no-cache", *options, trace,
+                      "SELECT function, file, line FROM stack_use JOIN stack USING (stack_id) JOIN frame USING (frame_id) "
+                      "WHERE allocated_bytes = 81000 UNION ALL SELECT function, file, line FROM stack_use AS u JOIN stack AS s USING (stack_id) "
+                      "JOIN stack AS c ON c.stack_id = s.caller_id JOIN frame AS f ON f.frame_id = c.frame_id WHERE allocated_bytes = 81000")
+    assert result.returncode == 0, result.stderr.decode()
+    return [(row["function"], row["file"], row["line"]) for row in json.loads(result.stdout)["rows"]]
+
+
+def module_state(trace, name, *options):
+    result = heapline("sql", "--json", "--no-cache", *options, trace, f"SELECT symbols FROM module WHERE path LIKE '%/{name}'")
+    return json.loads(result.stdout)["rows"][0]["symbols"]
+
+
+class Split:
+    """PLAIN, recorded stripped, and its debug information in a file of its own."""
+
+    def __init__(self, folder, record, *options, link=None, strip=("--strip-all",)):
+        self.program = compile_program(folder, "plain.c", PLAIN, "-g", *options)
+        self.debug = folder / "kept" / "plain.debug"
+        self.debug.parent.mkdir()
+        run("objcopy", "--only-keep-debug", self.program, self.debug)
+        run("objcopy", *strip, *([f"--add-gnu-debuglink={self.debug}"] if link else []), self.program)
+        self.trace = record(self.program, options=["--native"]).path
+        self.found = [("made_here", str(folder / "plain.c"), 5), ("main", str(folder / "plain.c"), 10)]
+
+    def build_id(self):
+        notes = subprocess.run(["readelf", "-n", self.program], capture_output=True, text=True).stdout
+        return notes.split("Build ID: ")[1].split()[0]
+
+    def is_nameless(self, *options):
+        names = [function for function, _, _ in places(self.trace, *options)]
+        return all(name.startswith("plain+0x") for name in names) and len(names) == 2
+
+
+def put(source, target):
+    target.parent.mkdir(parents=True)
+    shutil.copy(source, target)
+
+
+def test_debug_file_by_build_id(record, tmp_path):
+    split = Split(tmp_path, record)
+    assert split.is_nameless() and module_state(split.trace, "plain") == "functions"
+    build_id, folder = split.build_id(), tmp_path / "debug"
+    put(split.debug, folder / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug")
+    assert places(split.trace, "--debug-dir", folder) == split.found
+    assert module_state(split.trace, "plain", "--debug-dir", folder) == "lines"
+    # It is enough on its own, and where the program is another one by now.
+    split.program.rename(tmp_path / "elsewhere")
+    assert module_state(split.trace, "plain") == "absent"
+    assert places(split.trace, "--debug-dir", folder) == split.found
+    compile_program(tmp_path, "plain.c", PLAIN.replace("81000", "82000"), "-g")
+    assert module_state(split.trace, "plain") == "changed" and split.is_nameless()
+    assert places(split.trace, "--debug-dir", folder) == split.found
+
+
+def test_debug_file_of_another_build_is_not_used(record, tmp_path):
+    split = Split(tmp_path, record, link=True)
+    other = compile_program(tmp_path / "kept", "plain.c", "\n\n" + PLAIN, "-g")
+    build_id, folder = split.build_id(), tmp_path / "debug"
+    put(other, folder / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug")
+    put(other, tmp_path / ".debug" / "plain.debug")
+    assert split.is_nameless("--debug-dir", folder)
+    split.program.rename(tmp_path / "elsewhere")
+    assert split.is_nameless("--debug-dir", folder)
+
+
+@pytest.mark.parametrize("place", ["plain.debug", ".debug/plain.debug"])
+def test_debug_file_by_link(place, record, tmp_path):
+    split = Split(tmp_path, record, "-Wl,--build-id=none", link=True)
+    assert split.is_nameless()
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    shutil.copy(split.debug, tmp_path / place)
+    assert places(split.trace) == split.found
+    # Its checksum must be that of the link.
+    with open(tmp_path / place, "ab") as debug:
+        debug.write(b"\0")
+    assert split.is_nameless()
+
+
+def test_debug_file_by_path(record, tmp_path):
+    split = Split(tmp_path, record, link=True)
+    folder = tmp_path / "debug"
+    put(split.debug, folder / str(tmp_path)[1:] / "plain.debug")
+    assert places(split.trace, "--debug-dir", folder) == split.found
+    assert split.is_nameless()
+
+
+def test_sysroot(record, tmp_path):
+    """The recorded system's files, brought to another machine."""
+    split = Split(tmp_path, record, link=True)
+    root = tmp_path / "root"
+    put(split.program, root / str(split.program)[1:])
+    split.program.unlink()
+    assert module_state(split.trace, "plain") == "absent"
+    assert module_state(split.trace, "plain", "--sysroot", root) == "functions"
+    put(split.debug, root / "usr/lib/debug" / str(tmp_path)[1:] / "plain.debug")
+    assert places(split.trace, "--sysroot", root) == split.found
+    assert module_state(split.trace, "libc.so.6", "--sysroot", root) == "absent"
+    result = heapline("report", "--sysroot", tmp_path / "nowhere", split.trace)
+    assert result.returncode == 2 and b"--sysroot" in result.stderr
+
+
+def test_a_kept_report_is_of_its_sources(record, tmp_path):
+    split = Split(tmp_path, record)
+    build_id, folder = split.build_id(), tmp_path / "debug"
+    put(split.debug, folder / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug")
+    functions = [{row["function"] for row in json.loads(heapline("lines", "--json", *options, split.trace).stdout)["lines"]}
+                 for options in ([], ["--debug-dir", folder], [])]
+    assert "made_here" in functions[1] and "made_here" not in functions[0] | functions[2]
+
+
+def test_mini_debug_info(record, tmp_path):
+    if not shutil.which("xz"):
+        pytest.skip("no xz here")
+    program, mini = compile_program(tmp_path, "plain.c", PLAIN, "-g"), tmp_path / "mini"
+    run("objcopy", "--strip-debug", program, mini)
+    run("xz", "-k", mini)
+    run("objcopy", "--strip-all", "--add-section", f".gnu_debugdata={mini}.xz", program)
+    assert not subprocess.run(["nm", program], capture_output=True).stdout
+    trace = record(program, options=["--native"]).path
+    assert places(trace) == [("made_here", None, None), ("main", None, None)]
+
+
+@pytest.mark.parametrize("strip, options", [("--strip-debug", ()), ("--strip-all", ["-rdynamic"])], ids=["symtab", "dynsym"])
+def test_symbol_tables(strip, options, record, tmp_path):
+    split = Split(tmp_path, record, *options, strip=[strip])
+    assert places(split.trace) == [("made_here", None, None), ("main", None, None)]
+    assert module_state(split.trace, "plain") == "functions"

@@ -66,7 +66,7 @@ static int run(const char *format, ...)
 
 static void own_lines(void)
 {
-    struct symbolizer *symbolizer = symbolizer_open(own_path(), "");
+    struct symbolizer *symbolizer = symbolizer_open(own_path(), "", NULL);
     CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_LINES);
     int lowest = INT32_MAX, highest = 0;
     for (uint64_t offset = 0; offset < 4; offset++) {
@@ -85,15 +85,15 @@ static void own_lines(void)
 
 static void build_ids(void)
 {
-    struct symbolizer *symbolizer = symbolizer_open(own_path(), "0123456789abcdef0123456789abcdef01234567");
+    struct symbolizer *symbolizer = symbolizer_open(own_path(), "0123456789abcdef0123456789abcdef01234567", NULL);
     CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_CHANGED);
     CHECK(!find(symbolizer, marked_address()).function);
     symbolizer_close(symbolizer);
-    symbolizer = symbolizer_open("/nowhere/at/all", "");
+    symbolizer = symbolizer_open("/nowhere/at/all", "", NULL);
     CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_ABSENT);
     CHECK(!find(symbolizer, 4096).function);
     symbolizer_close(symbolizer);
-    symbolizer = symbolizer_open("/dev/null", "");
+    symbolizer = symbolizer_open("/dev/null", "", NULL);
     CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_ABSENT);
     symbolizer_close(symbolizer);
 }
@@ -106,7 +106,7 @@ static void stripped(void)
     const char *program = test_path("program"), *debug = test_path("program.debug");
     CHECK_EQUAL(run("objcopy --only-keep-debug '%s' '%s' && objcopy --strip-debug --strip-unneeded --add-gnu-debuglink='%s' '%s' '%s'",
                     own_path(), debug, debug, own_path(), program), 0);
-    struct symbolizer *symbolizer = symbolizer_open(program, "");
+    struct symbolizer *symbolizer = symbolizer_open(program, "", NULL);
     CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_LINES);
     struct symbol symbol = find(symbolizer, marked_address());
     CHECK_STRING(symbol.function, "marked_function");
@@ -114,7 +114,7 @@ static void stripped(void)
     symbolizer_close(symbolizer);
     unlink(debug);
     CHECK_EQUAL(run("objcopy --strip-debug '%s' '%s'", own_path(), program), 0);
-    symbolizer = symbolizer_open(program, "");
+    symbolizer = symbolizer_open(program, "", NULL);
     CHECK_EQUAL(symbolizer_state(symbolizer), SYMBOLIZER_SYMBOLS);
     symbol = find(symbolizer, marked_address());
     CHECK_STRING(symbol.function, "marked_function");
@@ -127,7 +127,7 @@ static void damaged_files(void)
     const char *path = test_path("damaged");
     for (int cut = 0; cut < 8; cut++) {
         CHECK_EQUAL(run("head -c %d '%s' > '%s'", 1 + 3000 * cut, own_path(), path), 0);
-        struct symbolizer *symbolizer = symbolizer_open(path, "");
+        struct symbolizer *symbolizer = symbolizer_open(path, "", NULL);
         find(symbolizer, marked_address());
         symbolizer_close(symbolizer);
     }
