@@ -240,6 +240,19 @@ static void write_spans(struct json *json, const struct summary *summary)
     json_array_end(json);
 }
 
+static void write_changed_modules(struct json *json, const char *paths)
+{
+    json_array(json, "changed_modules");
+    while (paths && *paths) {
+        size_t length = strcspn(paths, "\n");
+        char *path = strndup(paths, length);
+        json_text(json, NULL, path);
+        free(path);
+        paths += length + (paths[length] == '\n');
+    }
+    json_array_end(json);
+}
+
 static void write_summary(struct json *json, const struct summary *summary)
 {
     json_text(json, "program", summary->command);
@@ -268,6 +281,7 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     write_exit(json, summary->exit_kind, summary->exit_status);
     write_spans(json, summary);
+    write_changed_modules(json, summary->changed_modules);
 }
 
 static int write_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes,

@@ -29,6 +29,19 @@ static int property_is(sqlite3 *database, const char *key, const char *value)
     return is;
 }
 
+/* Paths, a line each; NULL: none. */
+static char *changed_modules(sqlite3 *database)
+{
+    sqlite3_stmt *row = query_prepare(database, "SELECT group_concat(path, char(10)) FROM (SELECT DISTINCT path FROM module "
+                                                "WHERE symbols = 'changed' ORDER BY path)");
+    char *paths = NULL;
+    if (query_step(row)) {
+        paths = query_text_copy(row, 0);
+        sqlite3_finalize(row);
+    }
+    return paths;
+}
+
 static int64_t property_number(sqlite3 *database, const char *key)
 {
     char *value = property(database, key);
@@ -68,6 +81,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
     summary.other_malloc = property_is(database, "malloc", "of another library");
+    summary.changed_modules = changed_modules(database);
     summary.python_stacks_off = property_is(database, "python_stacks", "off");
     *ret_summary = summary;
 }
@@ -80,6 +94,7 @@ void summary_free(struct summary *summary)
     free(summary->damage);
     free(summary->stopped);
     free(summary->recorded);
+    free(summary->changed_modules);
 }
 
 void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_t size)
@@ -184,6 +199,20 @@ static int print_recorded(const struct reading *reading, const struct summary *s
     return 1;
 }
 
+static void print_changed_modules(const struct reading *reading, const char *paths)
+{
+    for (const char *path = paths; path && *path;) {
+        char text[512], line[400];
+        size_t length = strcspn(path, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)length, path);
+        char *clean = text_clean(line, reading->terminal.unicode);
+        snprintf(text, sizeof text, "%s is another build by now than the one that ran: its functions and lines are not shown", clean);
+        print_warning(reading, text);
+        free(clean);
+        path += length + (path[length] == '\n');
+    }
+}
+
 void summary_print_warnings(const struct reading *reading, const struct summary *summary)
 {
     char text[512];
@@ -223,6 +252,7 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         snprintf(text, sizeof text, "%s could not be read and are cut or empty", units_noun(summary->unsafe_stacks, "stack").text);
         print_warning(reading, text);
     }
+    print_changed_modules(reading, summary->changed_modules);
     if (summary->lost_definitions) {
         snprintf(text, sizeof text, "%s were lost: some stacks are unknown", units_noun(summary->lost_definitions, "definition").text);
         print_warning(reading, text);

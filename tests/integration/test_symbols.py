@@ -167,6 +167,9 @@ def test_debug_file_by_build_id(record, tmp_path):
     assert places(split.trace, "--debug-dir", folder) == split.found
     compile_program(tmp_path, "plain.c", PLAIN.replace("81000", "82000"), "-g")
     assert module_state(split.trace, "plain") == "changed" and split.is_nameless()
+    text = heapline("report", "--no-cache", split.trace).stdout.decode()
+    assert text.replace("\n  ", " ").count(f"{split.program} is another build by now than the one that ran") == 1
+    assert json.loads(heapline("report", "--json", "--no-cache", split.trace).stdout)["changed_modules"] == [str(split.program)]
     assert places(split.trace, "--debug-dir", folder) == split.found
 
 
