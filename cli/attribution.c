@@ -118,7 +118,7 @@ static void add_stack(struct credit *credit, uint32_t frame, uint32_t stack, con
         credit->sums[key].measures[m] += use->measures[m];
         if (use->measures[m] > credit->most[key].measures[m]) {
             credit->most[key].measures[m] = use->measures[m];
-            credit->heaviest[(size_t)key * MEASURE_COUNT + (size_t)m] = (int64_t)stack - SET_SHIFT;
+            credit->heaviest[(size_t)key * MEASURE_COUNT + (size_t)m] = credit->set.ids[stack];
         }
     }
 }
@@ -175,16 +175,14 @@ static void add_uses(struct credit *credit, int inclusive)
                                       "SELECT stack_id, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, "
                                       "allocations, temporary_allocations, copied_bytes, copies FROM stack_use");
     while (query_step(row)) {
-        int64_t index = sqlite3_column_int64(row, 0) + SET_SHIFT;
+        uint32_t index = stack_set_index(&credit->set, sqlite3_column_int64(row, 0));
         struct row_sums use;
-        if (index < 0 || index >= credit->set.stack_count)
-            continue;
         for (int m = 0; m < MEASURE_COUNT; m++)
             use.measures[m] = sqlite3_column_int64(row, 1 + m);
         if (inclusive)
-            add_whole_stack(credit, (uint32_t)index, &use);
+            add_whole_stack(credit, index, &use);
         else
-            add_stack(credit, credit->credited[index], (uint32_t)index, &use);
+            add_stack(credit, credit->credited[index], index, &use);
     }
 }
 

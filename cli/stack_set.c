@@ -38,22 +38,79 @@ static uint32_t known_frame(const struct stack_set *set, int64_t frame_id)
     return frame_id > 0 && frame_id < set->frame_count ? (uint32_t)frame_id : 0;
 }
 
+struct loaded_stack {
+    int64_t id, caller_id;
+    uint32_t depth, frame, line_frame;
+};
+
+static int compare_depths(const void *a, const void *b)
+{
+    const struct loaded_stack *left = a, *right = b;
+    return left->depth != right->depth ? (left->depth > right->depth) - (left->depth < right->depth)
+                                       : (left->id > right->id) - (left->id < right->id);
+}
+
+/* Stacks with a frame of their own. Returns how many there are. */
+static uint32_t load_rows(sqlite3 *database, const struct stack_set *set, struct loaded_stack *rows, int64_t capacity)
+{
+    uint32_t count = 0;
+    sqlite3_stmt *row = query_prepare(database, "SELECT stack_id, caller_id, frame_id, line_frame_id, depth FROM stack WHERE stack_id > 0");
+    while (query_step(row)) {
+        int64_t depth = sqlite3_column_int64(row, 4);
+        if (count < capacity)
+            rows[count++] = (struct loaded_stack){
+                .id = sqlite3_column_int64(row, 0),
+                .caller_id = sqlite3_column_int64(row, 1),
+                .depth = depth > 0 && depth < MAX_ROWS ? (uint32_t)depth : 0,
+                .frame = known_frame(set, sqlite3_column_int64(row, 2)),
+                .line_frame = known_frame(set, sqlite3_column_int64(row, 3)),
+            };
+    }
+    if (count)
+        qsort(rows, count, sizeof *rows, compare_depths);
+    return count;
+}
+
+static void load_pseudo_stacks(sqlite3 *database, struct stack_set *set)
+{
+    sqlite3_stmt *row = query_prepare(database, "SELECT stack_id, frame_id, line_frame_id FROM stack WHERE stack_id BETWEEN -2 AND 0");
+    while (query_step(row)) {
+        int64_t id = sqlite3_column_int64(row, 0);
+        set->stacks[id + SET_EMPTY].frame = known_frame(set, sqlite3_column_int64(row, 1));
+        set->stacks[id + SET_EMPTY].line_frame = known_frame(set, sqlite3_column_int64(row, 2));
+    }
+    for (uint32_t i = 0; i <= SET_EMPTY; i++) {
+        set->stacks[i].caller = SET_EMPTY;
+        set->indexes[i] = i;
+        set->ids[i] = (int64_t)i - SET_EMPTY;
+    }
+}
+
 static void load_stacks(sqlite3 *database, struct stack_set *set)
 {
-    int64_t count = query_integer(database, "SELECT max(coalesce(max(stack_id), 0), 0) FROM stack") + SET_SHIFT + 1;
-    set->stacks = allocate_rows(count, sizeof *set->stacks);
-    set->stack_count = (uint32_t)count;
-    for (uint32_t i = 0; i < set->stack_count; i++)
-        set->stacks[i].caller = SET_EMPTY;
-    sqlite3_stmt *row = query_prepare(database, "SELECT stack_id, caller_id, frame_id, line_frame_id FROM stack WHERE stack_id >= -2");
-    while (query_step(row)) {
-        int64_t id = sqlite3_column_int64(row, 0), caller_id = sqlite3_column_int64(row, 1);
-        set->stacks[id + SET_SHIFT] = (struct set_stack){
-            .caller = caller_id > 0 && caller_id < id ? (uint32_t)(caller_id + SET_SHIFT) : SET_EMPTY,
-            .frame = known_frame(set, sqlite3_column_int64(row, 2)),
-            .line_frame = known_frame(set, sqlite3_column_int64(row, 3)),
-        };
+    int64_t capacity = query_integer(database, "SELECT count(*) FROM stack WHERE stack_id > 0");
+    set->id_count = query_integer(database, "SELECT max(coalesce(max(stack_id), 0), 0) FROM stack") + SET_EMPTY + 1;
+    struct loaded_stack *rows = allocate_rows(capacity + 1, sizeof *rows);
+    set->indexes = allocate_rows(set->id_count, sizeof *set->indexes);
+    set->stacks = allocate_rows(capacity + SET_EMPTY + 1, sizeof *set->stacks);
+    set->ids = allocate_rows(capacity + SET_EMPTY + 1, sizeof *set->ids);
+    for (int64_t i = 0; i < set->id_count; i++)
+        set->indexes[i] = SET_EMPTY;
+    load_pseudo_stacks(database, set);
+    uint32_t count = load_rows(database, set, rows, capacity);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = i + SET_EMPTY + 1;
+        set->stacks[index] = (struct set_stack){stack_set_index(set, rows[i].caller_id), rows[i].frame, rows[i].line_frame};
+        set->ids[index] = rows[i].id;
+        set->indexes[rows[i].id + SET_EMPTY] = index;
     }
+    set->stack_count = count + SET_EMPTY + 1;
+    free(rows);
+}
+
+uint32_t stack_set_index(const struct stack_set *set, int64_t stack_id)
+{
+    return stack_id >= -SET_EMPTY && stack_id < set->id_count - SET_EMPTY ? set->indexes[stack_id + SET_EMPTY] : SET_EMPTY;
 }
 
 void stack_set_load(sqlite3 *database, struct stack_set *ret_set)
@@ -74,6 +131,8 @@ void stack_set_free(struct stack_set *set)
     }
     free(set->frames);
     free(set->stacks);
+    free(set->ids);
+    free(set->indexes);
     *set = (struct stack_set){0};
 }
 

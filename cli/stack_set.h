@@ -16,18 +16,24 @@ struct set_stack {
     uint32_t line_frame; /* the one that `lines` credits */
 };
 
-/* A stack's index is its id and this: pseudo stacks have ids below 0. */
-#define SET_SHIFT 2
-#define SET_EMPTY 2 /* the empty stack, id 0 */
+/* Stacks have indexes by their depth, so that callers come first. The first three are fixed: those of the pseudo stacks, ids -2 and -1,
+ * and of the empty stack, id 0. */
+#define SET_EMPTY 2
 
 struct stack_set {
     struct set_frame *frames; /* by frame id, from 1 */
     struct set_stack *stacks; /* by index */
+    int64_t *ids;             /* by index */
+    uint32_t *indexes;        /* by id + SET_EMPTY; SET_EMPTY for ids that don't exist */
     uint32_t frame_count, stack_count; /* one more than the highest */
+    int64_t id_count;
 };
 
 void stack_set_load(sqlite3 *database, struct stack_set *ret_set);
 void stack_set_free(struct stack_set *set);
+
+/* Of any number that a database holds: SET_EMPTY where there is no such stack. */
+uint32_t stack_set_index(const struct stack_set *set, int64_t stack_id);
 
 /* What makes two frames one row. */
 enum set_key { SET_BY_LINE, SET_BY_FUNCTION, SET_BY_MODULE };

@@ -10,7 +10,7 @@ from command import HEAPLINE, ON_DATABASE, document, run
 from hand_database import MEASURES, MIB, SECOND, USES, total
 
 LINE_FIELDS = {"file", "line", "function", "kind", "origin", *MEASURES}
-READERS = ["report", "lines", "peak", "copies", "leaks", "timeline", "sql"]
+READERS = ["report", "lines", "peak", "copies", "leaks", "tree", "timeline", "sql"]
 
 
 def check_lines(rows):

@@ -16,3 +16,17 @@ def test_attribution(record):
     assert functions["singles()"]["live_bytes"] == 120 + 3000 + 700
     for rule in ("native", "python", "module", "function"):
         assert sum(row["allocated_bytes"] for row in trace.json("lines", "--by", rule)["lines"]) == trace.report["allocated_bytes"]
+
+
+def test_tree(record):
+    trace = record(target("cxx_new"), options=["--native"])
+    nodes = trace.json("tree", "--cost", "allocated", "--callees", "main", "--by", "function")["nodes"]
+    figures = {node["function"]: node for node in nodes}
+    assert figures["singles()"]["allocated_bytes"] == figures["singles()"]["self_allocated_bytes"] == 120 + 120 + 3000 + 3100 + 700 + 900
+    assert figures["aligned()"]["allocated_bytes"] == 512 + 1536 and figures["aligned()"]["allocations"] == 2
+    assert figures["main"]["self_allocated_bytes"] == 32 << 20
+    callers = trace.json("tree", "--cost", "live", "--callers", "singles")["nodes"]
+    assert sum(node["live_bytes"] for node in callers if node["parent_id"] is None) == 120 + 3000 + 700
+    assert {node["function"] for node in callers if node["depth"] == 2} == {"main"}
+    everything = trace.json("tree", "--cost", "allocated", "--bottom-up")
+    assert sum(node["allocated_bytes"] for node in everything["nodes"] if node["parent_id"] is None) == trace.report["allocated_bytes"]
