@@ -16,7 +16,7 @@
 #define CODE_HIDDEN 0x7fffffffu
 
 /* Raised whenever a code object that was given an id dies. Starts at 1. */
-extern _Atomic uint64_t code_table_epoch;
+INTERNAL _Atomic uint64_t code_table_epoch;
 
 /* Id of the code object at this address, which a frame on this thread's stack holds. 0: it can't be read (seen first in its destruction) or
  * defined; counted as an unsafe stack, and not to be remembered, as nobody will tell of its end. */

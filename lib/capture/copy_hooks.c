@@ -61,12 +61,12 @@ HOT_INLINE int moves_object(const struct thread_state *thread)
     return thread->object_depth != 0;
 }
 
-static __attribute__((noinline)) void record_large(uint64_t bytes, const void *return_address, uintptr_t frame)
+static __attribute__((noinline)) void record_large(uint64_t bytes, const void *return_address)
 {
     /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
     if (own_code_holds(return_address))
         return;
-    struct thread_state *thread = recorder_enter_from(frame);
+    struct thread_state *thread = recorder_enter();
     if (!thread)
         return;
     uint64_t *words = NULL;
@@ -102,14 +102,14 @@ HOT_INLINE int count_small(uint64_t bytes)
     return 1;
 }
 
-static __attribute__((noinline)) void record_copy(uint64_t bytes, const void *return_address, uintptr_t frame)
+static __attribute__((noinline)) void record_copy(uint64_t bytes, const void *return_address)
 {
     if (bytes >= threshold_bytes) {
-        record_large(bytes, return_address, frame);
+        record_large(bytes, return_address);
         return;
     }
     /* A thread's first: its state isn't there yet. Copies from within the recorder end here too. */
-    struct thread_state *thread = threshold_bytes == ~0ull || own_code_holds(return_address) ? NULL : recorder_enter_from(frame);
+    struct thread_state *thread = threshold_bytes == ~0ull || own_code_holds(return_address) ? NULL : recorder_enter();
     if (!thread)
         return;
     recorder_leave(thread);
@@ -131,16 +131,16 @@ HOT_INLINE int copy_passes(uint64_t bytes)
 HOT_INLINE void count_copy(uint64_t bytes, const void *return_address)
 {
     if (!copy_passes(bytes) && !count_small(bytes))
-        record_copy(bytes, return_address, HOOK_FRAME);
+        record_copy(bytes, return_address);
 }
 
-static __attribute__((noinline)) void *copy_recorded(void *to, const void *from, size_t bytes, const void *return_address, uintptr_t frame)
+static __attribute__((noinline)) void *copy_recorded(void *to, const void *from, size_t bytes, const void *return_address)
 {
     if (unlikely(!real.memmove)) {
         copy_by_hand(to, from, bytes);
         return to;
     }
-    record_copy(bytes, return_address, frame);
+    record_copy(bytes, return_address);
     return real.memmove(to, from, bytes);
 }
 
@@ -149,7 +149,7 @@ HOT_INLINE void *copy(void *to, const void *from, size_t bytes, const void *retu
 {
     if (copy_passes(bytes) || count_small(bytes))
         return real.memmove(to, from, bytes);
-    return copy_recorded(to, from, bytes, return_address, HOOK_FRAME);
+    return copy_recorded(to, from, bytes, return_address);
 }
 
 EXPORT void *memcpy(void *to, const void *from, size_t bytes)

@@ -1,9 +1,9 @@
 /* See hook.h: the outlined halves. Twice, so that where everything is recorded nothing asks about samples. */
 #include "hook.h"
 
-HOT_INLINE void record_allocation(void *block, uint64_t size, const void *return_address, uintptr_t frame, int is_sampled)
+HOT_INLINE void record_allocation(void *block, uint64_t size, const void *return_address, int is_sampled)
 {
-    struct thread_state *thread = recorder_enter_from(frame);
+    struct thread_state *thread = recorder_enter();
     if (unlikely(!thread))
         return;
     if (unlikely(python_attached))
@@ -16,30 +16,30 @@ HOT_INLINE void record_allocation(void *block, uint64_t size, const void *return
     recorder_leave(thread);
 }
 
-static __attribute__((noinline)) void *sample_allocation(void *block, uint64_t size, const void *return_address, uintptr_t frame)
+static __attribute__((noinline)) void *sample_allocation(void *block, uint64_t size, const void *return_address)
 {
     if (block)
-        record_allocation(block, size, return_address, frame, 1);
+        record_allocation(block, size, return_address, 1);
     return block;
 }
 
-void *hook_record_allocation(void *block, uint64_t size, const void *return_address, uintptr_t frame)
+void *hook_record_allocation(void *block, uint64_t size, const void *return_address)
 {
     if (unlikely(recorder_filter))
-        return sample_allocation(block, size, return_address, frame);
+        return sample_allocation(block, size, return_address);
     if (likely(block))
-        record_allocation(block, size, return_address, frame, 0);
+        record_allocation(block, size, return_address, 0);
     return block;
 }
 
-void hook_free_recorded(void *block, uintptr_t frame)
+void hook_free_recorded(void *block)
 {
-    hook_record_deallocation(block, frame, 0);
+    hook_record_deallocation(block, 0);
     real.free(block);
 }
 
-void hook_free_sampled(void *block, uintptr_t frame)
+void hook_free_sampled(void *block)
 {
-    hook_record_deallocation(block, frame, 1);
+    hook_record_deallocation(block, 1);
     real.free(block);
 }

@@ -47,11 +47,11 @@ static inline void hook_restore(struct thread_state *thread, const void *old)
     hook_may_record(old);
 }
 
-/* What may have to be recorded. `frame` is the hook's; NULL blocks are no events. */
-void *hook_record_allocation(void *block, uint64_t size, const void *return_address, uintptr_t frame);
-HOT_INLINE void hook_record_deallocation(const void *block, uintptr_t frame, int is_sampled)
+/* What may have to be recorded. NULL blocks are no events. */
+void *hook_record_allocation(void *block, uint64_t size, const void *return_address);
+HOT_INLINE void hook_record_deallocation(const void *block, int is_sampled)
 {
-    struct thread_state *thread = likely(block) ? recorder_enter_from(frame) : NULL;
+    struct thread_state *thread = likely(block) ? recorder_enter() : NULL;
     if (unlikely(!thread))
         return;
     if (likely(!releases_object(thread, block)) && (!is_sampled || sampling_remove(block)))
@@ -72,10 +72,10 @@ HOT_INLINE int hook_allocation_passes(struct thread_state *thread, uint64_t size
     return 1;
 }
 
-/* After the real allocation; returns the block. A tail call is all that follows, so that a hook that lets a block pass saves no registers. */
+/* After the real allocation; returns the block. */
 HOT_INLINE void *hook_allocated(void *block, uint64_t size, const void *return_address)
 {
-    return hook_allocation_passes(current_thread, size) ? block : hook_record_allocation(block, size, return_address, HOOK_FRAME);
+    return hook_allocation_passes(current_thread, size) ? block : hook_record_allocation(block, size, return_address);
 }
 
 enum hook_way { HOOK_PASSES, HOOK_RECORDS, HOOK_SAMPLES };
@@ -89,15 +89,15 @@ HOT_INLINE enum hook_way hook_deallocation_way(const void *block)
 }
 
 /* Records, then frees: once a block is freed another thread may be given its address. */
-void hook_free_recorded(void *block, uintptr_t frame);
-void hook_free_sampled(void *block, uintptr_t frame);
+void hook_free_recorded(void *block);
+void hook_free_sampled(void *block);
 
-HOT_INLINE void hook_free(void *block, uintptr_t frame)
+HOT_INLINE void hook_free(void *block)
 {
     switch (hook_deallocation_way(block)) {
     case HOOK_PASSES: real.free(block); break;
-    case HOOK_RECORDS: hook_free_recorded(block, frame); break;
-    case HOOK_SAMPLES: hook_free_sampled(block, frame); break;
+    case HOOK_RECORDS: hook_free_recorded(block); break;
+    case HOOK_SAMPLES: hook_free_sampled(block); break;
     }
 }
 

@@ -12,12 +12,18 @@ void cfree(void *block);
 void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t alignment, size_t size);
 
-EXPORT void *malloc(size_t size)
+static __attribute__((noinline)) void *malloc_recorded(size_t size, const void *return_address)
 {
     if (unlikely(!real_available()))
         return bootstrap_allocate(size, 16);
-    void *block = real.malloc(size);
-    return hook_allocated(block, size, RETURN_ADDRESS);
+    return hook_record_allocation(real.malloc(size), size, return_address);
+}
+
+/* Asked beforehand, so that a block that passes costs no frame: both ways are tail calls. A thread that lets blocks pass has started, and so
+ * has the real malloc. */
+EXPORT void *malloc(size_t size)
+{
+    return hook_allocation_passes(current_thread, size) ? real.malloc(size) : malloc_recorded(size, RETURN_ADDRESS);
 }
 
 EXPORT void *calloc(size_t count, size_t size)
@@ -32,7 +38,7 @@ HOT_INLINE void release(void *block)
 {
     if (unlikely(bootstrap_owns(block) || !real_available()))
         return;
-    hook_free(block, HOOK_FRAME);
+    hook_free(block);
 }
 
 EXPORT void free(void *block)
@@ -65,10 +71,9 @@ static void *bootstrap_reallocate(void *old, size_t size)
 }
 
 /* The second half: the real call has been made. `known`: a REALLOC_BEGIN was written. */
-static void end_reallocation(const void *old, const void *block, size_t size, int known, int taken, const void *return_address,
-                             uintptr_t frame)
+static void end_reallocation(const void *old, const void *block, size_t size, int known, int taken, const void *return_address)
 {
-    struct thread_state *thread = recorder_enter_from(frame);
+    struct thread_state *thread = recorder_enter();
     if (unlikely(!thread))
         return;
     if (unlikely(!block)) {
@@ -96,7 +101,7 @@ HOT_INLINE void *reallocate(void *old, size_t size, const void *return_address)
     recorder_leave(thread);
     void *block = real.realloc(old, size);
     if (taken || known)
-        end_reallocation(old, block, size, known, taken, return_address, HOOK_FRAME);
+        end_reallocation(old, block, size, known, taken, return_address);
     return block;
 }
 

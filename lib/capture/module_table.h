@@ -12,7 +12,7 @@
 #include "compiler.h"
 
 /* Raised by every change of the set of modules. What was concluded from an address is valid within one epoch only. Starts at 1. */
-extern _Atomic uint32_t module_table_epoch;
+INTERNAL _Atomic uint32_t module_table_epoch;
 
 /* To be called after a dlclose: an address may belong to another module from now on. */
 void module_table_changed(void);

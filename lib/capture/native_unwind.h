@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "compiler.h"
 #include "thread_state.h"
 
 #define NATIVE_UNWIND_WHOLE UINT64_MAX
@@ -21,7 +22,7 @@ uint32_t native_unwind(struct thread_state *thread, const void *caller, uint32_t
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
 /* Every capture is compared with a walk that believes nothing: how many there were, how many differed. */
-extern _Atomic uint64_t native_unwind_checks, native_unwind_differences;
+INTERNAL _Atomic uint64_t native_unwind_checks, native_unwind_differences;
 #endif
 
 #endif

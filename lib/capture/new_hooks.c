@@ -129,7 +129,7 @@ static __attribute__((noinline)) void note_caller(const void *next, const void *
             return;                                                                      \
         }                                                                                \
         if (hook_deallocation_way(block) != HOOK_PASSES)                                 \
-            hook_record_deallocation(block, HOOK_FRAME, recorder_filter != NULL);        \
+            hook_record_deallocation(block, recorder_filter != NULL);        \
         next arguments;                                                                  \
     }
 
@@ -177,17 +177,25 @@ static __attribute__((noinline)) void *new_by_runtime(size_t size, const void *r
     return next(size);
 }
 
-EXPORT void *_Znwm(size_t size)
+static __attribute__((noinline)) void *new_recorded(size_t size, const void *return_address)
 {
     if (unlikely(!plain_is_malloc))
-        return new_by_runtime(size, RETURN_ADDRESS);
+        return new_by_runtime(size, return_address);
     size_t bytes = size + !size; /* as it does */
     void *block = real.malloc(bytes);
     /* It calls the new-handler, tries again, and throws. */
-    return likely(block != NULL) ? hook_allocated(block, bytes, RETURN_ADDRESS) : new_by_runtime(size, RETURN_ADDRESS);
+    return likely(block != NULL) ? hook_record_allocation(block, bytes, return_address) : new_by_runtime(size, return_address);
 }
 
-static __attribute__((noinline)) void delete_by_runtime(void *block, uintptr_t frame)
+EXPORT void *_Znwm(size_t size)
+{
+    if (unlikely(!plain_is_malloc) || !hook_allocation_passes(current_thread, size))
+        return new_recorded(size, RETURN_ADDRESS);
+    void *block = real.malloc(size);
+    return likely(block != NULL) ? block : new_by_runtime(size, RETURN_ADDRESS);
+}
+
+static __attribute__((noinline)) void delete_by_runtime(void *block)
 {
     static void (*next)(void *);
     if (!block)
@@ -197,19 +205,19 @@ static __attribute__((noinline)) void delete_by_runtime(void *block, uintptr_t f
         return;
     }
     if (real_is_allocator((const void *)(uintptr_t)next) && hook_deallocation_way(block) != HOOK_PASSES)
-        hook_record_deallocation(block, frame, recorder_filter != NULL);
+        hook_record_deallocation(block, recorder_filter != NULL);
     next(block);
 }
 
 EXPORT void _ZdlPv(void *block)
 {
     if (likely(plain_is_malloc) && likely(!bootstrap_owns(block)))
-        hook_free(block, HOOK_FRAME);
+        hook_free(block);
     else
-        delete_by_runtime(block, HOOK_FRAME);
+        delete_by_runtime(block);
 }
 
-static __attribute__((noinline)) void delete_sized_by_runtime(void *block, size_t size, uintptr_t frame)
+static __attribute__((noinline)) void delete_sized_by_runtime(void *block, size_t size)
 {
     static void (*next)(void *, size_t);
     if (!block)
@@ -219,14 +227,14 @@ static __attribute__((noinline)) void delete_sized_by_runtime(void *block, size_
         return;
     }
     if (real_is_allocator((const void *)(uintptr_t)next) && hook_deallocation_way(block) != HOOK_PASSES)
-        hook_record_deallocation(block, frame, recorder_filter != NULL);
+        hook_record_deallocation(block, recorder_filter != NULL);
     next(block, size);
 }
 
 EXPORT void _ZdlPvm(void *block, size_t size)
 {
     if (likely(plain_is_malloc) && likely(!bootstrap_owns(block)))
-        hook_free(block, HOOK_FRAME);
+        hook_free(block);
     else
-        delete_sized_by_runtime(block, size, HOOK_FRAME);
+        delete_sized_by_runtime(block, size);
 }

@@ -6,8 +6,8 @@
 
 #include "compiler.h"
 
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-extern const char _etext[] __attribute__((visibility("hidden")));
+INTERNAL const char __ehdr_start[];
+INTERNAL const char _etext[];
 
 HOT_INLINE int own_code_holds(const void *address)
 {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
+
 /* PyMemAllocatorEx; docs.python.org/3/c-api/memory.html */
 struct python_allocator {
     void *context;
@@ -32,6 +34,6 @@ struct python_api {
     void *code_type;                                                   /* &PyCode_Type */
 };
 
-extern struct python_api python_api;
+INTERNAL struct python_api python_api;
 
 #endif

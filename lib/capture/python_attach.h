@@ -12,7 +12,7 @@
 #include "compiler.h"
 
 /* 0: no Python. 1: known, perhaps not initialised: python_attach_check is to be called from malloc hooks. */
-extern uint32_t python_attached;
+INTERNAL uint32_t python_attached;
 
 /* Look for a CPython in the process without taking any loader lock; install the hooks. Idempotent, and cheap while nothing new has been loaded;
  * the first interpreter found is the one that is recorded. With busy set. Does nothing while the loader is at work. */

@@ -53,7 +53,7 @@ struct python_layout {
 #define PYTHON_LAYOUT_COUNT 8
 #define PYTHON_LAYOUT_OTHER PYTHON_LAYOUT_COUNT /* a known version whose published offsets differ from ours */
 
-extern const struct python_layout python_layouts[PYTHON_LAYOUT_COUNT];
+INTERNAL const struct python_layout python_layouts[PYTHON_LAYOUT_COUNT];
 
 enum python_layout_status {
     PYTHON_LAYOUT_KNOWN = 0,

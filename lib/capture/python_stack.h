@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "compiler.h"
 #include "python_layout.h"
 #include "thread_state.h"
 
@@ -20,7 +21,7 @@
 
 /* The stack of a thread state that belongs to this thread; 0: it runs no Python code. NULL while Python stacks are off; read it once. */
 typedef uint32_t (*python_stack_function)(struct thread_state *thread, const void *state);
-extern python_stack_function python_stack_capture;
+INTERNAL python_stack_function python_stack_capture;
 
 /* Begin to read stacks by this layout (index: in python_layouts, or PYTHON_LAYOUT_OTHER). The first stack is checked before it is believed;
  * when it doesn't fit, stacks are switched off and the session says so. */
@@ -31,7 +32,7 @@ void python_stack_start(const struct python_layout *layout, unsigned index);
 uint64_t python_stack_entry_frame(const struct thread_state *thread);
 
 /* The layout in use; valid while python_stack_capture is not NULL. */
-extern struct python_layout python_stack_layout;
+INTERNAL struct python_layout python_stack_layout;
 
 /* Does this thread state belong to the thread with this pthread_self()? */
 HOT_INLINE int python_stack_is_own(const void *state, uint64_t thread_id)
@@ -41,7 +42,7 @@ HOT_INLINE int python_stack_is_own(const void *state, uint64_t thread_id)
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
 /* Every capture is compared with a walk that believes nothing: how many there were, how many differed. */
-extern _Atomic uint64_t python_stack_checks, python_stack_differences;
+INTERNAL _Atomic uint64_t python_stack_checks, python_stack_differences;
 #endif
 
 #endif

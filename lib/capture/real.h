@@ -59,9 +59,9 @@ struct real_functions {
 };
 #undef REAL_MEMBER
 
-extern struct real_functions real;
+INTERNAL struct real_functions real;
 /* 1 once `real` is filled in. */
-extern _Atomic uint32_t real_ready;
+INTERNAL _Atomic uint32_t real_ready;
 
 /* Fill in `real`. Idempotent; a second thread waits for the first, the resolving thread itself gets 0 (use the bootstrap buffer). */
 COLD int real_resolve(void);
@@ -78,7 +78,7 @@ HOT_INLINE int real_available(void)
 /* Blocks from before `real` is available; never freed. */
 void *bootstrap_allocate(size_t bytes, size_t alignment);
 #define BOOTSTRAP_BYTES (64u << 10)
-extern char bootstrap_buffer[BOOTSTRAP_BYTES];
+INTERNAL char bootstrap_buffer[BOOTSTRAP_BYTES];
 HOT_INLINE bool bootstrap_owns(const void *block)
 {
     return (uintptr_t)block - (uintptr_t)bootstrap_buffer < BOOTSTRAP_BYTES;

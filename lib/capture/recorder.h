@@ -15,21 +15,22 @@
 #define HEAPLINE_CAPTURE_RECORDER_H
 
 #include "clock.h"
+#include "compiler.h"
 #include "event_words.h"
 #include "session.h"
 #include "thread_state.h"
 
 /* The session of this process; NULL before the constructor and where recording is impossible. */
-extern struct session_header *recorder_session;
+INTERNAL struct session_header *recorder_session;
 
 /* Requests that the recorder itself made of the target's allocator, by way of its own hooks: not recorded. */
-extern _Atomic uint64_t recorder_own_requests;
+INTERNAL _Atomic uint64_t recorder_own_requests;
 
 /* RECORDER_MARK in the process that records into recorder_session; in a child that was forked by a raw system call, and so shares our rings
  * but must not write into them, the kernel has emptied it (MADV_WIPEONFORK, Linux 4.14). Kept in thread_state.order as well: an unknown
  * child never finds the order it expects, and no event asks the kernel who it is, which a confined program (seccomp) may not do. */
 #define RECORDER_MARK (1ull << 63)
-extern const uint64_t *recorder_mark;
+INTERNAL const uint64_t *recorder_mark;
 
 /* Cold halves. recorder_admit: busy was set: register the thread, wake it, or count what is lost; NULL: don't record. `frame`: the hook's.
  * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: nothing is to be recorded, and the thread
@@ -52,23 +53,17 @@ HOT_INLINE int recorder_rests(const struct thread_state *thread)
     return thread->busy == THREAD_RESTING && recorder_is_paused();
 }
 
-/* For the outlined half of a hook, whose own frame says nothing: `frame` is the hook's. */
-HOT_INLINE struct thread_state *recorder_enter_from(uintptr_t frame)
-{
-    struct thread_state *thread = current_thread;
-    if (unlikely(thread->busy))
-        return recorder_rests(thread) ? NULL : recorder_admit(thread, frame);
-    thread->busy = frame;
-    /* A signal handler on this thread must see the flag before anything that follows. */
-    atomic_signal_fence(memory_order_seq_cst);
-    return thread;
-}
-
 #define HOOK_FRAME ((uintptr_t)__builtin_frame_address(0))
 
 HOT_INLINE struct thread_state *recorder_enter(void)
 {
-    return recorder_enter_from(HOOK_FRAME);
+    struct thread_state *thread = current_thread;
+    if (unlikely(thread->busy))
+        return recorder_rests(thread) ? NULL : recorder_admit(thread, HOOK_FRAME);
+    thread->busy = HOOK_FRAME;
+    /* A signal handler on this thread must see the flag before anything that follows. */
+    atomic_signal_fence(memory_order_seq_cst);
+    return thread;
 }
 
 HOT_INLINE void recorder_leave(struct thread_state *thread)

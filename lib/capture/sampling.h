@@ -14,12 +14,13 @@
 
 #include <stdatomic.h>
 
+#include "compiler.h"
 #include "thread_state.h"
 
 #define SAMPLING_FILTER_BITS 16
 
 /* Its cells; NULL: everything is recorded. */
-extern _Atomic uint8_t *recorder_filter;
+INTERNAL _Atomic uint8_t *recorder_filter;
 
 /* The session has begun. */
 void sampling_start(void);

@@ -26,7 +26,7 @@ struct stack_node {
 };
 
 /* By node id. Entry 0, the empty stack, is nobody's child; it is there from the start. */
-extern struct stack_node *_Atomic stack_nodes;
+INTERNAL struct stack_node *_Atomic stack_nodes;
 
 /* The tag of Python keys in this code epoch. */
 HOT_INLINE uint32_t stack_tag_of_epoch(uint64_t code_epoch)

@@ -56,7 +56,7 @@ enum thread_busy {
     THREAD_BUSY_FRAMES = 4096, /* larger values: an event is being written; another one now (signal handler) is counted as lost */
 };
 
-extern TLS_FAST struct thread_state *current_thread;
+INTERNAL TLS_FAST struct thread_state *current_thread;
 
 /* A state that only the calling thread uses, not one of the static ones? */
 HOT_INLINE int thread_is_registered(const struct thread_state *thread)
