@@ -189,7 +189,7 @@ static void add_brief_row(const struct reading *reading, struct table *table, sq
     free(function);
 }
 
-void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, int64_t limit)
+void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, const struct leak_rows *rows, int64_t limit)
 {
     static const struct table_column columns[] = {
         {.title = "line", .style = STYLE_PLACE, .flexible = 26, .clip_start = 1},
@@ -199,15 +199,13 @@ void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, int
         {.title = "growth", .align = TABLE_RIGHT},
         {.title = "confidence", .align = TABLE_RIGHT},
     };
-    struct leak_rows rows;
-    leak_rows_load(database, &rows);
     int64_t shown = 0;
     sqlite3_stmt *places = query_prepare(database, LEAK_PLACE_SQL);
     struct table *table = table_new(&reading->terminal, columns, 6);
-    for (int64_t i = 0; i < rows.count && (!limit || shown < limit); i++) {
-        if (rows.rows[i].confidence < LEAK_CONFIDENT)
+    for (int64_t i = 0; i < rows->count && (!limit || shown < limit); i++) {
+        if (rows->rows[i].confidence < LEAK_CONFIDENT)
             continue;
-        add_brief_row(reading, table, places, &rows.rows[i]);
+        add_brief_row(reading, table, places, &rows->rows[i]);
         shown++;
     }
     if (shown) {
@@ -216,5 +214,4 @@ void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, int
     }
     sqlite3_finalize(places);
     table_free(table);
-    leak_rows_free(&rows);
 }

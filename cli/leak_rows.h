@@ -39,7 +39,7 @@ void leak_rows_free(struct leak_rows *rows);
 /* One sentence. */
 void leak_evidence(const struct leak_row *row, char *out, size_t size);
 
-/* The section of `heapline report`: as many as `limit` (0: all that grow), nothing at all where nothing was live. */
-void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, int64_t limit);
+/* The section of `heapline report`, of rows that are loaded: as many as `limit` (0: all that grow), nothing at all where nothing was live. */
+void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, const struct leak_rows *rows, int64_t limit);
 
 #endif

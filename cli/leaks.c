@@ -5,6 +5,7 @@
 #include "leak_rows.h"
 #include "stack_rows.h"
 #include "summary.h"
+#include "suppressions.h"
 #include "text.h"
 #include "units.h"
 
@@ -59,7 +60,8 @@ static void write_candidate(struct json *json, const struct leak_row *row, sqlit
     json_object_end(json);
 }
 
-static int write_leaks(const struct reading *reading, sqlite3 *database, const struct leak_rows *rows)
+static int write_leaks(const struct reading *reading, sqlite3 *database, const struct leak_rows *rows,
+                       const struct suppressions *suppressions)
 {
     struct json json;
     struct stack_walker walker;
@@ -67,11 +69,12 @@ static int write_leaks(const struct reading *reading, sqlite3 *database, const s
     sqlite3_stmt *place = query_prepare(database, LEAK_PLACE_SQL);
     stack_walker_init(&walker, database);
     json_begin(&json, stdout, "leaks");
-    json_integer(&json, "live_bytes_at_end", rows->live_bytes);
+    json_integer(&json, "live_bytes_at_end", rows->live_bytes + suppressions->total.bytes);
     json_array(&json, "candidates");
     for (int64_t i = 0; i < rows->count && (!limit || i < limit); i++)
         write_candidate(&json, &rows->rows[i], place, &walker);
     json_array_end(&json);
+    suppressions_json(suppressions, &json);
     int status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, &json);
     reading_json_end(&json);
     sqlite3_finalize(place);
@@ -118,7 +121,7 @@ static const char *const next_commands[] = {
     "lines %s --sort live", "the same by line",
 };
 
-static int print_leaks(struct reading *reading, sqlite3 *database, const struct leak_rows *rows)
+static int print_leaks(struct reading *reading, sqlite3 *database, const struct leak_rows *rows, const struct suppressions *suppressions)
 {
     struct summary summary;
     struct stack_walker walker;
@@ -126,7 +129,8 @@ static int print_leaks(struct reading *reading, sqlite3 *database, const struct 
     summary_load(database, &summary);
     summary_print_title(reading, &summary);
     summary_print_warnings(reading, &summary);
-    fprintf(reading->terminal.out, "\n%s live at the end, from %s; %s of them kept growing.\n\n", units_bytes(rows->live_bytes).text,
+    fprintf(reading->terminal.out, "\n%s live at the end%s, from %s; %s of them kept growing.\n\n", units_bytes(rows->live_bytes).text,
+            suppressions->total.stacks ? " and not suppressed" : "",
             units_noun(rows->count, "stack").text, thresholds[2].value ? units_count(thresholds[2].value).text : "none");
     sqlite3_stmt *series = query_prepare(database, "SELECT coalesce(window_use.live_bytes, 0) FROM window LEFT JOIN window_use "
                                                    "ON window_use.stack_id = ?1 AND window_use.window_id = window.window_id ORDER BY end_time_ns");
@@ -140,6 +144,7 @@ static int print_leaks(struct reading *reading, sqlite3 *database, const struct 
     if (limit && rows->count > limit)
         terminal_print(&reading->terminal, STYLE_DIM, "%10s  in %s (--limit 0 shows all)\n", units_bytes(rest_bytes).text,
                        units_noun(rows->count - limit, "further stack").text);
+    suppressions_print(reading, suppressions, 1);
     sqlite3_finalize(series);
     stack_walker_done(&walker);
     summary_free(&summary);
@@ -151,13 +156,18 @@ static int run_leaks(int argc, char **argv)
 {
     struct reading reading = READING_INIT;
     struct leak_rows rows;
+    struct suppressions suppressions;
     reading_parse(&leaks_command, &reading, argc, argv, 1);
     reading_thresholds_validate(&reading, thresholds, THRESHOLD_COUNT);
+    suppressions_load(reading.suppressions, &suppressions);
     sqlite3 *database = reading_open(&reading);
     leak_rows_load(database, &rows);
+    suppressions_apply(&suppressions, database, &rows);
     fill_thresholds(&rows);
-    int status = reading.json ? write_leaks(&reading, database, &rows) : print_leaks(&reading, database, &rows);
+    int status = reading.json ? write_leaks(&reading, database, &rows, &suppressions)
+                              : print_leaks(&reading, database, &rows, &suppressions);
     leak_rows_free(&rows);
+    suppressions_free(&suppressions);
     reading_close(&reading, database);
     return status;
 }
@@ -171,10 +181,12 @@ const struct command leaks_command = {
                    "early, once or in one go scores low; what grew steadily to the end scores high.",
     .examples = "heapline leaks service.heapline\n"
                 "heapline leaks --fail-on growth=10K service.heapline  # bytes a second\n"
+                "heapline leaks --suppressions known.supp --fail-on live=0 app.heapline\n"
                 "\n"
                 "--fail-on knows live (bytes at the end), growth (bytes a second) and candidates\n"
-                "(how many), the last two over candidates of confidence 0.5 and more.",
+                "(how many), the last two over candidates of confidence 0.5 and more. What is\n"
+                "suppressed counts for none.",
     .statuses = READING_STATUSES_FAIL,
-    .options = {limit_options, fail_options, fold_options, reading_options},
+    .options = {limit_options, suppression_options, fail_options, fold_options, reading_options},
     .run = run_leaks,
 };

@@ -19,6 +19,7 @@ struct reading {
     const char *sort;   /* NULL: the command's own */
     int all_frames;
     const char *by;     /* NULL: line */
+    const char *suppressions; /* a file; NULL: none */
     struct text_list fail_on;
     const char *sysroot;
     struct text_list debug_folders;

@@ -9,6 +9,7 @@
 #include "paths.h"
 #include "report_database.h"
 #include "summary.h"
+#include "suppressions.h"
 #include "table.h"
 #include "text.h"
 #include "trace_event.h"
@@ -21,6 +22,7 @@ static const struct threshold_value threshold_names[] = {
     {"peak", 1, 0}, {"rss", 1, 0}, {"allocated", 1, 0}, {"live", 1, 0}, {"copied", 1, 0}, {"lost", 0, 0},
 };
 #define THRESHOLD_COUNT 6
+#define THRESHOLD_LIVE 3 /* what is suppressed does not count for it */
 
 static void fill_thresholds(const struct summary *summary, struct threshold_value *values)
 {
@@ -210,7 +212,8 @@ static const char *const next_commands[] = {
     "lines %s", "every line; --source FILE annotates a file",
 };
 
-static void print_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes)
+static void print_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes,
+                         const struct leak_rows *leaks, const struct suppressions *suppressions)
 {
     summary_print_title(reading, summary);
     summary_print_warnings(reading, summary);
@@ -218,7 +221,8 @@ static void print_report(const struct reading *reading, sqlite3 *database, const
     print_sparkline(reading, database, summary);
     for (int i = 0; i < SECTION_COUNT; i++)
         print_section(reading, database, &sections[i]);
-    leak_rows_print_brief(reading, database, reading_limit(reading, 3));
+    leak_rows_print_brief(reading, database, leaks, reading_limit(reading, 3));
+    suppressions_print(reading, suppressions, 0);
     print_processes(reading, processes, reading_limit(reading, 10));
     reading_next(reading, next_commands, 2);
 }
@@ -285,7 +289,7 @@ static void write_summary(struct json *json, const struct summary *summary)
 }
 
 static int write_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes,
-                        const struct threshold_value *thresholds)
+                        const struct suppressions *suppressions, const struct threshold_value *thresholds)
 {
     struct json json;
     struct line_rows rows;
@@ -295,6 +299,7 @@ static int write_report(const struct reading *reading, sqlite3 *database, const 
     load_section(reading, database, PEAK_BYTES, reading_limit(reading, 0), &rows);
     line_rows_json(&rows, &json, "lines");
     line_rows_free(&rows);
+    suppressions_json(suppressions, &json);
     int status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, &json);
     reading_json_end(&json);
     return status;
@@ -307,17 +312,26 @@ static int report(struct reading *reading)
     struct summary summary;
     struct process_list processes;
     struct threshold_value thresholds[THRESHOLD_COUNT];
+    struct suppressions suppressions;
+    struct leak_rows leaks = {0};
     int status;
+    suppressions_load(reading->suppressions, &suppressions);
     sqlite3 *database = reading_open(reading);
     summary_load(database, &summary);
     load_processes(reading, &processes);
+    if (!reading->json || suppressions.count)
+        leak_rows_load(database, &leaks);
+    suppressions_apply(&suppressions, database, &leaks);
     fill_thresholds(&summary, thresholds);
+    thresholds[THRESHOLD_LIVE].value -= suppressions.total.bytes;
     if (reading->json) {
-        status = write_report(reading, database, &summary, &processes, thresholds);
+        status = write_report(reading, database, &summary, &processes, &suppressions, thresholds);
     } else {
-        print_report(reading, database, &summary, &processes);
+        print_report(reading, database, &summary, &processes, &leaks, &suppressions);
         status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, NULL);
     }
+    leak_rows_free(&leaks);
+    suppressions_free(&suppressions);
     report_processes_free(processes.processes, processes.count);
     summary_free(&summary);
     reading_close(reading, database);
@@ -354,6 +368,6 @@ const struct command report_command = {
                 "\n"
                 "--fail-on knows peak, rss, allocated, live (at the end), copied, lost (events).",
     .statuses = READING_STATUSES_FAIL,
-    .options = {limit_options, fail_options, fold_options, reading_options},
+    .options = {limit_options, suppression_options, fail_options, fold_options, reading_options},
     .run = run_report,
 };

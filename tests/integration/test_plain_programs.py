@@ -30,3 +30,15 @@ def test_tree(record):
     assert {node["function"] for node in callers if node["depth"] == 2} == {"main"}
     everything = trace.json("tree", "--cost", "allocated", "--bottom-up")
     assert sum(node["allocated_bytes"] for node in everything["nodes"] if node["parent_id"] is None) == trace.report["allocated_bytes"]
+
+
+def test_suppressions(record, tmp_path):
+    trace = record(target("cxx_new"), options=["--native"])
+    known = tmp_path / "known.supp"
+    known.write_text("leak:^singles()$\nleak:ld-linux\n")
+    leaks = trace.json("leaks", "--suppressions", str(known))
+    first = leaks["suppressed"]["suppressions"][0]
+    assert (first["live_bytes"], first["live_allocations"], first["stacks"]) == (120 + 3000 + 700, 3, 3)
+    left = sum(row["live_bytes"] for row in leaks["candidates"])
+    assert left + leaks["suppressed"]["live_bytes"] == leaks["live_bytes_at_end"] == trace.report["live_bytes_at_end"]
+    assert not [row for row in leaks["candidates"] for frame in row["frames"] if frame["function"] == "singles()"]
