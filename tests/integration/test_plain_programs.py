@@ -42,3 +42,38 @@ def test_suppressions(record, tmp_path):
     left = sum(row["live_bytes"] for row in leaks["candidates"])
     assert left + leaks["suppressed"]["live_bytes"] == leaks["live_bytes_at_end"] == trace.report["live_bytes_at_end"]
     assert not [row for row in leaks["candidates"] for frame in row["frames"] if frame["function"] == "singles()"]
+
+
+def classes(rows, *fields):
+    return {row["most_bytes"]: tuple(row[field] for field in fields) for row in rows}
+
+
+def test_sizes(record):
+    trace = record(target("sizes"), options=["--native"])
+    found = trace.json("sizes", "--lines")
+    assert classes(found["sizes"], "least_bytes", "allocations", "allocated_bytes", "peak_bytes", "live_allocations", "live_bytes") == {
+        0: (0, 1, 0, 0, 1, 0),
+        8: (1, 2, 9, 9, 2, 9),
+        16: (9, 2, 25, 25, 2, 25),
+        32: (17, 1, 17, 17, 1, 17),
+        64: (33, 1, 64, 64, 1, 64),
+        128: (65, 1001, 100065, 65, 1, 65),
+        4 << 20: ((2 << 20) + 1, 1, 3 << 20, 3 << 20, 0, 0),
+    }
+    assert sum(row["allocated_bytes"] for row in found["sizes"]) == trace.report["allocated_bytes"]
+    lines = [classes(row["sizes"], "allocations", "allocated_bytes") for row in found["lines"]]
+    assert lines == [{128: (1000, 100000)},
+                     {0: (1, 0), 8: (2, 9), 16: (2, 25), 32: (1, 17), 64: (1, 64), 128: (1, 65)},
+                     {4 << 20: (1, 3 << 20)}]
+    assert [row["allocations"] for row in found["lines"]] == [1000, 8, 1]
+
+
+def test_sizes_of_threads_and_a_sample(record):
+    """They add up to the report's figures, whatever the trace holds; of a sample, nearly."""
+    trace = record(target("threads"), "many", 200)
+    rows = trace.json("sizes")["sizes"]
+    assert sum(row["allocations"] for row in rows) == trace.report["allocations"]
+    assert sum(row["peak_bytes"] for row in rows) == trace.report["peak_bytes"]
+    assert sum(row["live_bytes"] for row in rows) == trace.report["live_bytes_at_end"]
+    sampled = record(target("sizes"), options=["--sample", "1K"], check=False)
+    assert abs(sum(row["allocated_bytes"] for row in sampled.json("sizes")["sizes"]) - sampled.report["allocated_bytes"]) < 2000

@@ -1,0 +1,159 @@
+/* Counts blocks by size from a trace's events: see size_classes.h. */
+#include "size_classes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "sampling_probability.h"
+#include "trace_reader.h"
+
+#define BATCH 256
+
+struct counting {
+    struct size_classes *sizes;
+    struct trace_reader *reader;
+    uint64_t interval_bytes, event_count, peak_event;
+};
+
+static unsigned class_of(uint64_t size_bytes)
+{
+    if (size_bytes <= 8)
+        return size_bytes != 0;
+    unsigned size_class = 62 - (unsigned)__builtin_clzll(size_bytes - 1);
+    return size_class < SIZE_CLASSES ? size_class : SIZE_CLASSES - 1;
+}
+
+uint64_t size_class_most(unsigned size_class)
+{
+    return size_class ? UINT64_C(4) << size_class : 0;
+}
+
+uint64_t size_class_least(unsigned size_class)
+{
+    return size_class ? (size_class == 1 ? 1 : size_class_most(size_class - 1) + 1) : 0;
+}
+
+/* How many blocks it stands for. */
+static double weight_of(const struct counting *counting, uint64_t size_bytes, unsigned flags)
+{
+    if (!counting->interval_bytes || !size_bytes || flags & TRACE_MAPPING)
+        return 1;
+    return 1 / sampling_probability(size_bytes, counting->interval_bytes);
+}
+
+/* ---- by stack ---- */
+
+static size_t place_of(const struct size_classes *sizes, uint32_t stack_id, uint32_t size_class)
+{
+    uint64_t hash = ((uint64_t)stack_id << 8 | size_class) * UINT64_C(0x9e3779b97f4a7c15);
+    size_t place = (hash >> 24) & (sizes->stack_capacity - 1);
+    while (sizes->stacks[place].size_class && (sizes->stacks[place].stack_id != stack_id || sizes->stacks[place].size_class != size_class))
+        place = (place + 1) & (sizes->stack_capacity - 1);
+    return place;
+}
+
+static void grow(struct size_classes *sizes)
+{
+    struct size_classes old = *sizes;
+    sizes->stack_capacity = old.stack_capacity ? 2 * old.stack_capacity : 1024;
+    sizes->stacks = calloc(sizes->stack_capacity, sizeof *sizes->stacks);
+    if (!sizes->stacks)
+        abort();
+    for (size_t i = 0; i < old.stack_capacity; i++)
+        if (old.stacks[i].size_class)
+            sizes->stacks[place_of(sizes, old.stacks[i].stack_id, old.stacks[i].size_class)] = old.stacks[i];
+    free(old.stacks);
+}
+
+static void count_allocation(const struct counting *counting, const struct trace_event *event)
+{
+    struct size_classes *sizes = counting->sizes;
+    unsigned size_class = class_of(event->size_bytes);
+    double weight = weight_of(counting, event->size_bytes, event->flags), bytes = weight * (double)event->size_bytes;
+    if (2 * sizes->stack_count >= sizes->stack_capacity)
+        grow(sizes);
+    struct stack_sizes *stack = &sizes->stacks[place_of(sizes, event->stack_id, size_class + 1)];
+    sizes->stack_count += !stack->size_class;
+    stack->stack_id = event->stack_id;
+    stack->size_class = size_class + 1;
+    stack->allocations += weight;
+    stack->allocated_bytes += bytes;
+    sizes->classes[size_class].allocations += weight;
+    sizes->classes[size_class].allocated_bytes += bytes;
+}
+
+/* ---- what is live now ---- */
+
+static void count_live(const struct counting *counting, int at_peak)
+{
+    const struct live_slots *slots = trace_reader_slots(counting->reader);
+    for (uint32_t i = 0; i < slots->used_count; i++) {
+        const struct live_slot *slot = &slots->slots[i];
+        if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA)
+            continue;
+        double weight = weight_of(counting, live_slot_size(slot), live_slot_flags(slot)), bytes = weight * (double)live_slot_size(slot);
+        struct size_class *size_class = &counting->sizes->classes[class_of(live_slot_size(slot))];
+        *(at_peak ? &size_class->peak_allocations : &size_class->live_allocations) += weight;
+        *(at_peak ? &size_class->peak_bytes : &size_class->live_bytes) += bytes;
+    }
+}
+
+static int counts_as_event(const struct trace_event *event)
+{
+    return event->kind <= TRACE_UNDO_FREE;
+}
+
+/* Events one by one up to the peak, where the live blocks must be seen as they are then. */
+static size_t batch_size(const struct counting *counting)
+{
+    uint64_t left = counting->peak_event > counting->event_count ? counting->peak_event - counting->event_count : BATCH;
+    return left < BATCH ? (size_t)left : BATCH;
+}
+
+static int count_block(struct counting *counting, struct status_detail *detail)
+{
+    struct trace_event events[BATCH];
+    size_t count;
+    int status;
+    while ((status = trace_reader_next_events(counting->reader, events, batch_size(counting), &count, detail)) == STATUS_OK)
+        for (size_t i = 0; i < count; i++) {
+            if (events[i].kind == TRACE_ALLOCATE && !(events[i].flags & (TRACE_ARENA | TRACE_INHERITED)))
+                count_allocation(counting, &events[i]);
+            counting->event_count += (uint64_t)counts_as_event(&events[i]);
+            if (counts_as_event(&events[i]) && counting->event_count == counting->peak_event) {
+                count_live(counting, 1);
+                counting->sizes->knows_peak = 1;
+            }
+        }
+    return status;
+}
+
+void size_classes_read(const char *trace_path, struct size_classes *ret_sizes)
+{
+    struct counting counting = {.sizes = ret_sizes};
+    struct status_detail detail = {0};
+    *ret_sizes = (struct size_classes){0};
+    errno = 0;
+    int status = trace_reader_open(trace_path, &counting.reader, &detail);
+    if (status)
+        fail_trace(trace_path, status, &detail);
+    const struct trace_overview *overview = trace_reader_overview(counting.reader);
+    counting.interval_bytes = overview->identity.sampling_interval_bytes;
+    counting.peak_event = overview->peak_event;
+    /* What is behind the damage of a damaged trace, the report's warning tells. */
+    while (trace_reader_next_block(counting.reader, &detail) == STATUS_OK && !trace_reader_tally(counting.reader))
+        if (count_block(&counting, &detail) < 0)
+            break;
+    ret_sizes->knows_end = !overview->has_tally;
+    if (ret_sizes->knows_end)
+        count_live(&counting, 0);
+    trace_reader_close(counting.reader);
+}
+
+void size_classes_free(struct size_classes *sizes)
+{
+    free(sizes->stacks);
+    *sizes = (struct size_classes){0};
+}
