@@ -18,12 +18,7 @@ const struct option_spec reading_options[] = {
     {"color", 0, OPTION_COLOR, offsetof(struct reading, color), 0, "WHEN", "auto (default), always or never"},
     {"rebuild", 0, OPTION_SET, offsetof(struct reading, rebuild), 1, NULL, "replay the trace again even if its report is cached"},
     {"no-cache", 0, OPTION_SET, offsetof(struct reading, no_cache), 1, NULL, "leave no report database (TRACE.report) behind"},
-    {"sysroot", 0, OPTION_TEXT, offsetof(struct reading, sysroot), 0, "DIR",
-     "find the recorded programs, libraries and their debug files below DIR"},
-    {"debug-dir", 0, OPTION_TEXTS, offsetof(struct reading, debug_folders), 0, "DIR",
-     "look for debug files in DIR, which is laid out like /usr/lib/debug, too; may be given several times"},
-    {"debuginfod", 0, OPTION_SET, offsetof(struct reading, debuginfod), 1, NULL,
-     "ask the servers of DEBUGINFOD_URLS for debug files (as HEAPLINE_DEBUGINFOD=1 does); none are asked otherwise"},
+    SYMBOL_OPTIONS,
     {0},
 };
 
@@ -99,14 +94,19 @@ static const char *whole_path(const struct reading *reading, const char *option,
     return path;
 }
 
-static struct symbol_sources find_sources(struct reading *reading)
+struct symbol_sources reading_sources(struct reading *reading)
 {
     permit_debuginfod(reading);
     if (reading->sysroot)
         reading->sysroot = whole_path(reading, "sysroot", reading->sysroot);
     for (int i = 0; i < reading->debug_folders.count; i++)
         reading->debug_folders.texts[i] = whole_path(reading, "debug-dir", reading->debug_folders.texts[i]);
-    return (struct symbol_sources){reading->sysroot, reading->debug_folders.texts, reading->debug_folders.count};
+    return (struct symbol_sources){
+        .sysroot = reading->sysroot,
+        .debug_folders = reading->debug_folders.texts,
+        .debug_folder_count = reading->debug_folders.count,
+        .files_first = reading->sysroot || reading->debug_folders.count || reading->debuginfod,
+    };
 }
 
 sqlite3 *reading_open(struct reading *reading)
@@ -120,7 +120,7 @@ sqlite3 *reading_open(struct reading *reading)
         .progress_context = &errors,
         .rebuild = reading->rebuild,
         .no_cache = reading->no_cache,
-        .symbols = find_sources(reading),
+        .symbols = reading_sources(reading),
     };
     errno = 0;
     int status = report_database_open(reading->trace, &options, &database, &detail);

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "json.h"
 #include "message.h"
+#include "symbolize.h"
 #include "terminal.h"
 
 /* The beginning of every such command's settings. */
@@ -34,6 +35,15 @@ struct reading {
 #define LIMIT_DEFAULT (-1)
 #define READING_INIT {.limit = LIMIT_DEFAULT}
 
+/* Where debug files are: of every command whose settings begin with a struct reading. */
+#define SYMBOL_OPTIONS \
+    {"sysroot", 0, OPTION_TEXT, offsetof(struct reading, sysroot), 0, "DIR", \
+     "find the recorded programs, libraries and their debug files below DIR"}, \
+    {"debug-dir", 0, OPTION_TEXTS, offsetof(struct reading, debug_folders), 0, "DIR", \
+     "look for debug files in DIR, which is laid out like /usr/lib/debug, too; may be given several times"}, \
+    {"debuginfod", 0, OPTION_SET, offsetof(struct reading, debuginfod), 1, NULL, \
+     "ask the servers of DEBUGINFOD_URLS for debug files (as HEAPLINE_DEBUGINFOD=1 does); none are asked otherwise"}
+
 extern const struct option_spec reading_options[]; /* --json --color --rebuild --no-cache --sysroot --debug-dir --debuginfod */
 extern const struct option_spec row_options[];     /* --limit --sort */
 extern const struct option_spec limit_options[];   /* --limit */
@@ -52,6 +62,8 @@ extern const struct option_spec fail_options[];    /* --fail-on */
 int reading_parse(const struct command *command, struct reading *reading, int argc, char **argv, int max_operands);
 /* Replay or find the cached report, with a bar on stderr if that is a terminal. Exits with status 3 or 4 where it can't be had. */
 sqlite3 *reading_open(struct reading *reading);
+/* Where the options say that symbols are. */
+struct symbol_sources reading_sources(struct reading *reading);
 void reading_close(struct reading *reading, sqlite3 *database);
 
 /* Rows to show in text, rows to write as JSON: the limit that was given, else the command's, else all. 0: all. */

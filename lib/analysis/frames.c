@@ -9,6 +9,7 @@
 #include "array.h"
 #include "line_table.h"
 #include "status.h"
+#include "symbol_bundle.h"
 
 struct owned_place {
     uint64_t position;
@@ -106,21 +107,35 @@ static uint32_t add_place(struct frame_table *table, uint32_t frame_id)
     return table->place_count++;
 }
 
+/* Where a module's symbols come from: what the trace brings along, or its files. */
+struct module_symbols {
+    const struct symbol_bundle *bundle; /* NULL: not from there */
+    struct symbolizer *symbolizer;      /* NULL: not from there either */
+};
+
+static size_t find_symbols(const struct module_symbols *from, const struct owned_place *place, const struct symbol **ret_symbols)
+{
+    if (from->bundle)
+        return symbol_bundle_find(from->bundle, place->owner_id, place->position, ret_symbols);
+    return from->symbolizer ? symbolizer_find(from->symbolizer, place->position ? place->position - 1 : 0, ret_symbols) : 0;
+}
+
 /* The frames of a native place: its own, and of those that it was inlined into a place each. */
-static int resolve_address(struct frame_table *table, struct symbolizer *symbolizer, const char *module_path, const struct owned_place *place)
+static int resolve_address(struct frame_table *table, const struct module_symbols *from, const char *module_path,
+                           const struct owned_place *place)
 {
     static const struct symbol nothing;
     const struct symbol *symbols = &nothing;
     const char *slash = module_path ? strrchr(module_path, '/') : NULL;
-    uint64_t address = place->position;
     uint32_t inner_id = place->place_id;
     char label[512];
-    size_t count = symbolizer ? symbolizer_find(symbolizer, address ? address - 1 : 0, &symbols) : 0;
+    size_t count = find_symbols(from, place, &symbols);
     if (!count) {
         symbols = &nothing;
         count = 1;
     }
-    snprintf(label, sizeof label, "%.400s+0x%llx", slash ? slash + 1 : module_path ? module_path : "unknown module", (unsigned long long)address);
+    snprintf(label, sizeof label, "%.400s+0x%llx", slash ? slash + 1 : module_path ? module_path : "unknown module",
+             (unsigned long long)place->position);
     for (size_t i = 0; i < count; i++) {
         uint32_t frame_id = native_frame(table, &symbols[i], module_path, label), place_id = inner_id;
         if (!frame_id || (i && !(place_id = add_place(table, frame_id))))
@@ -208,40 +223,63 @@ static int resolve_python(struct frame_table *table, const struct definition_tab
     return status;
 }
 
+struct native_sources {
+    const struct definition_table *definitions;
+    const struct symbol_sources *sources;
+    struct symbol_bundle bundle;
+};
+
+/* Returns 0 or STATUS_NO_MEMORY. */
+static int open_module_symbols(struct frame_table *table, const struct native_sources *native, uint32_t module_id, struct module_symbols *from)
+{
+    const struct module_definition *module = &native->definitions->modules[module_id];
+    enum symbolizer_state bundled = native->bundle.module_states[module_id], *state = &table->module_states[module_id];
+    int files_first = native->sources && native->sources->files_first;
+    *from = (struct module_symbols){0};
+    *state = bundled;
+    if (bundled == SYMBOLIZER_UNUSED || files_first) {
+        from->symbolizer = symbolizer_open(module->path, module->build_id, native->sources);
+        if (!from->symbolizer)
+            return STATUS_NO_MEMORY;
+        *state = symbolizer_state(from->symbolizer);
+    }
+    if (bundled != SYMBOLIZER_UNUSED && (!files_first || *state < SYMBOLIZER_SYMBOLS)) {
+        from->bundle = &native->bundle;
+        *state = bundled;
+    }
+    return STATUS_OK;
+}
+
 /* All places of one module; `places` begins with its first. */
-static int resolve_module(struct frame_table *table, const struct definition_table *definitions, const struct symbol_sources *sources,
-                          const struct owned_place *places, size_t count)
+static int resolve_module(struct frame_table *table, const struct native_sources *native, const struct owned_place *places, size_t count)
 {
     uint32_t module_id = places->owner_id;
-    int status = STATUS_OK;
-    const struct module_definition *module = module_id ? &definitions->modules[module_id] : NULL;
-    struct symbolizer *symbolizer = NULL;
-    if (module) {
-        symbolizer = symbolizer_open(module->path, module->build_id, sources);
-        if (!symbolizer)
-            return STATUS_NO_MEMORY;
-        table->module_states[module_id] = symbolizer_state(symbolizer);
-    }
+    const char *path = module_id ? native->definitions->modules[module_id].path : NULL;
+    struct module_symbols from = {0};
+    int status = module_id ? open_module_symbols(table, native, module_id, &from) : STATUS_OK;
     for (size_t i = 0; i < count && !status; i++)
-        status = resolve_address(table, symbolizer, module ? module->path : NULL, &places[i]);
-    symbolizer_close(symbolizer);
+        status = resolve_address(table, &from, path, &places[i]);
+    symbolizer_close(from.symbolizer);
     return status;
 }
 
 static int resolve_native(struct frame_table *table, const struct definition_table *definitions, const struct symbol_sources *sources,
                           frames_progress *progress, void *context)
 {
+    struct native_sources native = {.definitions = definitions, .sources = sources};
     struct owned_place *places;
     size_t count, end;
     int status = list_places(&definitions->places, TRACE_FRAME_NATIVE, &places, &count);
     if (status)
         return status;
+    status = symbol_bundle_read(&native.bundle, definitions);
     for (size_t start = 0; start < count && !status; start = end) {
         end = end_of_owner(places, start, count);
-        status = resolve_module(table, definitions, sources, places + start, end - start);
+        status = resolve_module(table, &native, places + start, end - start);
         if (progress)
             progress(context, (double)end / (double)count);
     }
+    symbol_bundle_done(&native.bundle);
     free(places);
     return status;
 }

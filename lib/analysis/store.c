@@ -8,6 +8,7 @@
 #include "schema_text.h"
 #include "store_insert.h"
 #include "store_tables.h"
+#include "symbol_bundle.h"
 
 static const char *const end_names[] = {
     [TRACE_END_UNKNOWN] = "unknown", [TRACE_END_EXIT] = "exit",       [TRACE_END_SIGNAL] = "signal",
@@ -88,6 +89,8 @@ static int write_properties(sqlite3 *database, const struct store_input *input)
     struct insert insert;
     insert_begin(&insert, database, "property", 2);
     for (uint32_t i = 0; i < definitions->property_count; i++) {
+        if (!strncmp(definitions->properties[i].key, SYMBOL_BUNDLE_PREFIX, strlen(SYMBOL_BUNDLE_PREFIX)))
+            continue; /* it has become frames */
         insert_text(&insert, definitions->properties[i].key);
         insert_text(&insert, definitions->properties[i].value);
         insert_row(&insert);

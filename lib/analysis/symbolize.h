@@ -33,6 +33,7 @@ struct symbol_sources {
     const char *sysroot;              /* the recorded system's files are below it; NULL: "/" */
     const char *const *debug_folders; /* like /usr/lib/debug, searched before that of the sysroot */
     int debug_folder_count;
+    int files_first;                  /* what a trace brings along (symbol_bundle.h) is for modules that no file is found of; else the files are */
 };
 
 /* `path`: as recorded. `build_id`: hex digits as recorded, "" for none (then any file does). Where the file itself is absent or changed its

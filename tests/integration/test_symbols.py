@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from recording import heapline
+from recording import Trace, heapline
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc here")
 
@@ -246,3 +246,90 @@ def test_symbol_tables(strip, options, record, tmp_path):
     split = Split(tmp_path, record, *options, strip=[strip])
     assert places(split.trace) == [("made_here", None, None), ("main", None, None)]
     assert module_state(split.trace, "plain") == "functions"
+
+
+# ---- bundled symbols ----
+
+def bundle(trace, *options):
+    result = heapline("bundle", *options, trace)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout.decode()
+
+
+def what_must_agree(document):
+    """Of two reports of the same run."""
+    return {key: value for key, value in document.items() if key not in ("processes", "changed_modules")}
+
+
+def test_bundle(record, tmp_path):
+    """The same report with and without the recorded files, inlined calls included."""
+    program = compile_program(tmp_path, "inlined.cpp", INLINED, "-g")
+    recording = record(program, options=["--native"])
+    whole = {command: recording.json(command) for command in ("report", "lines", "peak")}
+    elsewhere = tmp_path / "elsewhere" / "inlined.heapline"
+    elsewhere.parent.mkdir()
+    assert bundle(recording.path, "-o", elsewhere).startswith(f"{elsewhere}: ")
+    program.rename(tmp_path / "gone")
+    bundled = Trace(elsewhere)
+    for command, document in whole.items():
+        assert what_must_agree(bundled.json(command)) == what_must_agree(document)
+    source = str(tmp_path / "inlined.cpp")
+    assert frames_of(bundled, 81001) == [
+        ("innermost", source, 6), ("space::layer(int, int)", source, 12), ("outer(int)", source, 17), ("main", source, 24)]
+    assert module_state(elsewhere, "inlined") == "lines" and module_state(recording.path, "inlined") == "absent"
+    assert not bundled.sql("SELECT key FROM property WHERE key LIKE 'symbols%'")
+    dump = json.loads(heapline("dump", "--json", elsewhere).stdout)
+    assert dump["records"]
+
+
+def test_bundle_in_place_and_again(record, tmp_path):
+    split = Split(tmp_path, record, link=True)
+    folder = tmp_path / "debug"
+    put(split.debug, folder / str(tmp_path)[1:] / "plain.debug")
+    bundle(split.trace, "--debug-dir", folder)
+    assert places(split.trace) == split.found
+    # What can't be found any more is kept; what is found anew comes in its place.
+    split.program.rename(tmp_path / "gone")
+    bundle(split.trace)
+    assert places(split.trace) == split.found
+    (tmp_path / "gone").rename(split.program)
+    bundle(split.trace)
+    assert split.is_nameless()
+    # Named explicitly, files come first.
+    assert places(split.trace, "--debug-dir", folder) == split.found
+
+
+def test_bundle_of_a_bounded_trace(record, tmp_path):
+    """Tallies stay the last blocks before the end."""
+    text = PLAIN.replace("return 0;", "static void *blocks[4096]; unsigned x = 1; for (int i = 0; i < 600000; i++) { x = x * 1664525u + 1013904223u; "
+                         "free(blocks[x >> 20]); blocks[x >> 20] = malloc(1 + (x >> 8) % 7919); } return 0;")
+    program = compile_program(tmp_path, "plain.c", text, "-g", "-fno-builtin")
+    recording = record(program, options=["--native", "--max-trace-size", "1M"])
+    whole = recording.report
+    assert whole["stream_truncated"]
+    bundle(recording.path)
+    again = Trace(recording.path)
+    assert {**again.report, "processes": 0} == {**whole, "processes": 0}
+    assert [row["function"] for row in again.lines if row["allocated_bytes"] == 81000] == ["made_here"]
+
+
+def test_bundle_of_a_killed_programs_trace(record, tmp_path):
+    """There is no end block to stand before."""
+    program = compile_program(tmp_path, "plain.c", PLAIN, "-g")
+    recording = record(program, options=["--native"])
+    cut = tmp_path / "cut.heapline"
+    cut.write_bytes(recording.path.read_bytes()[:-248])
+    assert places(cut)[0][0] == "made_here"
+    bundle(cut)
+    program.unlink()
+    assert places(cut)[0] == ("made_here", str(tmp_path / "plain.c"), 5)
+    report = Trace(cut).report
+    assert report["damage"] is None and not report["complete"] and report["allocated_bytes"] == recording.report["allocated_bytes"]
+
+
+def test_bundle_refuses_what_is_no_trace(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("text")
+    assert heapline("bundle", other).returncode == 3
+    assert heapline("bundle", tmp_path / "none").returncode == 3
+    assert other.read_text() == "text" and list(tmp_path.iterdir()) == [other]
