@@ -9,24 +9,12 @@
 #include "python_stack.h"
 #include "recorder.h"
 
-/* From 3.12 on the current state is kept per thread; before, it is that of whichever thread holds the GIL. */
-#define VERSION_OF_THREAD_LOCAL_STATE 0x030c
-
-/* The GIL is held by contract, so the current state is this thread's; where it is the GIL holder's, an extension may have broken that. */
-HOT_INLINE const void *state_under_gil(const struct thread_state *thread)
-{
-    const void *state = python_api.current_state();
-    if (python_api.version >= VERSION_OF_THREAD_LOCAL_STATE)
-        return state;
-    return likely(state && python_stack_is_own(state, thread->pthread_id)) ? state : NULL;
-}
-
 /* The GIL may be held by another thread. While the interpreter is finalizing it frees the states of other threads: only the one that runs it
  * has a state that is sure to be alive, the current one. A thread that left a sub-interpreter's GIL shows the frames it has outside of it. */
 HOT_INLINE const void *state_without_gil(void)
 {
     const void *current = python_api.current_state();
-    if (current && python_api.version >= VERSION_OF_THREAD_LOCAL_STATE)
+    if (current && python_api.version >= STACKS_VERSION_OF_THREAD_LOCAL_STATE)
         return current;
     const void *state = python_api.thread_state();
     return unlikely(state && state != current && python_api.is_finalizing()) ? NULL : state;
@@ -39,15 +27,10 @@ OUTLINED uint32_t with_native_frames(struct thread_state *thread, uint32_t pytho
     return boundary ? native_unwind(thread, return_address, python, boundary) : python;
 }
 
-HOT_INLINE int wants_native_frames(void)
-{
-    return unlikely(recorder_session->flags & SESSION_NATIVE);
-}
-
 /* A thread that runs no Python code. */
 HOT_INLINE uint32_t native_stack(struct thread_state *thread, const void *return_address)
 {
-    return wants_native_frames() ? native_unwind(thread, return_address, 0, NATIVE_UNWIND_WHOLE) : native_stack_of_caller(thread, return_address);
+    return stacks_are_native() ? native_unwind(thread, return_address, 0, NATIVE_UNWIND_WHOLE) : native_stack_of_caller(thread, return_address);
 }
 
 HOT_INLINE uint32_t stack_of(struct thread_state *thread, python_stack_function capture, const void *state, const void *return_address)
@@ -55,13 +38,12 @@ HOT_INLINE uint32_t stack_of(struct thread_state *thread, python_stack_function 
     uint32_t stack = likely(state != NULL) ? capture(thread, state) : 0;
     if (unlikely(!stack))
         return native_stack(thread, return_address);
-    return wants_native_frames() ? with_native_frames(thread, stack, state, return_address) : stack;
+    return stacks_are_native() ? with_native_frames(thread, stack, state, return_address) : stack;
 }
 
-uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address)
+uint32_t stack_of_object_hook_rare(struct thread_state *thread, const void *state, const void *return_address)
 {
-    python_stack_function capture = python_stack_capture;
-    return stack_of(thread, capture, likely(capture != NULL) ? state_under_gil(thread) : NULL, return_address);
+    return stack_of(thread, python_stack_capture, state, return_address);
 }
 
 uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address)

@@ -8,10 +8,41 @@
 
 #include <stdint.h>
 
+#include "python_api.h"
+#include "python_stack.h"
+#include "recorder.h"
 #include "thread_state.h"
 
-/* In CPython's MEM and OBJ hooks: the GIL is held by contract. Falls back to the return address where there is no Python frame. */
-uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address);
+/* From 3.12 on the current state is kept per thread; before, it is that of whichever thread holds the GIL. */
+#define STACKS_VERSION_OF_THREAD_LOCAL_STATE 0x030c
+
+/* The GIL is held by contract, so the current state is this thread's; where it is the GIL holder's, an extension may have broken that. */
+HOT_INLINE const void *stacks_state_under_gil(const struct thread_state *thread)
+{
+    const void *state = python_api.current_state();
+    if (python_api.version >= STACKS_VERSION_OF_THREAD_LOCAL_STATE)
+        return state;
+    return likely(state && python_stack_is_own(state, thread->pthread_id)) ? state : NULL;
+}
+
+/* SESSION_NATIVE */
+HOT_INLINE int stacks_are_native(void)
+{
+    return unlikely(recorder_session->flags & SESSION_NATIVE);
+}
+
+/* Native frames are wanted, or there is no state. */
+uint32_t stack_of_object_hook_rare(struct thread_state *thread, const void *state, const void *return_address);
+
+/* In CPython's MEM and OBJ hooks: the GIL is held by contract. Falls back to the return address where there is no Python frame. Inlined: no
+ * other stack is asked for so often. */
+HOT_INLINE uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address)
+{
+    python_stack_function capture = python_stack_capture;
+    const void *state = likely(capture != NULL) ? stacks_state_under_gil(thread) : NULL;
+    uint32_t stack = likely(state && !stacks_are_native()) ? capture(thread, state) : 0;
+    return likely(stack) ? stack : stack_of_object_hook_rare(thread, state, return_address);
+}
 
 /* In malloc, mmap, memcpy and their kin: any thread, GIL held or not. The Python stack where this thread has one, else the return address. */
 uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address);
