@@ -8,7 +8,7 @@
 #include "tree_view.h"
 #include "units.h"
 
-#define NODES_SHOWN 20
+#define NODES_SHOWN 25
 #define PERCENT_SHOWN 1.0
 
 struct tree_settings {
@@ -30,7 +30,7 @@ static const struct option_spec tree_options[] = {
     {"by", 'b', OPTION_TEXT, offsetof(struct tree_settings, reading.by), 0, "WHAT",
      "what makes frames the same: line (default), function or module"},
     {"limit", 'n', OPTION_COUNT, offsetof(struct tree_settings, reading.limit), 0, "N",
-     "show the N largest branches, 20 unless told; 0: all (the default with --json)"},
+     "show the N largest branches, 25 unless told; 0: all (the default with --json)"},
     {0},
 };
 

@@ -76,7 +76,7 @@ static int goes_straight_on(const struct tree_view *view, uint32_t node)
 {
     const struct tree_node *nodes = view->tree->nodes;
     uint32_t parent = nodes[node].parent;
-    return parent && (nodes[parent].amount == nodes[node].amount || !is_large(view, nodes[parent].amount - nodes[node].amount));
+    return parent && nodes[parent].amount == nodes[node].amount;
 }
 
 void tree_view_select(struct tree_view *view)
