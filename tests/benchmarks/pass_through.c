@@ -1,11 +1,14 @@
 /* The floor of a recorder that sits in front of the allocators: the recorder's hooks, and nothing in them.
- * Preloaded by tests/benchmarks/run as "pass-through". What a program loses under it is the price of being looked at at all: the call
+ * Preloaded by tests/benchmarks/run as "pass-through", and by tests/benchmarks/ingredients. What a program loses under it is the price of being looked at at all: the call
  * that goes through one function more, and memory copies and Python objects that lose their shortest way. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define EXPORT __attribute__((visibility("default")))
+
+/* libc's own names: no dlsym, which allocates, before the first request. */
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *block, size_t bytes);
@@ -14,22 +17,22 @@ void __libc_free(void *block);
 static void *(*next_memcpy)(void *, const void *, size_t);
 static void *(*next_memmove)(void *, const void *, size_t);
 
-void *malloc(size_t bytes)
+EXPORT void *malloc(size_t bytes)
 {
     return __libc_malloc(bytes);
 }
 
-void *calloc(size_t count, size_t bytes)
+EXPORT void *calloc(size_t count, size_t bytes)
 {
     return __libc_calloc(count, bytes);
 }
 
-void *realloc(void *block, size_t bytes)
+EXPORT void *realloc(void *block, size_t bytes)
 {
     return __libc_realloc(block, bytes);
 }
 
-void free(void *block)
+EXPORT void free(void *block)
 {
     __libc_free(block);
 }
@@ -41,12 +44,12 @@ static void *early_copy(char *to, const char *from, size_t bytes)
     return to;
 }
 
-void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
+EXPORT void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
     return __builtin_expect(next_memcpy != NULL, 1) ? next_memcpy(to, from, bytes) : early_copy(to, from, bytes);
 }
 
-void *memmove(void *to, const void *from, size_t bytes)
+EXPORT void *memmove(void *to, const void *from, size_t bytes)
 {
     if (__builtin_expect(next_memmove != NULL, 1))
         return next_memmove(to, from, bytes);

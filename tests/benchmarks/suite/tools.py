@@ -74,6 +74,12 @@ def in_python(*options, before_arguments=()):
     return command
 
 
+def pass_through(context, program):
+    """The floor: the recorder's hooks with nothing in them (pass_through.c)."""
+    library = context.heapline.parent.parent / "tests" / "benchmarks" / "libpass_through.so"
+    return [*program.prefix, "env", f"LD_PRELOAD={library}", *bare(context, dataclasses.replace(program, prefix=()))]
+
+
 def heaptrack(context, program):
     if program.wrapped:
         return [*program.prefix, *("heaptrack" if part == "WRAPPER" else part for part in program.wrapped)]
@@ -87,6 +93,7 @@ def memray(name, title, *options, slow=False):
 
 TOOLS = [
     Tool("bare", "bare", bare),
+    Tool("pass-through", "empty hooks", pass_through),
     heapline_tool("heapline", "heapline"),
     heapline_tool("heapline-native", "heapline --native", "--native"),
     heapline_tool("heapline-paused", "heapline --paused", "--paused", native_stacks=True),
