@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "demangle_rust.h"
+
 typedef char *demangler(const char *name, char *buffer, size_t *length, int *status);
 
 static demangler *find_demangler(void)
@@ -24,8 +26,9 @@ char *demangle(const char *name)
     static demangler *function;
     static int searched;
     int status = -1;
-    if (strncmp(name, "_Z", 2))
-        return NULL;
+    char *rust = demangle_rust(name);
+    if (rust || strncmp(name, "_Z", 2))
+        return rust;
     if (!searched) {
         function = find_demangler();
         searched = 1;

@@ -1,4 +1,4 @@
-/* C++ names for people. Uses the C++ runtime's own demangler where that library is installed, and needs no linking with it.
+/* C++ and Rust names for people. For C++ uses the C++ runtime's own demangler where that library is installed, and needs no linking with it.
  * One thread; allocates. */
 #ifndef HEAPLINE_ANALYSIS_DEMANGLE_H
 #define HEAPLINE_ANALYSIS_DEMANGLE_H

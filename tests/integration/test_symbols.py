@@ -1,13 +1,15 @@
 """Functions, files and lines of native frames, in programs that are compiled here: inlined calls, both versions of DWARF, stripped programs,
 and each place where debug information may be kept apart."""
 
+import http.server
 import json
 import shutil
 import subprocess
+import threading
 
 import pytest
 
-from recording import Trace, heapline
+from recording import Trace, clean_environment, heapline
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc here")
 
@@ -113,12 +115,12 @@ def test_inlined_calls(version, flags, record, tmp_path):
 
 # ---- debug information kept apart ----
 
-def places(trace, *options):
+def places(trace, *options, environment=None):
     """Of the two frames of PLAIN's allocation: function, file's name, line."""
     result = heapline("sql", "--json", "--no-cache", *options, trace,
                       "SELECT function, file, line FROM stack_use JOIN stack USING (stack_id) JOIN frame USING (frame_id) "
                       "WHERE allocated_bytes = 81000 UNION ALL SELECT function, file, line FROM stack_use AS u JOIN stack AS s USING (stack_id) "
-                      "JOIN stack AS c ON c.stack_id = s.caller_id JOIN frame AS f ON f.frame_id = c.frame_id WHERE allocated_bytes = 81000")
+                      "JOIN stack AS c ON c.stack_id = s.caller_id JOIN frame AS f ON f.frame_id = c.frame_id WHERE allocated_bytes = 81000", environment=environment)
     assert result.returncode == 0, result.stderr.decode()
     return [(row["function"], row["file"], row["line"]) for row in json.loads(result.stdout)["rows"]]
 
@@ -333,3 +335,61 @@ def test_bundle_refuses_what_is_no_trace(tmp_path):
     assert heapline("bundle", other).returncode == 3
     assert heapline("bundle", tmp_path / "none").returncode == 3
     assert other.read_text() == "text" and list(tmp_path.iterdir()) == [other]
+
+
+@pytest.mark.parametrize("mangling", ["default", "v0"])
+def test_rust(mangling, record, tmp_path):
+    if not shutil.which("rustc"):
+        pytest.skip("no rustc here")
+    source, program = tmp_path / "crusty.rs", tmp_path / "crusty"
+    source.write_text("mod deep {\n    #[inline(never)]\n    pub fn make(bytes: usize) -> Vec<u8> {\n        Vec::with_capacity(bytes) // 4\n    }\n"
+                      "}\nfn main() {\n    std::hint::black_box(deep::make(81000)); // 8\n}\n")
+    options = ["-C", "symbol-mangling-version=v0"] if mangling == "v0" else []
+    built = subprocess.run(["rustc", "-g", "-O", *options, "-o", program, source], capture_output=True)
+    if built.returncode:
+        pytest.skip("this rustc does not build here")
+    frames = [(function, line) for function, file, line in frames_of(record(program, options=["--native"]), 81000) if file == str(source)]
+    assert frames[0] == ("crusty::deep::make", 4) and frames[1] == ("crusty::main", 8)
+
+
+# ---- debuginfod ----
+
+class DebugServer(http.server.BaseHTTPRequestHandler):
+    """Serves one debug file by build id, and notes what it was asked for."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        found = self.path == f"/buildid/{self.server.build_id}/debuginfo"
+        self.send_response(200 if found else 404)
+        body = self.server.file.read_bytes() if found else b""
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_debuginfod(record, tmp_path):
+    """Servers are asked only when that was asked for, by option or environment."""
+    split = Split(tmp_path, record)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), DebugServer)
+    server.asked, server.build_id, server.file = [], split.build_id(), split.debug
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def ask(*options, **more):
+        settings = clean_environment(DEBUGINFOD_URLS=f"http://127.0.0.1:{server.server_port}/", DEBUGINFOD_CACHE_PATH=tmp_path / "cache",
+                                     DEBUGINFOD_TIMEOUT=20, **more)
+        return places(split.trace, *options, environment=settings)
+
+    try:
+        nameless = ask()
+        assert nameless[0][0].startswith("plain+0x") and server.asked == []
+        if ask("--debuginfod") != split.found:
+            assert not server.asked, "what the server sent was not used"
+            pytest.skip("elfutils has no client of debuginfod here")
+        assert server.asked and ask(HEAPLINE_DEBUGINFOD="1") == split.found
+        assert ask(HEAPLINE_DEBUGINFOD="0") == nameless
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -143,6 +143,52 @@ static void cxx_names(void)
     CHECK(!demangle("_Zno name"));
 }
 
+static void rust_names(void)
+{
+    static const char *const names[][2] = {
+        {"_ZN4core3fmt9Formatter9write_str17h0123456789abcdefE", "core::fmt::Formatter::write_str"},
+        {"_ZN70_$LT$alloc..vec..Vec$LT$T$C$A$GT$$u20$as$u20$core..ops..drop..Drop$GT$4drop17h0123456789abcdefE",
+         "<alloc::vec::Vec<T,A> as core::ops::drop::Drop>::drop"},
+        {"_ZN3foo3barE", "foo::bar"}, /* C++ */
+        {"_RNvCs1234_7mycrate3foo", "mycrate::foo"},
+        {"_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"},
+        {"_RNCNvCs1234_7mycrate4main0B3_", "mycrate::main::{closure#0}"},
+        {"_RINvNtC3std3mem8align_ofjdE", "std::mem::align_of::<usize, f64>"},
+        {"_RNvXCs1234_7mycrateNtB2_7ExampleNtB2_5Trait3foo", "<mycrate::Example as mycrate::Trait>::foo"},
+        {"_RNvMCs1234_7mycrateNtB2_7Example3foo", "<mycrate::Example>::foo"},
+        {"_RINvC1c1fRShTlbEKj2a_PFUKCmEuE", "c::f::<&[u8], (i32, bool), 42, *const unsafe fn(u32)>"},
+    };
+    static const char *const damaged[] = {"_R", "_RN", "_RNvB_3foo", "_RNvC9short1f", "_RNvCs", "_RINvC1c1fA"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *name = demangle(names[i][0]);
+        if (name || i != 2)
+            CHECK_STRING(name, names[i][1]);
+        free(name);
+    }
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
+        CHECK(!demangle(damaged[i]));
+}
+
+/* The running kernel's vDSO is known by its build id alone: there is no file. */
+static void vdso(void)
+{
+    struct symbolizer *symbolizer = symbolizer_open("[vdso]", "", NULL);
+    if (symbolizer_state(symbolizer) >= SYMBOLIZER_SYMBOLS) {
+        void *own = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
+        void *function = own ? dlsym(own, "__vdso_clock_gettime") : NULL;
+        struct link_map *map;
+        Dl_info info;
+        if (function && dladdr1(function, &info, (void **)&map, RTLD_DL_LINKMAP)) {
+            const char *name = find(symbolizer, (uint64_t)(uintptr_t)function - map->l_addr).function;
+            CHECK(name && strstr(name, "clock_gettime"));
+        }
+    }
+    symbolizer_close(symbolizer);
+    symbolizer = symbolizer_open("[vdso]", "0123456789abcdef0123456789abcdef01234567", NULL);
+    CHECK(symbolizer_state(symbolizer) < SYMBOLIZER_SYMBOLS);
+    symbolizer_close(symbolizer);
+}
+
 /* The whole way: a return address in a trace becomes a line of the report. */
 static void in_a_report(void)
 {
@@ -195,6 +241,8 @@ int main(void)
     stripped();
     damaged_files();
     cxx_names();
+    rust_names();
+    vdso();
     in_a_report();
     system_lines_last();
     test_folder_remove();
