@@ -69,16 +69,31 @@ static int is_kind(const struct set_frame *frame, const char *kind)
     return frame->kind && !strcmp(frame->kind, kind);
 }
 
+static int begins_with_any(const char *text, const char *const *beginnings, size_t count)
+{
+    for (size_t i = 0; text && i < count; i++)
+        if (!strncmp(text, beginnings[i], strlen(beginnings[i])))
+            return 1;
+    return 0;
+}
+
+/* Code of the language's library that was compiled into the program: std::vector, Vec. Without a line, its name tells. */
+static int is_library_source(const struct set_frame *frame)
+{
+    static const char *const folders[] = {"/usr/include/", "/usr/lib/gcc/", "/usr/lib/llvm", "/rustc/"};
+    static const char *const namespaces[] = {"std::", "__gnu_cxx::", "alloc::", "core::", "<std::", "<alloc::", "<core::"};
+    if (!frame->file)
+        return begins_with_any(frame->function, namespaces, ARRAY_LENGTH(namespaces));
+    return begins_with_any(frame->file, folders, ARRAY_LENGTH(folders)) || strstr(frame->file, "/rustlib/src/rust/library/");
+}
+
 /* Libraries that allocate for whoever calls them. */
 static int is_runtime(const struct set_frame *frame)
 {
     static const char *const libraries[] = {"libc.so", "libc-", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libm.so",
                                             "ld-linux", "ld-musl", "libpthread.so", "libdl.so", "libheapline"};
     const char *name = frame->module ? paths_base(frame->module) : "";
-    for (size_t i = 0; i < ARRAY_LENGTH(libraries); i++)
-        if (!strncmp(name, libraries[i], strlen(libraries[i])))
-            return 1;
-    return 0;
+    return begins_with_any(name, libraries, ARRAY_LENGTH(libraries));
 }
 
 /* The frame that the rule picks on this stack, given what it picked for the caller's; 0: none yet. */
@@ -91,7 +106,7 @@ static uint32_t pick(const struct credit *credit, const struct set_stack *stack,
         return is_kind(frame, "python") ? stack->frame : callers;
     if (is_kind(frame, "python"))
         return stack->frame; /* what is further out called Python, and allocated nothing here */
-    return is_kind(frame, "native") && !is_runtime(frame) ? stack->frame : callers;
+    return is_kind(frame, "native") && !is_runtime(frame) && !is_library_source(frame) ? stack->frame : callers;
 }
 
 static void credit_stacks(struct credit *credit)

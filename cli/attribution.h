@@ -4,7 +4,8 @@
  * function  the function of that line: its lines are one row
  * python    the innermost Python line; stacks without one by the rule for `line`
  * native    the innermost native frame below the Python line, by line, or by function and module where it has none; frames of the C and C++
- *           runtime (strdup, operator new) count for their callers, where there are any
+ *           runtime (strdup, operator new) and library code compiled into the program (std::vector, Rust's Vec) count for their callers,
+ *           where there are any
  * module    the executable or library of that native frame; the source file where a stack has no native frame */
 #ifndef HEAPLINE_CLI_ATTRIBUTION_H
 #define HEAPLINE_CLI_ATTRIBUTION_H

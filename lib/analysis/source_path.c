@@ -55,5 +55,7 @@ char *source_path(Dwarf_Die *unit, const char *file)
 int source_path_is_system(const char *path)
 {
     return !strncmp(path, "/usr/include/", strlen("/usr/include/")) || !strncmp(path, "/usr/lib/gcc/", strlen("/usr/lib/gcc/")) ||
-           !strncmp(path, "/usr/lib/llvm", strlen("/usr/lib/llvm"));
+           !strncmp(path, "/usr/lib/llvm", strlen("/usr/lib/llvm")) ||
+           /* Rust's own library, as its releases name it and where its sources are installed */
+           !strncmp(path, "/rustc/", strlen("/rustc/")) || strstr(path, "/rustlib/src/rust/library/");
 }

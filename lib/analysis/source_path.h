@@ -7,7 +7,8 @@
 /* A file's path, absolute where the unit says in which folder it was compiled, without "." and "..". Freed by the caller; NULL: no memory. */
 char *source_path(Dwarf_Die *unit, const char *file);
 
-/* Headers of the system put code into programs (fortified memcpy, std::vector), which no line of the program stands for. */
+/* Headers of the system and Rust's library put code into programs (fortified memcpy, std::vector, Vec), which no line of the program stands
+ * for. */
 int source_path_is_system(const char *path);
 
 #endif

@@ -1,5 +1,10 @@
 """Reports of plain C and C++ programs whose allocations are known: rules of attribution, trees, sizes, suppressions."""
 
+import shutil
+import subprocess
+
+import pytest
+
 from recording import target
 
 
@@ -77,3 +82,40 @@ def test_sizes_of_threads_and_a_sample(record):
     assert sum(row["live_bytes"] for row in rows) == trace.report["live_bytes_at_end"]
     sampled = record(target("sizes"), options=["--sample", "1K"], check=False)
     assert abs(sum(row["allocated_bytes"] for row in sampled.json("sizes")["sizes"]) - sampled.report["allocated_bytes"]) < 2000
+
+
+RUST = """
+use std::hint::black_box;
+
+#[inline(never)]
+fn parse(count: usize) -> Vec<u64> {
+    let mut cells = Vec::with_capacity(black_box(count)); // grows
+    cells.push(1);
+    cells
+}
+
+#[inline(never)]
+fn leak() {
+    Box::leak(black_box(Box::new([7u8; 3000]))); // leaks
+}
+
+fn main() {
+    let cells = parse(12_500);
+    leak();
+    assert!(cells.len() == 1);
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("rustc"), reason="no Rust compiler")
+@pytest.mark.parametrize("options", [[], ["-O"]])
+def test_rust(record, tmp_path, options):
+    """Its library's code counts for the lines that call it. (Unoptimised, a function of its library that is linked in allocates: it has no line.)"""
+    source = tmp_path / "rows.rs"
+    source.write_text(RUST)
+    subprocess.run(["rustc", "-g", *options, "-o", tmp_path / "rows", source], check=True, timeout=120)
+    trace = record(tmp_path / "rows", options=["--native"])
+    for rule in ["line", "native"] if options else ["line"]:
+        rows = {row["line"]: row for row in trace.json("lines", "--by", rule)["lines"] if (row["file"] or "").endswith("rows.rs")}
+        assert rows[6]["allocated_bytes"] == 100000 and rows[6]["live_bytes"] == 0
+        assert rows[13]["live_bytes"] == 3000 and rows[13]["live_allocations"] == 1
