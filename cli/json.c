@@ -7,10 +7,25 @@
 
 #include "text.h"
 
+/* How many bytes from here on stand for themselves? */
+static size_t plain_length(const char *text)
+{
+    size_t length = 0;
+    while (text[length] >= 0x20 && text[length] < 0x7f && text[length] != '"' && text[length] != '\\')
+        length++;
+    return length;
+}
+
 static void write_text(FILE *out, const char *text)
 {
-    fputc('"', out);
+    putc_unlocked('"', out);
     while (*text) {
+        size_t plain = plain_length(text);
+        if (plain) {
+            fwrite_unlocked(text, 1, plain, out);
+            text += plain;
+            continue;
+        }
         uint32_t character = 0;
         int length = text_decode(text, &character);
         if (length == 0) {
@@ -28,21 +43,33 @@ static void write_text(FILE *out, const char *text)
             fwrite(text, 1, (size_t)length, out);
         text += length;
     }
-    fputc('"', out);
+    putc_unlocked('"', out);
+}
+
+static void write_integer(FILE *out, int64_t value)
+{
+    char digits[24], *first = digits + sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        *--first = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        *--first = '-';
+    fwrite_unlocked(first, 1, (size_t)(digits + sizeof digits - first), out);
 }
 
 /* What stands before any value: comma, line break, key. */
 static void begin_value(struct json *json, const char *key)
 {
     if (json->needs_comma)
-        fputc(',', json->out);
+        putc_unlocked(',', json->out);
     if (json->depth <= 2 && json->depth > 0)
         fprintf(json->out, "\n%*s", json->depth * 2, "");
     else if (json->needs_comma)
-        fputc(' ', json->out);
+        putc_unlocked(' ', json->out);
     if (key) {
         write_text(json->out, key);
-        fputs(": ", json->out);
+        fputs_unlocked(": ", json->out);
     }
     json->needs_comma = 1;
 }
@@ -50,7 +77,7 @@ static void begin_value(struct json *json, const char *key)
 static void begin_group(struct json *json, const char *key, char bracket)
 {
     begin_value(json, key);
-    fputc(bracket, json->out);
+    putc_unlocked(bracket, json->out);
     json->depth++;
     json->needs_comma = 0;
 }
@@ -60,7 +87,7 @@ static void end_group(struct json *json, char bracket)
     json->depth--;
     if (json->depth <= 1 && json->needs_comma)
         fprintf(json->out, "\n%*s", json->depth * 2, "");
-    fputc(bracket, json->out);
+    putc_unlocked(bracket, json->out);
     json->needs_comma = 1;
 }
 
@@ -75,7 +102,7 @@ void json_begin(struct json *json, FILE *out, const char *command)
 int json_end(struct json *json)
 {
     end_group(json, '}');
-    fputc('\n', json->out);
+    putc_unlocked('\n', json->out);
     return fflush(json->out) != 0 || ferror(json->out) ? -1 : 0;
 }
 
@@ -102,7 +129,7 @@ void json_array_end(struct json *json)
 void json_integer(struct json *json, const char *key, int64_t value)
 {
     begin_value(json, key);
-    fprintf(json->out, "%lld", (long long)value);
+    write_integer(json->out, value);
 }
 
 /* As few as tell the number from every other one. */

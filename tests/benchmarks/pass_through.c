@@ -1,6 +1,6 @@
-/* The floor of a recorder that sits in front of the allocators: the recorder's hooks, and nothing in them.
- * Preloaded by tests/benchmarks/run as "pass-through", and by tests/benchmarks/ingredients. What a program loses under it is the price of being looked at at all: the call
- * that goes through one function more, and memory copies and Python objects that lose their shortest way. */
+/* The floor of a recorder that sits in front of the allocators: its hooks, and nothing in them. Preloaded by tests/benchmarks/run as
+ * "pass-through", and by tests/benchmarks/ingredients. What a program loses under it is the price of being looked at at all: calls that go
+ * through one function more, memory copies and Python objects that lose their shortest way. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
