@@ -211,6 +211,32 @@ static void in_a_report(void)
     script_done(&script);
 }
 
+/* What a trace brings along is used as far as it makes sense. */
+static void bundled(void)
+{
+    static const char *const nonsense[] = {"", "\n\n", "module", "module 99999999999 lines\n1\tf\tg\t1", "module 0 lines\n1\tf\tg\t1\n", "\tf\tg\t1\n",
+                                           "module 1 lines\n\tf\tg\t1\n\t\t\t\n", "module 1 lines\nzz\tf", "module 1 lines\n41\t\t\t-7\n41"};
+    struct script script = {0};
+    char key[32];
+    uint32_t module = script_module(&script, "/nowhere/bundled.so", "", 0);
+    uint32_t known = script_native_node(&script, 0, module, 0x1235), unknown = script_native_node(&script, 0, module, 0x1236);
+    script_allocate(&script, 10, known, 0);
+    script_allocate(&script, 200, unknown, 0);
+    for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++) {
+        snprintf(key, sizeof key, "symbols.%zu", i + 1);
+        script_property(&script, key, nonsense[i]);
+    }
+    script_property(&script, "symbols.0", "module 1 lines\n1235\tinner\t/usr/include/x.h\t3\n\touter\t/src/o.c\t70\n");
+    sqlite3 *database = report_open(script_save(&script, "trace", TRACE_END_EXIT));
+    check_report_rules(database);
+    CHECK_STRING(report_text(database, "SELECT symbols FROM module"), "lines");
+    CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use WHERE function = 'outer' AND file = '/src/o.c' AND line = 70"), 10);
+    CHECK_EQUAL(report_number(database, "SELECT depth FROM stack WHERE stack_id = 1"), 2);
+    CHECK_EQUAL(report_number(database, "SELECT allocated_bytes FROM line_use WHERE function = 'bundled.so+0x1236'"), 200);
+    sqlite3_close(database);
+    script_done(&script);
+}
+
 /* A line of a system library, known where its debug information is installed, comes after a line of the program; but before none. */
 static void system_lines_last(void)
 {
@@ -244,6 +270,7 @@ int main(void)
     rust_names();
     vdso();
     in_a_report();
+    bundled();
     system_lines_last();
     test_folder_remove();
     return 0;
