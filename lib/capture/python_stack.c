@@ -255,7 +255,8 @@ HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_
 HOT_INLINE uint32_t update(const struct python_layout *layout, struct python_walk *walk, const struct kept *kept)
 {
     uint32_t depth = kept->depth + kept->fresh_count;
-    walk->steady = walk->steady < kept->changed ? walk->steady : kept->changed;
+    uint32_t intact = kept->changed < kept->depth ? kept->changed : kept->depth; /* `changed` may be of levels that were not kept */
+    walk->steady = walk->steady < intact ? walk->steady : intact;
     for (uint32_t at = kept->changed; at < kept->depth; at++)
         resolve_level(layout, walk, at);
     for (uint32_t at = kept->depth; at < depth; at++) {
