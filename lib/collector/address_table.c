@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "status.h"
 
@@ -13,9 +12,36 @@
 
 /* Stands in every unused place of the cache: its key fits no address. */
 static struct address_leaf no_leaf = {.key = ~0ull};
+/* Stands for the entries of every page without any. */
+static alignas(CACHE_LINE_BYTES) uint32_t no_entries[ADDRESS_PAGE_BYTES >> ADDRESS_COARSE_SHIFT];
+
+static void empty_pages(struct address_leaf *leaf)
+{
+    for (uint32_t i = 0; i < ADDRESS_LEAF_PAGES; i++)
+        leaf->pages[i] = (uintptr_t)no_entries | ADDRESS_COARSE_SHIFT;
+}
+
+static void free_leaf(struct address_leaf *leaf)
+{
+    for (uint32_t i = 0; i < ADDRESS_LEAF_PAGES; i++)
+        if (address_page_entries(leaf->pages[i]) != no_entries)
+            free(address_page_entries(leaf->pages[i]));
+    free(leaf);
+}
+
+static void free_retired(struct address_table *table)
+{
+    while (table->retired) {
+        void *entries = table->retired;
+        memcpy(&table->retired, entries, sizeof table->retired);
+        free(entries);
+    }
+}
 
 int address_table_init(struct address_table *table)
 {
+    memset(no_entries, 0xff, sizeof no_entries); /* ADDRESS_NO_ENTRY */
+    empty_pages(&no_leaf);
     *table = (struct address_table){.root = calloc(LEVEL_ENTRIES, sizeof(void *))};
     for (uint32_t i = 0; i < ADDRESS_CACHE_LEAVES; i++)
         table->cache[i] = &no_leaf;
@@ -25,13 +51,14 @@ int address_table_init(struct address_table *table)
 void address_table_done(struct address_table *table)
 {
     for (uint32_t i = 0; i < table->leaf_count; i++)
-        munmap(table->leaves[i], sizeof(struct address_leaf));
+        free_leaf(table->leaves[i]);
     for (uint32_t i = 0; table->root && i < LEVEL_ENTRIES; i++) {
         void **middle = table->root[i];
         for (uint32_t j = 0; middle && j < LEVEL_ENTRIES; j++)
             free(middle[j]);
         free(middle);
     }
+    free_retired(table);
     free(table->root);
     free(table->leaves);
     free(table->overflow);
@@ -83,11 +110,12 @@ struct address_leaf *address_table_make_leaf(struct address_table *table, uint64
     if (!*place) {
         if (reserve_leaf_list(table) != 0)
             return NULL;
-        void *pages = mmap(NULL, sizeof(struct address_leaf), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (pages == MAP_FAILED)
+        struct address_leaf *leaf = calloc(1, sizeof *leaf);
+        if (!leaf)
             return NULL;
-        *place = pages;
-        (*place)->key = key;
+        leaf->key = key;
+        empty_pages(leaf);
+        *place = leaf;
         table->leaves[table->leaf_count++] = *place;
     }
     table->cache[key % ADDRESS_CACHE_LEAVES] = *place;
@@ -156,10 +184,46 @@ static void overflow_remove(struct address_table *table, struct address_overflow
 
 /* ---- any address ---- */
 
-/* Does this leaf's entry belong to this very address? */
-static int entry_matches(uint32_t entry, uint64_t address)
+/* The slot that this leaf's entry has for this very address, or above ADDRESS_MAX_SLOT. */
+static uint32_t slot_in_leaf(const struct address_leaf *leaf, uint64_t address)
 {
-    return entry != 0 && !(address & 7) && (entry & ADDRESS_MIDDLE) == (uint32_t)(address & 8) << 28;
+    return address & 7 ? SLOT_NONE : address_entry_slot(*address_leaf_entry(leaf, address), address);
+}
+
+/* Entries for the page of this address, of granules half as large, or its first. Returns 0 or STATUS_NO_MEMORY. */
+COLD static int refine_page(struct address_table *table, struct address_leaf *leaf, uint64_t address)
+{
+    uintptr_t *page = &leaf->pages[(address >> ADDRESS_PAGE_SHIFT) % ADDRESS_LEAF_PAGES];
+    uint32_t *old = address_page_entries(*page);
+    unsigned old_shift = address_page_shift(*page), shift = old == no_entries ? ADDRESS_COARSE_SHIFT : old_shift - 1;
+    uint32_t *entries = calloc(ADDRESS_PAGE_BYTES >> shift, sizeof *entries);
+    if (!entries)
+        return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; old != no_entries && i < ADDRESS_PAGE_BYTES >> old_shift; i++) {
+        /* The entry knows these bits of the address, its index those above. */
+        uint32_t in_page = (i << old_shift & ~63u) | old[i] >> ADDRESS_SLOT_BITS << 3;
+        if (old[i])
+            entries[in_page >> shift] = old[i];
+    }
+    if (old != no_entries) {
+        memcpy(old, &table->retired, sizeof table->retired);
+        table->retired = old;
+    }
+    *page = (uintptr_t)entries | shift;
+    return 0;
+}
+
+/* The entry that an aligned block at this address may have; NULL: none, or no memory. */
+static uint32_t *free_entry(struct address_table *table, struct address_leaf *leaf, uint64_t address)
+{
+    const uintptr_t *page = &leaf->pages[(address >> ADDRESS_PAGE_SHIFT) % ADDRESS_LEAF_PAGES];
+    uint32_t *entry = address_leaf_entry(leaf, address);
+    while (*entry) {
+        if (address_page_shift(*page) == ADDRESS_FINE_SHIFT || refine_page(table, leaf, address) != 0)
+            return NULL;
+        entry = address_leaf_entry(leaf, address);
+    }
+    return entry;
 }
 
 uint32_t address_table_find(struct address_table *table, uint64_t address)
@@ -167,9 +231,9 @@ uint32_t address_table_find(struct address_table *table, uint64_t address)
     struct address_leaf *leaf = address_table_leaf(table, address);
     if (!leaf)
         return SLOT_NONE;
-    uint32_t entry = *address_leaf_entry(leaf, address);
-    if (entry_matches(entry, address))
-        return (entry & ~ADDRESS_MIDDLE) - 1;
+    uint32_t slot = slot_in_leaf(leaf, address);
+    if (slot <= ADDRESS_MAX_SLOT)
+        return slot;
     struct address_overflow *other = leaf->overflow_count ? overflow_find(table, address) : NULL;
     return other ? other->slot : SLOT_NONE;
 }
@@ -180,9 +244,8 @@ uint32_t address_table_remove(struct address_table *table, uint64_t address)
     if (slot == SLOT_NONE)
         return SLOT_NONE;
     struct address_leaf *leaf = address_table_leaf(table, address);
-    uint32_t *entry = address_leaf_entry(leaf, address);
-    if (entry_matches(*entry, address)) {
-        *entry = 0;
+    if (slot_in_leaf(leaf, address) <= ADDRESS_MAX_SLOT) {
+        *address_leaf_entry(leaf, address) = 0;
     } else {
         overflow_remove(table, overflow_find(table, address));
         leaf->overflow_count--;
@@ -198,8 +261,8 @@ int address_table_insert(struct address_table *table, uint64_t address, uint32_t
         leaf = address_table_make_leaf(table, address >> ADDRESS_LEAF_SHIFT);
     if (!leaf || slot > ADDRESS_MAX_SLOT)
         return STATUS_NO_MEMORY;
-    uint32_t *entry = address_leaf_entry(leaf, address);
-    if (*entry == 0 && !(address & 7)) {
+    uint32_t *entry = address & 7 ? NULL : free_entry(table, leaf, address);
+    if (entry) {
         *entry = address_entry_value(address, slot);
     } else {
         if (address == 0 || overflow_reserve(table) != 0)
@@ -216,15 +279,15 @@ int address_table_insert(struct address_table *table, uint64_t address, uint32_t
 
 int address_table_mark_arena(struct address_table *table, uint64_t start, uint64_t end, int is_arena)
 {
-    for (uint64_t page = start >> 12; page < (end + 4095) >> 12; page++) {
-        struct address_leaf *leaf = address_table_leaf(table, page << 12);
+    for (uint64_t page = start >> ADDRESS_PAGE_SHIFT; page < (end + ADDRESS_PAGE_BYTES - 1) >> ADDRESS_PAGE_SHIFT; page++) {
+        struct address_leaf *leaf = address_table_leaf(table, page << ADDRESS_PAGE_SHIFT);
         if (!leaf && !is_arena)
             continue;
         if (!leaf)
-            leaf = address_table_make_leaf(table, page << 12 >> ADDRESS_LEAF_SHIFT);
+            leaf = address_table_make_leaf(table, page << ADDRESS_PAGE_SHIFT >> ADDRESS_LEAF_SHIFT);
         if (!leaf)
             return STATUS_NO_MEMORY;
-        uint64_t bit = page % (1u << (ADDRESS_LEAF_SHIFT - 12));
+        uint64_t bit = page % ADDRESS_LEAF_PAGES;
         if (is_arena)
             leaf->arena_pages[bit / 64] |= 1ull << bit % 64;
         else
@@ -233,16 +296,20 @@ int address_table_mark_arena(struct address_table *table, uint64_t start, uint64
     return 0;
 }
 
+static void renumber_page(uintptr_t page, const uint32_t *map)
+{
+    uint32_t *entries = address_page_entries(page);
+    const uint32_t slots = (1u << ADDRESS_SLOT_BITS) - 1;
+    for (uint32_t i = 0; entries != no_entries && i < ADDRESS_PAGE_BYTES >> address_page_shift(page); i++)
+        if (entries[i])
+            entries[i] = (map[(entries[i] & slots) - 1] + 1) | (entries[i] & ~slots);
+}
+
 void address_table_renumber(struct address_table *table, const uint32_t *map)
 {
-    for (uint32_t i = 0; i < table->leaf_count; i++) {
-        uint32_t left = table->leaves[i]->live_count - table->leaves[i]->overflow_count;
-        for (uint32_t *entry = table->leaves[i]->entries; left > 0; entry++)
-            if (*entry) {
-                *entry = (map[(*entry & ~ADDRESS_MIDDLE) - 1] + 1) | (*entry & ADDRESS_MIDDLE);
-                left--;
-            }
-    }
+    for (uint32_t i = 0; i < table->leaf_count; i++)
+        for (uint32_t j = 0; j < ADDRESS_LEAF_PAGES; j++)
+            renumber_page(table->leaves[i]->pages[j], map);
     for (uint32_t i = 0; i < table->overflow_capacity; i++)
         if (table->overflow[i].address)
             table->overflow[i].slot = map[table->overflow[i].slot];
@@ -258,6 +325,7 @@ static int leaf_is_empty(const struct address_leaf *leaf)
 
 void address_table_trim(struct address_table *table)
 {
+    free_retired(table);
     for (uint32_t i = 0; i < table->leaf_count;) {
         struct address_leaf *leaf = table->leaves[i];
         if (!leaf_is_empty(leaf)) {
@@ -268,6 +336,6 @@ void address_table_trim(struct address_table *table)
         if (table->cache[leaf->key % ADDRESS_CACHE_LEAVES] == leaf)
             table->cache[leaf->key % ADDRESS_CACHE_LEAVES] = &no_leaf;
         table->leaves[i] = table->leaves[--table->leaf_count];
-        munmap(leaf, sizeof *leaf);
+        free_leaf(leaf);
     }
 }

@@ -1,10 +1,11 @@
 /* From the address of a live block to its slot in the trace: a sparse shadow of the target's address space.
  *
- * A leaf covers 2 MiB with one 32-bit entry per 16 bytes (a granule), so a touched heap costs a quarter of its size here, and a look-up
- * is one load once the leaf is known. Leaves hang in a three-level radix tree; the last ones used are kept in a direct-mapped cache.
- * An entry holds slot + 1 and, in its top bit, whether the block begins in the middle of the granule. A second block in one granule, or
- * one at an odd address, goes into a hash table (the overflow).
- * Each leaf also knows which of its 4 KiB pages belong to pymalloc arenas. One thread; allocates. */
+ * A leaf covers 2 MiB, page by page. A page has one 32-bit entry per granule of 64 bytes to begin with; when two blocks want the same entry its
+ * granules are halved, down to 16 bytes. So the shadow of a heap takes a sixteenth to a quarter of its size, by how small its blocks are. A
+ * look-up is two loads once the leaf is known. Leaves hang in a three-level radix tree; the last ones used are kept in a direct-mapped cache.
+ * An entry holds slot + 1 and, in its top bits, where in 64 bytes the block begins. A second block in 16 bytes, or one at an odd address,
+ * goes into a hash table (the overflow).
+ * Each leaf also knows which of its pages belong to pymalloc arenas. One thread; allocates. */
 #ifndef HEAPLINE_COLLECTOR_ADDRESS_TABLE_H
 #define HEAPLINE_COLLECTOR_ADDRESS_TABLE_H
 
@@ -15,18 +16,24 @@
 #include "live_slots.h"
 
 #define ADDRESS_LEAF_SHIFT 21
-#define ADDRESS_LEAF_ENTRIES (1u << (ADDRESS_LEAF_SHIFT - 4))
+#define ADDRESS_PAGE_SHIFT 12
+#define ADDRESS_PAGE_BYTES (1u << ADDRESS_PAGE_SHIFT)
+#define ADDRESS_LEAF_PAGES (1u << (ADDRESS_LEAF_SHIFT - ADDRESS_PAGE_SHIFT))
+#define ADDRESS_COARSE_SHIFT 6 /* a granule is 64 bytes … */
+#define ADDRESS_FINE_SHIFT 4   /* … to 16 */
 #define ADDRESS_CACHE_LEAVES 512
-#define ADDRESS_MIDDLE 0x80000000u
-/* Slots above it don't fit into an entry: 2^31 live blocks. */
-#define ADDRESS_MAX_SLOT (ADDRESS_MIDDLE - 2)
+#define ADDRESS_SLOT_BITS 29
+/* Slots above it don't fit into an entry: half a billion live blocks. */
+#define ADDRESS_MAX_SLOT ((1u << ADDRESS_SLOT_BITS) - 3)
+/* The entries of a page that has none: never a block's, and not free either. */
+#define ADDRESS_NO_ENTRY 0xffffffffu
 
 struct address_leaf {
     uint64_t key;            /* address >> ADDRESS_LEAF_SHIFT */
     uint32_t live_count;     /* blocks in entries and overflow */
     uint32_t overflow_count; /* of them in the overflow */
-    uint64_t arena_pages[(1u << (ADDRESS_LEAF_SHIFT - 12)) / 64];
-    alignas(CACHE_LINE_BYTES) uint32_t entries[ADDRESS_LEAF_ENTRIES];
+    uint64_t arena_pages[ADDRESS_LEAF_PAGES / 64];
+    uintptr_t pages[ADDRESS_LEAF_PAGES]; /* where a page's entries are, and in the low 3 bits the shift of its granules */
 };
 
 struct address_overflow {
@@ -41,6 +48,7 @@ struct address_table {
     uint32_t leaf_count, leaf_capacity;
     struct address_overflow *overflow; /* open addressing */
     uint32_t overflow_count, overflow_capacity;
+    void *retired; /* entries of pages that have finer ones now, each with the next one's address in front: look_ahead.h may still look there */
 };
 
 /* Returns 0 or STATUS_NO_MEMORY. */
@@ -65,7 +73,7 @@ int address_table_mark_arena(struct address_table *table, uint64_t start, uint64
 /* Slots have been renumbered: map[old] = new. */
 void address_table_renumber(struct address_table *table, const uint32_t *map);
 
-/* Give the memory of leaves without live blocks back. */
+/* Give the memory of leaves without live blocks back. Entries that were found before are gone. */
 void address_table_trim(struct address_table *table);
 
 HOT_INLINE struct address_leaf *address_table_leaf(struct address_table *table, uint64_t address)
@@ -77,20 +85,37 @@ HOT_INLINE struct address_leaf *address_table_leaf(struct address_table *table, 
     return address_table_find_leaf(table, key);
 }
 
-HOT_INLINE uint32_t *address_leaf_entry(struct address_leaf *leaf, uint64_t address)
+HOT_INLINE uint32_t *address_page_entries(uintptr_t page)
 {
-    return &leaf->entries[(address >> 4) % ADDRESS_LEAF_ENTRIES];
+    return (uint32_t *)(page & ~(uintptr_t)7);
+}
+
+HOT_INLINE unsigned address_page_shift(uintptr_t page)
+{
+    return page & 7;
+}
+
+HOT_INLINE uint32_t *address_leaf_entry(const struct address_leaf *leaf, uint64_t address)
+{
+    uintptr_t page = leaf->pages[(address >> ADDRESS_PAGE_SHIFT) % ADDRESS_LEAF_PAGES];
+    return &address_page_entries(page)[address % ADDRESS_PAGE_BYTES >> address_page_shift(page)];
 }
 
 /* What the entry says when the block at this 8-byte aligned address holds it. */
 HOT_INLINE uint32_t address_entry_value(uint64_t address, uint32_t slot)
 {
-    return (slot + 1) | (uint32_t)(address & 8) << 28;
+    return (slot + 1) | (uint32_t)(address >> 3) << ADDRESS_SLOT_BITS;
+}
+
+/* The slot of the block at this 8-byte aligned address; above ADDRESS_MAX_SLOT: the entry is another's or nobody's. */
+HOT_INLINE uint32_t address_entry_slot(uint32_t entry, uint64_t address)
+{
+    return (entry ^ (uint32_t)(address >> 3) << ADDRESS_SLOT_BITS) - 1;
 }
 
 HOT_INLINE int address_leaf_is_arena(const struct address_leaf *leaf, uint64_t address)
 {
-    uint64_t page = (address >> 12) % (1u << (ADDRESS_LEAF_SHIFT - 12));
+    uint64_t page = (address >> ADDRESS_PAGE_SHIFT) % ADDRESS_LEAF_PAGES;
     return leaf->arena_pages[page / 64] >> page % 64 & 1;
 }
 

@@ -107,10 +107,9 @@ HOT_INLINE int live_blocks_free(struct live_blocks *blocks, uint64_t address, un
 {
     struct address_leaf *leaf = address_table_leaf(&blocks->addresses, address);
     uint32_t *entry = leaf ? address_leaf_entry(leaf, address) : NULL;
-    if (unlikely(!leaf || *entry == 0 || (*entry & ADDRESS_MIDDLE) != (uint32_t)(address & 8) << 28 || (address & 7) ||
-                 blocks->overtaken_count || ret_block))
+    uint32_t slot = leaf ? address_entry_slot(*entry, address) : SLOT_NONE;
+    if (unlikely(slot > ADDRESS_MAX_SLOT || (address & 7) || blocks->overtaken_count || ret_block))
         return live_blocks_free_slowly(blocks, address, flags, origin, ret_block);
-    uint32_t slot = (*entry & ~ADDRESS_MIDDLE) - 1;
     *entry = 0;
     leaf->live_count--;
     trace_writer_free(blocks->writer, slot, flags);

@@ -66,7 +66,7 @@ static inline void look_ahead_batch(struct look_ahead *ahead, const struct live_
     uint64_t position = ahead->position;
     uint32_t count = 0;
     for (uint32_t i = 0; i < ahead->count; i++)
-        __builtin_prefetch(slots + (*ahead->entries[i] & ~ADDRESS_MIDDLE) - 1, 1);
+        __builtin_prefetch(slots + (*ahead->entries[i] << (32 - ADDRESS_SLOT_BITS) >> (32 - ADDRESS_SLOT_BITS)) - 1, 1);
     for (uint32_t step = 0; step < LOOK_AHEAD_BATCH && position < end; step++) {
         uint64_t word = all_words[position], address = EVENT_PAYLOAD(word);
         struct address_leaf *leaf = blocks->addresses.cache[(address >> ADDRESS_LEAF_SHIFT) % ADDRESS_CACHE_LEAVES];

@@ -77,6 +77,32 @@ static void check_shared_granules(void)
     address_table_done(&table);
 }
 
+static uint32_t entries_of(const struct address_leaf *leaf, uint64_t address)
+{
+    return ADDRESS_PAGE_BYTES >> address_page_shift(leaf->pages[(address >> ADDRESS_PAGE_SHIFT) % ADDRESS_LEAF_PAGES]);
+}
+
+/* A page has as many entries as its smallest blocks need, and loses nothing when it gets more. */
+static void check_granules(uint64_t step, uint64_t first, uint32_t expected)
+{
+    struct address_table table;
+    uint64_t page = 0x7f0000345000;
+    CHECK_EQUAL(address_table_init(&table), 0);
+    for (uint64_t at = first; at < ADDRESS_PAGE_BYTES; at += step)
+        CHECK_EQUAL(address_table_insert(&table, page + at, (uint32_t)at), 0);
+    CHECK_EQUAL(entries_of(address_table_leaf(&table, page), page), expected);
+    CHECK_EQUAL(table.overflow_count, 0);
+    address_table_trim(&table);
+    for (uint64_t at = 0; at < ADDRESS_PAGE_BYTES; at++)
+        CHECK_EQUAL(address_table_find(&table, page + at), at >= first && (at - first) % step == 0 ? at : SLOT_NONE);
+    CHECK_EQUAL(address_table_find(&table, page + ADDRESS_PAGE_BYTES + first), SLOT_NONE);
+    for (uint64_t at = first; at < ADDRESS_PAGE_BYTES; at += step)
+        CHECK_EQUAL(address_table_remove(&table, page + at), at);
+    address_table_trim(&table);
+    CHECK_EQUAL(table.leaf_count, 0);
+    address_table_done(&table);
+}
+
 static void check_arenas(void)
 {
     struct address_table table;
@@ -120,6 +146,11 @@ int main(void)
 {
     check_random_use();
     check_shared_granules();
+    check_granules(64, 16, 64);
+    check_granules(128, 56, 64);
+    check_granules(48, 0, 128);
+    check_granules(32, 16, 128);
+    check_granules(16, 8, 256);
     check_arenas();
     check_limits();
     return 0;
