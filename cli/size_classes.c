@@ -93,8 +93,9 @@ static void count_live(const struct counting *counting, int at_peak)
         const struct live_slot *slot = &slots->slots[i];
         if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA)
             continue;
-        double weight = weight_of(counting, live_slot_size(slot), live_slot_flags(slot)), bytes = weight * (double)live_slot_size(slot);
-        struct size_class *size_class = &counting->sizes->classes[class_of(live_slot_size(slot))];
+        uint64_t size_bytes = live_slots_size(slots, i);
+        double weight = weight_of(counting, size_bytes, live_slot_flags(slot)), bytes = weight * (double)size_bytes;
+        struct size_class *size_class = &counting->sizes->classes[class_of(size_bytes)];
         *(at_peak ? &size_class->peak_allocations : &size_class->live_allocations) += weight;
         *(at_peak ? &size_class->peak_bytes : &size_class->live_bytes) += bytes;
     }

@@ -52,8 +52,9 @@ void live_blocks_forget(struct live_blocks *blocks)
 
 static struct freed_block block_in(const struct live_blocks *blocks, uint32_t slot)
 {
-    const struct live_slot *contents = &trace_writer_slots(blocks->writer)->slots[slot];
-    return (struct freed_block){live_slot_size(contents), contents->stack_id, live_slot_flags(contents)};
+    const struct live_slots *slots = trace_writer_slots(blocks->writer);
+    const struct live_slot *contents = &slots->slots[slot];
+    return (struct freed_block){live_slots_size(slots, slot), contents->stack_id, live_slot_flags(contents)};
 }
 
 static unsigned with_arena_flag(struct live_blocks *blocks, uint64_t address, unsigned flags)
@@ -159,7 +160,7 @@ void live_blocks_undo_free(struct live_blocks *blocks, uint64_t address, const s
 /* Take so many bytes from the slot, whose size is what all its pieces make up: it is freed with the last one. */
 static void take_bytes(struct live_blocks *blocks, uint32_t slot, uint64_t bytes, unsigned free_flags)
 {
-    if (bytes >= live_slot_size(&trace_writer_slots(blocks->writer)->slots[slot]))
+    if (bytes >= live_slots_size(trace_writer_slots(blocks->writer), slot))
         trace_writer_free(blocks->writer, slot, free_flags);
     else
         trace_writer_shrink(blocks->writer, slot, bytes);

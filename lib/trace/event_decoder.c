@@ -131,7 +131,7 @@ HOT_INLINE void apply_free(struct event_decoder *decoder, struct trace_event *ev
     event->block_flags = (uint8_t)live_slot_flags(freed);
     event->slot = slot;
     event->stack_id = freed->stack_id;
-    event->size_bytes = live_slot_size(freed);
+    event->size_bytes = live_slots_size(&decoder->slots, slot);
     model_freed(decoder->model, freed->sequence);
     model_push(decoder->model, CLASS_FREE, freed->stack_id);
     account_free(&decoder->account, event->size_bytes, event->block_flags);
@@ -219,11 +219,11 @@ static int decode_shrink(struct event_decoder *decoder, struct trace_event *even
         return corrupt(decoder, column_ends);
     if (slot >= decoder->slots.used_count || !live_slot_is_live(&decoder->slots.slots[slot]))
         return corrupt(decoder, "a mapping that isn't there shrinks");
-    struct live_slot *shrunk = &decoder->slots.slots[slot];
-    if (size_bytes > live_slot_size(shrunk))
+    const struct live_slot *shrunk = &decoder->slots.slots[slot];
+    if (size_bytes > live_slots_size(&decoder->slots, (uint32_t)slot))
         return corrupt(decoder, "a mapping shrinks by more than it is");
     account_free(&decoder->account, size_bytes, live_slot_flags(shrunk));
-    shrunk->size_and_flags -= size_bytes;
+    live_slots_shrink(&decoder->slots, (uint32_t)slot, size_bytes);
     event->kind = TRACE_SHRINK;
     event->block_flags = (uint8_t)live_slot_flags(shrunk);
     event->stack_id = shrunk->stack_id;

@@ -176,6 +176,6 @@ void tally_set_last(struct tally *tally, struct live_slots *slots, uint32_t thre
     struct tally_thread *thread = &tally->threads[thread_id];
     thread->last_slot = slot;
     thread->last_age = slots->slots[slot].sequence;
-    slots->slots[slot].size_and_flags |= (uint64_t)SLOT_LAST << SLOT_SIZE_BITS;
+    live_slot_set_flags(&slots->slots[slot], live_slot_flags(&slots->slots[slot]) | SLOT_LAST);
     slots->slots[slot].sequence = thread_id;
 }

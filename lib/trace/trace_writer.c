@@ -367,7 +367,7 @@ void trace_writer_free(struct trace_writer *writer, uint32_t slot, unsigned flag
         return;
     }
     const struct live_slot *freed = &writer->slots.slots[slot];
-    account_free(&writer->account, live_slot_size(freed), live_slot_flags(freed));
+    account_free(&writer->account, live_slots_size(&writer->slots, slot), live_slot_flags(freed));
     event_encoder_free(&writer->encoder, slot, freed, flags & TRACE_REALLOC ? CLASS_FREE_REALLOC : CLASS_FREE);
     live_slots_release(&writer->slots, slot);
 }
@@ -388,15 +388,15 @@ void trace_writer_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_
 void trace_writer_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes)
 {
     int is_encoded = begin_event(writer);
-    struct live_slot *shrunk = &writer->slots.slots[slot];
-    if (size_bytes > live_slot_size(shrunk))
-        size_bytes = live_slot_size(shrunk);
+    uint64_t all_bytes = live_slots_size(&writer->slots, slot);
+    if (size_bytes > all_bytes)
+        size_bytes = all_bytes;
     if (!is_encoded) {
         trace_writer_tally_shrink(writer, slot, size_bytes);
         return;
     }
-    account_free(&writer->account, size_bytes, live_slot_flags(shrunk));
-    shrunk->size_and_flags -= size_bytes;
+    account_free(&writer->account, size_bytes, live_slot_flags(&writer->slots.slots[slot]));
+    live_slots_shrink(&writer->slots, slot, size_bytes);
     event_encoder_other(&writer->encoder, OP_SHRINK);
     event_encoder_put(&writer->encoder, SECTION_MISC, slot);
     event_encoder_put(&writer->encoder, SECTION_MISC, size_bytes);

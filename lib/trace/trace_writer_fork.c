@@ -37,7 +37,7 @@ static int copy_live_slots(const struct trace_writer *parent, struct trace_write
         slot_map[i] = SLOT_NONE;
         if (!live_slot_is_live(slot))
             continue;
-        slot_map[i] = trace_writer_allocate(child, live_slot_size(slot), slot->stack_id, live_slot_flags(slot) | TRACE_INHERITED);
+        slot_map[i] = trace_writer_allocate(child, live_slots_size(&parent->slots, i), slot->stack_id, live_slot_flags(slot) | TRACE_INHERITED);
         if (slot_map[i] == SLOT_NONE)
             return STATUS_NO_MEMORY;
     }

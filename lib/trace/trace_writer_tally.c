@@ -185,7 +185,7 @@ static void note_level(struct trace_writer *writer)
 
 static void set_slot(struct live_slot *slot, unsigned flags, uint32_t age)
 {
-    slot->size_and_flags = live_slot_size(slot) | (uint64_t)flags << SLOT_SIZE_BITS;
+    live_slot_set_flags(slot, flags);
     slot->sequence = age;
 }
 
@@ -228,7 +228,7 @@ void trace_writer_tally_free(struct trace_writer *writer, uint32_t slot, unsigne
 {
     struct tally *tally = writer->tally;
     const struct live_slot *freed = &writer->slots.slots[slot];
-    uint64_t size_bytes = live_slot_size(freed);
+    uint64_t size_bytes = live_slots_size(&writer->slots, slot);
     unsigned flags = live_slot_flags(freed);
     uint32_t age = freed->sequence, owner = 0;
     int is_last = (flags & SLOT_LAST) != 0;
@@ -293,9 +293,9 @@ uint32_t trace_writer_tally_undo_free(struct trace_writer *writer, uint64_t size
 
 void trace_writer_tally_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes)
 {
-    struct live_slot *shrunk = &writer->slots.slots[slot];
+    const struct live_slot *shrunk = &writer->slots.slots[slot];
     account_free(&writer->account, size_bytes, live_slot_flags(shrunk));
-    shrunk->size_and_flags -= size_bytes;
+    live_slots_shrink(&writer->slots, slot, size_bytes);
     if (!(live_slot_flags(shrunk) & TRACE_ARENA))
         tally_touch(writer->tally, tally_place(writer->tally, shrunk->stack_id))->live_bytes -= size_bytes;
 }

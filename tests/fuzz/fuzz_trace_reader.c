@@ -32,7 +32,7 @@ static void check_event(const struct trace_reader *reader, const struct trace_ev
     if (event->kind == TRACE_ALLOCATE || event->kind == TRACE_FREE || event->kind == TRACE_SHRINK || event->kind == TRACE_UNDO_FREE)
         require(event->slot < slots->used_count && live_slot_is_live(&slots->slots[event->slot]));
     if (event->kind == TRACE_ALLOCATE || event->kind == TRACE_COPY || event->kind == TRACE_UNDO_FREE)
-        require(event->stack_id <= stacks && event->size_bytes < 1ull << SLOT_SIZE_BITS);
+        require(event->stack_id <= stacks && event->size_bytes <= TRACE_MAX_SIZE_BYTES);
     if (event->kind == TRACE_THREAD)
         require(event->thread_id <= threads);
 }

@@ -258,7 +258,7 @@ struct trace_listing *trace_listing_read(const char *path)
     listing->live_count = slots->live_count;
     for (uint32_t i = 0; i < slots->used_count; i++)
         if (live_slot_is_live(&slots->slots[i]))
-            listing->live_bytes += live_slot_size(&slots->slots[i]);
+            listing->live_bytes += live_slots_size(slots, i);
     trace_reader_close(reader);
     return listing;
 }

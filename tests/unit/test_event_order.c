@@ -189,7 +189,7 @@ static void check_live_set(const struct model *model)
             continue;
         }
         CHECK(slot != SLOT_NONE);
-        CHECK_EQUAL(live_slot_size(&slots->slots[slot]), model->addresses[i].size);
+        CHECK_EQUAL(live_slots_size(slots, slot), model->addresses[i].size);
         live++;
     }
     CHECK_EQUAL(slots->live_count, live);

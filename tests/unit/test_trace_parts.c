@@ -67,7 +67,7 @@ static void slots(void)
     CHECK_EQUAL(slots.live_count, 5000);
     for (uint32_t i = 0; i < 5000; i++) {
         CHECK(live_slot_is_live(&slots.slots[i]));
-        CHECK_EQUAL(live_slot_size(&slots.slots[i]), i);
+        CHECK_EQUAL(live_slots_size(&slots, i), i);
         CHECK_EQUAL(live_slot_flags(&slots.slots[i]), i & 0x3f);
         CHECK_EQUAL(slots.slots[i].stack_id, i + 1);
         CHECK_EQUAL(slots.slots[i].sequence, i + 2);
@@ -80,12 +80,51 @@ static void slots(void)
     CHECK_EQUAL(slots.live_count, 4997);
     CHECK_EQUAL(live_slots_take(&slots, (1ull << 56) - 1, 0x3f, 0, 0), 20);
     CHECK(live_slot_is_live(&slots.slots[20]));
-    CHECK_EQUAL(live_slot_size(&slots.slots[20]), (1ull << 56) - 1);
+    CHECK_EQUAL(live_slots_size(&slots, 20), (1ull << 56) - 1);
     CHECK_EQUAL(live_slots_take(&slots, 0, 0, 0, 0), 4000);
     CHECK_EQUAL(live_slots_take(&slots, 0, 0, 0, 0), 10);
     CHECK_EQUAL(live_slots_take(&slots, 0, 0, 0, 0), 5000);
     live_slots_done(&slots);
     CHECK_EQUAL(slots.used_count, 0);
+}
+
+/* Around the size from which on it stands in a table: sizes, flags, and all that a table can lose. */
+static void large_slots(void)
+{
+    const uint64_t edge = SLOT_SIZE_LARGE;
+    uint64_t sizes[1000], seed = 5;
+    struct live_slots slots;
+    live_slots_init(&slots);
+    for (uint32_t i = 0; i < 1000; i++) {
+        sizes[i] = edge - 2 + (i % 4 < 3 ? i % 4 : check_random(&seed) >> 8);
+        CHECK_EQUAL(live_slots_take(&slots, sizes[i], i & 0x3f, i, i), i);
+    }
+    for (int round = 0; round < 20000; round++) {
+        uint32_t i = (uint32_t)(check_random(&seed) % 1000);
+        CHECK_EQUAL(live_slots_size(&slots, i), sizes[i]);
+        CHECK_EQUAL(live_slot_flags(&slots.slots[i]), i & 0x3f);
+        if (round % 3 == 0) {
+            uint64_t bytes = sizes[i] > edge && round % 2 ? sizes[i] - edge : check_random(&seed) % 3;
+            bytes = bytes < sizes[i] ? bytes : 0;
+            live_slots_shrink(&slots, i, bytes);
+            sizes[i] -= bytes;
+        } else {
+            live_slots_release(&slots, i);
+            CHECK(!live_slot_is_live(&slots.slots[i]));
+            sizes[i] = edge - 3 + check_random(&seed) % 6;
+            CHECK_EQUAL(live_slots_take(&slots, sizes[i], i & 0x3f, i, i), i);
+        }
+    }
+    uint32_t large = 0;
+    for (uint32_t i = 0; i < 1000; i++)
+        large += sizes[i] >= edge;
+    CHECK(large > 100 && large < 900);
+    CHECK_EQUAL(slots.large_count, large);
+    for (uint32_t i = 0; i < 1000; i++)
+        live_slots_release(&slots, i);
+    CHECK_EQUAL(slots.large_count, 0);
+    CHECK_EQUAL(slots.live_count, 0);
+    live_slots_done(&slots);
 }
 
 /* Offsets that docs/trace_format.md promises. */
@@ -122,6 +161,7 @@ int main(void)
     checksums();
     numbers();
     slots();
+    large_slots();
     headers();
     return 0;
 }

@@ -25,7 +25,7 @@ static void check_slots(const struct script *script, const struct live_slots *sl
         CHECK_EQUAL(live_slot_is_live(&slots->slots[i]), script->slots[i].live);
         if (!script->slots[i].live)
             continue;
-        CHECK_EQUAL(live_slot_size(&slots->slots[i]), script->slots[i].size_bytes);
+        CHECK_EQUAL(live_slots_size(slots, i), script->slots[i].size_bytes);
         CHECK_EQUAL(live_slot_flags(&slots->slots[i]), script->slots[i].flags);
         CHECK_EQUAL(slots->slots[i].stack_id, script->slots[i].stack_id);
     }

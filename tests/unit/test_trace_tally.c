@@ -390,7 +390,7 @@ static void fork_while_tallying(void)
     CHECK_EQUAL(trace_writer_fork(parent, child_file, &script_identity, &child, &map), 0);
     CHECK_EQUAL(trace_writer_totals(child)->live_bytes, 500);
     CHECK_EQUAL(trace_writer_totals(child)->allocations, 0);
-    CHECK_EQUAL(live_slot_size(&trace_writer_slots(child)->slots[map[third]]), 300);
+    CHECK_EQUAL(live_slots_size(trace_writer_slots(child), map[third]), 300);
     CHECK_EQUAL(live_slot_flags(&trace_writer_slots(child)->slots[map[third]]), TRACE_REALLOC | TRACE_INHERITED);
     CHECK_EQUAL(live_slot_flags(&trace_writer_slots(child)->slots[map[second]]), TRACE_OBJECT | TRACE_INHERITED);
     free(map);

@@ -550,7 +550,7 @@ static void check_event(const struct trace_reader *reader, const struct trace_ev
         if (actual->kind == TRACE_FREE) {
             const struct live_slot *slot = &trace_reader_slots(reader)->slots[actual->slot];
             CHECK(live_slot_is_live(slot));
-            CHECK_EQUAL(live_slot_size(slot), expected->size_bytes);
+            CHECK_EQUAL(live_slots_size(trace_reader_slots(reader), actual->slot), expected->size_bytes);
             CHECK_EQUAL(slot->stack_id, expected->stack_id);
         }
     }
