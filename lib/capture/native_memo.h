@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "python_stack.h"
 #include "stack_table.h"
 
 /* Of a stack that has one more frame. A bijection of either argument: only chance makes two stacks equal. Multiplier: Steele, Lea, Flood 2014. */
@@ -19,6 +20,12 @@ HOT_INLINE uint64_t native_memo_hash(uint64_t hash, uint64_t address)
 {
     hash = (hash ^ address) * 0xBF58476D1CE4E5B9ull;
     return hash ^ hash >> 32;
+}
+
+/* Of a stack that has these Python frames more. Node ids are no addresses. */
+HOT_INLINE uint64_t native_segment_hash(uint64_t hash, const struct python_segment *segment)
+{
+    return segment->node ? native_memo_hash(hash, (uint64_t)1 << 63 | segment->node) : hash;
 }
 
 /* The same, where the guess was wrong. */

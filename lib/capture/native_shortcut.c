@@ -17,18 +17,39 @@ static int fits(const struct native_unwinder *unwinder, const struct native_shor
            (!shortcut->outer_needs_frame_pointer || level->detail.frame_pointer == shortcut->outer.frame_pointer);
 }
 
+/* Do the Python segments stand where they did: all but the innermost one further out than this, and that one, if ever, at its spot? */
+static int segments_fit(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut)
+{
+    const struct python_segments *segments = unwinder->segments;
+    uint32_t outside = unwinder->levels[shortcut->outer_at].segment_end, at = shortcut->segment_at;
+    if (!at)
+        return outside == segments->count;
+    uint64_t low = at < shortcut->frame_count ? shortcut->spots[at].stack : shortcut->place.stack;
+    return outside + 1 == segments->count && segments->list[outside].address - low < shortcut->spots[at - 1].stack - low;
+}
+
+/* The hash of the whole stack. */
+static uint64_t hash_of(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut, uint64_t hash)
+{
+    for (int i = 1; i <= shortcut->frame_count; i++) {
+        uint64_t address = i < shortcut->frame_count ? shortcut->spots[i].address : shortcut->place.address;
+        hash = i == shortcut->segment_at ? native_segment_hash(hash, &unwinder->segments->list[unwinder->segments->count - 1])
+                                         : native_memo_hash(hash, address);
+    }
+    return hash;
+}
+
 static uint32_t take(struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place)
 {
-    if (!fits(unwinder, shortcut, place) || !native_shortcut_is_verified(unwinder, shortcut))
+    if (!fits(unwinder, shortcut, place) || !segments_fit(unwinder, shortcut) || !native_shortcut_is_verified(unwinder, shortcut))
         return 0;
     uint64_t hash = unwinder->levels[shortcut->outer_at].hash;
     shortcut->was_taken = 1;
-    if (hash != shortcut->outer_hash) {
+    if (hash != shortcut->outer_hash || (shortcut->segment_at && shortcut->segments_version != unwinder->segments_version)) {
         /* The same inner part of another stack. */
         shortcut->outer_hash = hash;
-        for (int i = 1; i < shortcut->frame_count; i++)
-            hash = native_memo_hash(hash, shortcut->spots[i].address);
-        shortcut->node = native_memo_find(&unwinder->last_node, native_memo_hash(hash, place->address));
+        shortcut->segments_version = unwinder->segments_version;
+        shortcut->node = native_memo_find(&unwinder->last_node, hash_of(unwinder, shortcut, hash));
     }
     shortcut->version = shortcut->node ? unwinder->version : 0;
     return shortcut->node;
@@ -74,9 +95,16 @@ void native_shortcut_make(const struct native_unwinder *unwinder, struct native_
     atomic_signal_fence(memory_order_seq_cst);
     if (unwinder->signal_level != NATIVE_NO_LEVEL || unwinder->is_truncated || inner_at - outer_at + (int)(cells_end - cell) > NATIVE_SHORTCUT_SPOTS)
         return;
+    shortcut->segment_at = 0;
     for (int at = outer_at; at < inner_at; at++) {
-        if (unwinder->levels[at + 1].detail.row.module == CFI_MODULE_OWN)
+        const struct native_level *level = &unwinder->levels[at + 1];
+        if (level->detail.row.module == CFI_MODULE_OWN)
             return; /* no part of the hash */
+        if (level->segment_end != level[-1].segment_end) {
+            if (level->segment_end != level[-1].segment_end + 1 || shortcut->segment_at)
+                return;
+            shortcut->segment_at = (uint8_t)(at + 1 - outer_at);
+        }
         shortcut->spots[count++] = unwinder->spots[at];
     }
     shortcut->frame_count = (uint8_t)count;
@@ -87,6 +115,7 @@ void native_shortcut_make(const struct native_unwinder *unwinder, struct native_
     shortcut->outer_at = outer_at;
     shortcut->outer_hash = outer->hash;
     shortcut->version = unwinder->version;
+    shortcut->segments_version = unwinder->segments_version;
     shortcut->node = node;
     shortcut->needs_frame_pointer = (uint8_t)native_needs_frame_pointer(inner);
     shortcut->outer_needs_frame_pointer = (uint8_t)native_needs_frame_pointer(outer);

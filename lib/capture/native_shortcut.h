@@ -25,7 +25,7 @@ HOT_INLINE int native_shortcut_is_verified(const struct native_unwinder *unwinde
            native_cells_hold(unwinder->cells, cell_count);
 }
 
-/* The node of the stack that begins here, for the unwinder's base and boundary, if the levels have not changed since it was last taken. */
+/* The node of the stack that begins here, if neither the levels nor the Python segments have changed since it was last taken. */
 HOT_INLINE uint32_t native_shortcut_take_again(const struct native_unwinder *unwinder, struct native_shortcut *shortcut,
                                                uint64_t stack, uint64_t address, uint64_t frame_pointer)
 {

@@ -32,14 +32,12 @@
 enum walk_end {
     END_KEPT,      /* at a level that is verified */
     END_OUTERMOST,
-    END_BOUNDARY,
     END_CUT,       /* no row for the last frame, or what it says can't be */
     END_FULL,      /* no room for more frames */
     END_ELSEWHERE, /* the stack goes on outside of the thread's own */
 };
 
 struct walk {
-    uint64_t boundary;
     uint64_t end_cell;    /* END_OUTERMOST: where the zero is that says so; 0: the last frame's row does */
     int32_t fresh_count;
     int32_t usable;       /* so many levels may end the walk … */
@@ -103,11 +101,6 @@ COLD static int step_specially(const struct native_unwinder *unwinder, struct wa
         *ret_end = END_ELSEWHERE;
         return 0;
     }
-    if (result == NATIVE_STEP_TAKEN && place->stack > walk->boundary) {
-        frame->detail.row.module = CFI_MODULE_OWN; /* the interpreter's loop: its Python frame stands for it */
-        *ret_end = END_BOUNDARY;
-        return 0;
-    }
     if (result == NATIVE_STEP_OUTERMOST)
         walk->end_cell = cfi_row_kind(&frame->detail.row) == CFI_OUTERMOST ? 0 : place->stack - 8;
     *ret_end = result == NATIVE_STEP_OUTERMOST ? END_OUTERMOST : END_CUT;
@@ -119,7 +112,7 @@ HOT_INLINE enum walk_end walk_outward(struct native_unwinder *unwinder, struct w
 {
     struct native_frame *fresh = unwinder->fresh, *room_end = fresh + unwinder->capacity;
     const struct native_spot *spot = unwinder->spots + walk->usable - 1;
-    uint64_t high = unwinder->stack.high, limit = walk->boundary < high ? walk->boundary : high;
+    uint64_t limit = unwinder->stack.high;
     enum walk_end end;
     for (;;) {
         struct cfi_row row;
@@ -161,9 +154,44 @@ HOT_INLINE enum walk_end walk_outward(struct native_unwinder *unwinder, struct w
 
 /* ---- nodes ---- */
 
-static uint32_t root_of(uint32_t base, int is_cut)
+/* Python frames [first, end) of the segments, on top of `parent`. `hash`: of the stack that ends with the last one. */
+static uint32_t graft(const struct python_segments *segments, uint32_t first, uint32_t end, uint32_t parent, uint64_t hash)
 {
-    return is_cut && !base ? stack_table_cut() : base;
+    uint32_t node = parent;
+    for (uint32_t i = first; i < end; i++) {
+        uint32_t last = 0, at = segments->list[i].first, level_end = python_segment_end(segments, i);
+        for (; at < level_end; at++) {
+            /* Frames that are hidden have their caller's node. */
+            uint32_t frame = segments->nodes[at];
+            int is_last = i + 1 == end && frame == segments->list[i].node;
+            if (frame && frame != last && !(node = stack_table_graft(node, frame, is_last ? hash : 0)))
+                return 0;
+            last = frame;
+        }
+    }
+    return node;
+}
+
+static uint64_t graft_hash(const struct python_segments *segments, uint32_t first, uint32_t end, uint64_t hash)
+{
+    for (uint32_t i = first; i < end; i++)
+        hash = native_segment_hash(hash, &segments->list[i]);
+    return hash;
+}
+
+/* Segments from `first` on that stand at this address or further out; returns where they end. */
+HOT_INLINE uint32_t segments_outside(const struct python_segments *segments, uint32_t first, uint64_t address)
+{
+    while (first < segments->count && segments->list[first].address >= address)
+        first++;
+    return first;
+}
+
+/* Python frames are all that the outermost level stands on, if there are any. */
+static uint32_t root_of(const struct python_segments *segments, uint32_t segment_end, int is_cut)
+{
+    int python_is_cut = segments->count && segments->nodes[-1];
+    return graft(segments, 0, segment_end, python_is_cut || (is_cut && !segments->count) ? stack_table_cut() : 0, 0);
 }
 
 static uint32_t node_of(uint64_t address, const struct cfi_row *row, uint32_t parent, uint64_t hash)
@@ -172,6 +200,21 @@ static uint32_t node_of(uint64_t address, const struct cfi_row *row, uint32_t pa
         return parent;
     uint32_t module = row->module == CFI_MODULE_HIGH ? module_table_find(address - 1) : row->module;
     return stack_table_native(parent, module, address, hash);
+}
+
+/* Is it the interpreter's loop? Its Python frames stand for it. */
+HOT_INLINE int has_segments(const struct native_level *level)
+{
+    return level->segment_end != level[-1].segment_end;
+}
+
+static uint32_t node_of_segments(struct native_unwinder *unwinder, int at, uint32_t parent)
+{
+    const struct native_level *level = &unwinder->levels[at];
+    uint32_t node = native_memo_look_up(&unwinder->last_node, level->hash);
+    if (node)
+        return node;
+    return graft(unwinder->segments, level[-1].segment_end, level->segment_end, parent, level->hash);
 }
 
 /* Asks the stack table for this level and all outside of it that nobody has asked for. 0: a node can't be defined. */
@@ -183,8 +226,11 @@ OUTLINED uint32_t find_node(struct native_unwinder *unwinder, int at)
         known--;
     uint32_t node = levels[known].node;
     while (known++ < at) {
-        node = node_of(unwinder->spots[known].address, &levels[known].detail.row, node, levels[known].hash);
-        if (!node && levels[known].detail.row.module != CFI_MODULE_OWN)
+        if (has_segments(&levels[known]))
+            node = node_of_segments(unwinder, known, node);
+        else
+            node = node_of(unwinder->spots[known].address, &levels[known].detail.row, node, levels[known].hash);
+        if (!node && levels[known].detail.row.module != CFI_MODULE_OWN && levels[known].hash != levels[-1].hash)
             return 0;
         levels[known].node = node;
     }
@@ -206,12 +252,26 @@ HOT_INLINE uint64_t hash_of(uint64_t outer_hash, uint64_t address, const struct 
     return unlikely(row->module == CFI_MODULE_OWN) ? outer_hash : native_memo_hash(outer_hash, address);
 }
 
-static void set_root(struct native_unwinder *unwinder, uint32_t base, int is_cut)
+/* Which segments this level stands for, its hash, and that nobody has asked for its node. */
+HOT_INLINE void set_identity(const struct python_segments *segments, const struct native_spot *spot, struct native_level *level)
+{
+    const struct native_level *outer = level - 1;
+    uint32_t end = outer->segment_end;
+    if (end < segments->count && segments->list[end].address >= spot->stack) {
+        end = segments_outside(segments, end, spot->stack);
+        level->hash = graft_hash(segments, outer->segment_end, end, outer->hash);
+    } else {
+        level->hash = hash_of(outer->hash, spot->address, &level->detail.row);
+    }
+    level->segment_end = end;
+    level->node = 0;
+}
+
+static void set_root(struct native_unwinder *unwinder)
 {
     struct native_level *root = &unwinder->levels[-1];
-    unwinder->base = base;
-    unwinder->is_cut = (uint32_t)is_cut;
-    root->node = root_of(base, is_cut);
+    root->segment_end = segments_outside(unwinder->segments, 0, unwinder->outer_limit);
+    root->node = root_of(unwinder->segments, root->segment_end, (int)unwinder->is_cut);
     root->hash = native_memo_hash(native_memo_hash(0, unwinder->rows.epoch + 1ull), root->node);
 }
 
@@ -234,7 +294,7 @@ HOT_INLINE void push_fresh(struct native_unwinder *unwinder, const struct walk *
     struct native_spot *spot = &unwinder->spots[walk->kept - 1];
     struct native_level *level = &unwinder->levels[walk->kept - 1];
     const struct native_frame *first = unwinder->fresh, *frame = first + walk->fresh_count;
-    uint64_t hash = level->hash;
+    const struct python_segments *segments = unwinder->segments;
     uint32_t dependence = level->dependence;
     if (unlikely(unwinder->signal_level >= walk->kept - 1)) /* it goes, if there is one */
         unwinder->signal_level = NATIVE_NO_LEVEL;
@@ -252,13 +312,11 @@ HOT_INLINE void push_fresh(struct native_unwinder *unwinder, const struct walk *
         } else if (cfi_row_kind(row) == CFI_FROM_FRAME) {
             dependence |= 1;
         }
-        hash = hash_of(hash, frame->spot.address, row);
         *++spot = frame->spot;
         level++;
         level->detail = frame->detail;
-        level->hash = hash;
-        level->node = 0;
         level->dependence = dependence;
+        set_identity(segments, spot, level);
     }
     atomic_signal_fence(memory_order_seq_cst);
     unwinder->level_count = walk->kept + walk->fresh_count;
@@ -273,37 +331,61 @@ HOT_INLINE void begin_levels(struct native_unwinder *unwinder)
 }
 
 /* All levels are new. */
-static void make_levels(struct native_unwinder *unwinder, const struct walk *walk, enum walk_end end, uint32_t base)
+static void make_levels(struct native_unwinder *unwinder, const struct walk *walk, enum walk_end end)
 {
     begin_levels(unwinder);
     unwinder->is_truncated = end == END_FULL;
-    unwinder->boundary = walk->boundary;
-    set_root(unwinder, base, end == END_CUT || end == END_FULL);
+    unwinder->is_cut = end == END_CUT || end == END_FULL;
+    /* A frame whose caller isn't known may end anywhere. */
+    unwinder->outer_limit = unwinder->is_cut && walk->fresh_count ? unwinder->fresh[walk->fresh_count - 1].spot.stack : UINT64_MAX;
+    unwinder->segments_version = unwinder->segments->version;
+    set_root(unwinder);
     unwinder->cells[0] = (struct native_cell){walk->end_cell, 0};
     unwinder->levels[-1].dependence = walk->end_cell ? 1 << 1 : 0;
     push_fresh(unwinder, walk);
 }
 
-/* The base has changed: the same frames are other stacks. */
-OUTLINED void rebase_levels(struct native_unwinder *unwinder, uint32_t base)
+/* Python segments have changed, from the first of them or from `steady` on: the levels that stand for them and all inside are other stacks. */
+OUTLINED void follow_segments(struct native_unwinder *unwinder)
 {
-    int count = unwinder->level_count;
+    const struct python_segments *segments = unwinder->segments;
+    uint32_t steady = segments->version == unwinder->segments_version + 1 ? segments->steady : 0;
+    uint64_t address = steady < segments->count ? segments->list[steady].address : 0;
+    int count = unwinder->level_count, at = count;
+    while (at >= 0 && (unwinder->levels[at - 1].segment_end > steady || address >= (at ? unwinder->spots[at - 1].stack : unwinder->outer_limit)))
+        at--;
     begin_levels(unwinder);
-    set_root(unwinder, base, (int)unwinder->is_cut);
-    uint64_t hash = unwinder->levels[-1].hash;
-    for (int at = 0; at < count; at++) {
-        struct native_level *level = &unwinder->levels[at];
-        level->hash = hash = hash_of(hash, unwinder->spots[at].address, &level->detail.row);
-        level->node = 0;
-    }
+    unwinder->segments_version = segments->version;
+    if (at < 0)
+        set_root(unwinder);
+    for (at = at < 0 ? 0 : at; at < count; at++)
+        set_identity(segments, &unwinder->spots[at], &unwinder->levels[at]);
     atomic_signal_fence(memory_order_seq_cst);
     unwinder->level_count = count;
 }
 
 /* ---- captures ---- */
 
+/* The frames [0, count) of the fresh list and the segments that lie in them. Where stacks are changed in between, a frame's end is unknown. */
+static uint32_t merge_stepwise(struct native_unwinder *unwinder, int32_t count, int is_cut)
+{
+    const struct python_segments *segments = unwinder->segments;
+    const struct native_frame *frame = &unwinder->fresh[count];
+    uint64_t limit = is_cut && count ? frame[-1].spot.stack : UINT64_MAX;
+    uint32_t next = segments_outside(segments, 0, limit), node = root_of(segments, next, is_cut);
+    while (frame-- > unwinder->fresh) {
+        uint32_t end = next;
+        while (end < segments->count && segments->list[end].address - frame->spot.stack < limit - frame->spot.stack)
+            end++;
+        node = end != next ? graft(segments, next, end, node, 0) : node_of(frame->spot.address, &frame->detail.row, node, 0);
+        limit = frame->spot.stack;
+        next = end;
+    }
+    return next == segments->count ? node : 0;
+}
+
 /* Frame by frame, believing nothing: on other stacks than the thread's own, or across to one. Nothing is kept. */
-COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary)
+COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct native_place place)
 {
     struct native_memory memory = {0};
     enum native_step result = NATIVE_STEP_TAKEN;
@@ -314,31 +396,34 @@ COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct n
         struct native_frame *frame = &unwinder->fresh[count++];
         *frame = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, *cfi_cache_find(&unwinder->rows, place.address)}};
         result = native_step(&memory, &frame->detail.row, &place);
-        if (result == NATIVE_STEP_TAKEN && boundary - frame->spot.stack < place.stack - frame->spot.stack) {
-            count--;
-            result = NATIVE_STEP_OUTERMOST;
-        }
     }
-    uint32_t node = root_of(base, result != NATIVE_STEP_OUTERMOST);
+    int is_cut = result != NATIVE_STEP_OUTERMOST;
+    uint32_t node = merge_stepwise(unwinder, count, is_cut);
+    if (likely(node) || !unwinder->segments->count)
+        return node;
+    /* Python frames whose place isn't known: all of them, then the native frames. */
+    node = root_of(unwinder->segments, unwinder->segments->count, is_cut);
     while (count-- > 0)
         node = node_of(unwinder->fresh[count].spot.address, &unwinder->fresh[count].detail.row, node, 0);
     return node;
 }
 
 /* The whole walk; of a stack that is too deep, so much of its inner part as leaves room to grow in. */
-COLD static uint32_t capture_anew(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary)
+COLD static uint32_t capture_anew(struct native_unwinder *unwinder, struct native_place place)
 {
     struct walk walk;
     enum walk_end end;
     do {
-        walk = (struct walk){.boundary = boundary};
+        walk = (struct walk){0};
         end = walk_outward(unwinder, &walk, place);
     } while (end == END_FULL && native_unwinder_grow(unwinder));
     if (end == END_ELSEWHERE)
-        return capture_stepwise(unwinder, place, base, boundary);
+        return capture_stepwise(unwinder, place);
     if (end == END_FULL)
         walk.fresh_count = unwinder->capacity / 4 * 3;
-    make_levels(unwinder, &walk, end, base);
+    make_levels(unwinder, &walk, end);
+    if (unwinder->levels[unwinder->level_count - 1].segment_end != unwinder->segments->count)
+        return capture_stepwise(unwinder, place);
     return find_node(unwinder, unwinder->level_count - 1);
 }
 
@@ -349,29 +434,29 @@ static int is_worn_out(const struct native_unwinder *unwinder, int depth)
 }
 
 /* On the thread's own stack; 0: no node. */
-HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary)
+HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_place place)
 {
     struct native_shortcut_set *shortcuts = native_shortcuts_of(unwinder, place.stack, place.address);
-    if (likely(boundary == unwinder->boundary)) {
-        if (unlikely(base != unwinder->base))
-            rebase_levels(unwinder, base);
-        uint32_t known = native_shortcut_take(unwinder, shortcuts, &place);
-        if (known)
-            return known;
-    }
-    struct walk walk = {.boundary = boundary, .usable = boundary == unwinder->boundary ? unwinder->level_count : 0};
+    if (unwinder->segments->version != unwinder->segments_version)
+        follow_segments(unwinder);
+    uint32_t known = native_shortcut_take(unwinder, shortcuts, &place);
+    if (known)
+        return known;
+    struct walk walk = {.usable = unwinder->level_count};
     enum walk_end end = walk_outward(unwinder, &walk, place);
     int depth = walk.kept + walk.fresh_count;
     if (unlikely(end == END_ELSEWHERE))
-        return capture_stepwise(unwinder, place, base, boundary);
+        return capture_stepwise(unwinder, place);
     if (unlikely(end == END_FULL || depth > unwinder->capacity || (end == END_KEPT && is_worn_out(unwinder, depth))))
-        return capture_anew(unwinder, place, base, boundary);
+        return capture_anew(unwinder, place);
     if (unlikely(end != END_KEPT)) {
-        make_levels(unwinder, &walk, end, base);
+        make_levels(unwinder, &walk, end);
     } else if (walk.fresh_count || unwinder->level_count - depth > MAX_STALE_LEVELS) {
         begin_levels(unwinder);
         push_fresh(unwinder, &walk);
     }
+    if (unlikely(unwinder->levels[depth - 1].segment_end != unwinder->segments->count))
+        return capture_stepwise(unwinder, place);
     uint32_t node = depth ? node_of_level(unwinder, depth - 1) : unwinder->levels[-1].node;
     int outer = walk.fresh_count ? walk.kept - 1 : walk.kept - 2;
     if (outer >= 0)
@@ -396,13 +481,13 @@ static int rows_differ(const struct native_unwinder *unwinder)
     return 0;
 }
 
-static void self_check(struct native_unwinder *unwinder, struct native_place place, uint32_t base, uint64_t boundary, uint32_t node)
+static void self_check(struct native_unwinder *unwinder, struct native_place place, uint32_t node)
 {
     uint64_t check = atomic_fetch_add(&native_unwind_checks, 1);
     memset(unwinder->fresh, 0, (size_t)unwinder->capacity * sizeof *unwinder->fresh);
     if (unwinder->is_truncated)
         return; /* says less */
-    if (capture_stepwise(unwinder, place, base, boundary) != node || (check % 64 == 0 && rows_differ(unwinder)))
+    if (capture_stepwise(unwinder, place) != node || (check % 64 == 0 && rows_differ(unwinder)))
         atomic_fetch_add(&native_unwind_differences, 1);
 }
 
@@ -436,56 +521,55 @@ static struct native_place first_place(const struct thread_state *thread)
 }
 
 /* The stack that begins at a hook. 0: no memory, or no node. */
-static uint32_t unwind(struct native_unwinder *unwinder, const struct thread_state *thread, const void *caller, uint32_t base, uint64_t boundary)
+static uint32_t unwind(struct native_unwinder *unwinder, const struct thread_state *thread, const void *caller,
+                       const struct python_segments *segments)
 {
     struct native_place place = first_place(thread);
     uint32_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_acquire);
     if (unlikely(!unwinder))
         return 0;
+    unwinder->segments = segments;
     if (unlikely(unwinder->rows.epoch != epoch))
         native_unwinder_forget(unwinder, epoch);
     if (unlikely(unwinder->pthread_id != thread->pthread_id || !native_stack_holds(unwinder, place.stack))) {
         if (!native_unwinder_find_stack(unwinder, thread, place.stack))
-            return capture_stepwise(unwinder, place, base, boundary);
+            return capture_stepwise(unwinder, place);
     }
     if (place.address != (uintptr_t)caller)
         place = skip_to(unwinder, place, (uintptr_t)caller);
-    /* Not further out on this stack: in no frame that will be seen. */
-    if (boundary - place.stack >= unwinder->stack.high - place.stack)
-        boundary = NATIVE_UNWIND_WHOLE;
-    uint32_t node = capture(unwinder, place, base, boundary);
+    uint32_t node = capture(unwinder, place);
 #ifdef HEAPLINE_STACK_SELF_CHECK
-    self_check(unwinder, place, base, boundary, node);
+    self_check(unwinder, place, node);
 #endif
     return node;
 }
 
-OUTLINED uint32_t unwind_slowly(struct thread_state *thread, const void *caller, uint32_t base, uint64_t boundary)
+OUTLINED uint32_t unwind_slowly(struct thread_state *thread, const void *caller, const struct python_segments *segments)
 {
     struct native_unwinder *unwinder = thread->unwinder;
     if (unlikely(!unwinder))
         unwinder = native_unwinder_new(thread);
-    uint32_t node = unwind(unwinder, thread, caller, base, boundary);
-    return likely(node) ? node : base ? base : native_stack_of_caller(thread, caller);
+    uint32_t node = unwind(unwinder, thread, caller, segments);
+    return likely(node) ? node : native_stack_of_caller(thread, caller);
 }
 
 /* Under the same circumstances as last time, by a shortcut? All else takes its time. */
-uint32_t native_unwind(struct thread_state *thread, const void *caller, uint32_t base, uint64_t boundary)
+uint32_t native_unwind(struct thread_state *thread, const void *caller, const struct python_segments *segments)
 {
     struct native_unwinder *unwinder = thread->unwinder;
     const uint64_t *frame = (const uint64_t *)thread->busy;
     uint64_t stack = (uintptr_t)(frame + 2);
     if (likely(unwinder && unwinder->rows.epoch == atomic_load_explicit(&module_table_epoch, memory_order_acquire) &&
-               unwinder->pthread_id == thread->pthread_id && native_stack_holds(unwinder, stack) && boundary == unwinder->boundary &&
-               base == unwinder->base && frame[1] == (uintptr_t)caller)) {
+               unwinder->pthread_id == thread->pthread_id && native_stack_holds(unwinder, stack) &&
+               segments->version == unwinder->segments_version && frame[1] == (uintptr_t)caller)) {
         struct native_shortcut_set *shortcuts = native_shortcuts_of(unwinder, stack, frame[1]);
         uint32_t node = native_shortcut_take_again(unwinder, &shortcuts->ways[shortcuts->first], stack, frame[1], frame[0]);
         if (likely(node)) {
 #ifdef HEAPLINE_STACK_SELF_CHECK
-            self_check(unwinder, (struct native_place){stack, frame[1], frame[0]}, base, boundary, node);
+            self_check(unwinder, (struct native_place){stack, frame[1], frame[0]}, node);
 #endif
             return node;
         }
     }
-    return unwind_slowly(thread, caller, base, boundary);
+    return unwind_slowly(thread, caller, segments);
 }

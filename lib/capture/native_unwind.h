@@ -10,15 +10,13 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "python_stack.h"
 #include "thread_state.h"
 
-#define NATIVE_UNWIND_WHOLE UINT64_MAX
-
-/* Put the native frames on top of the stack `base` and return the innermost node. `caller`: the return address to credit; frames further in
- * than it (operator new, for one) are left out. `boundary`: an address in the frame of the interpreter's loop that runs the base's innermost
- * Python frame: that frame and all outside of it are left out; NATIVE_UNWIND_WHOLE: take all frames up to the thread's first. Where
- * that can't be had: the base, or the caller alone. */
-uint32_t native_unwind(struct thread_state *thread, const void *caller, uint32_t base, uint64_t boundary);
+/* The innermost node. `caller`: the return address to credit; frames further in than it (operator new, for one) are left out. `segments`: of
+ * the thread's Python stack as it is now; each stands in the place of the native frame that its address lies in. Where that can't be had: the
+ * caller alone. */
+uint32_t native_unwind(struct thread_state *thread, const void *caller, const struct python_segments *segments);
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
 /* Every capture is compared with a walk that believes nothing: how many there were, how many differed. */

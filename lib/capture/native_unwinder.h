@@ -2,6 +2,7 @@
  *
  * Vocabulary
  *   level     a frame's place in the stack, 0 the outermost; level -1 is what the stack is on top of
+ *   segment   Python frames that one activation of the interpreter's loop runs (python_stack.h): they stand in for its native frame
  *   spot      where a level stands: its stack pointer, and the return address that lies right below it on the stack
  *   cell      a word other than these return addresses that the way from a level to the one outside of it depended on
  *   verified  said of a level: the return addresses of all spots outside of it, and all cells on the way, are what they were
@@ -15,6 +16,7 @@
 
 #include "cfi_cache.h"
 #include "native_step.h"
+#include "python_stack.h"
 #include "thread_stack.h"
 #include "thread_state.h"
 
@@ -41,6 +43,7 @@ struct native_level {
     uint64_t hash;       /* of the stack that ends with this frame (native_memo.h) */
     uint32_t node;       /* that stack; 0: nobody has asked yet */
     uint32_t dependence; /* cell_count << 1 | needs_frame_pointer */
+    uint32_t segment_end; /* of the Python segments, so many stand here or further out */
 };
 
 /* A frame that a walk has come to. */
@@ -53,11 +56,13 @@ struct native_shortcut {
     struct native_place place;   /* stack 0: there is no such shortcut */
     struct native_detail outer;  /* of the level outer_at, to which it leads … */
     uint64_t outer_hash;         /* … when it led to this node … */
+    uint64_t segments_version;   /* … with these Python segments … */
     uint64_t version;            /* … and in this version of the levels it surely does, if what it leads over is what it was */
     uint32_t node;
     int32_t outer_at;
     uint8_t needs_frame_pointer, outer_needs_frame_pointer;
     uint8_t frame_count, spot_count;
+    uint8_t segment_at; /* the innermost Python segment stands at this of its spots, or (frame_count) at its first place; 0: at none */
     uint8_t was_taken, idle_count; /* since its turn to be replaced came last; turns in which it had not been */
     /* Of frame_count levels, outer_at first; then cells, with 8 added to their addresses. */
     struct native_spot spots[NATIVE_SHORTCUT_SPOTS];
@@ -72,9 +77,10 @@ struct native_shortcut_set {
 
 struct native_unwinder {
     int32_t level_count;        /* of levels that are kept */
-    uint32_t base;              /* they were asked for on top of it */
     uint32_t last_node;         /* found by its hash */
-    uint64_t boundary;
+    uint64_t segments_version;  /* of the Python segments that the levels' hashes tell */
+    const struct python_segments *segments;
+    uint64_t outer_limit;       /* Python segments from this address on stand outside of all levels */
     uint64_t version;           /* raised whenever levels are made or changed */
     struct native_spot *spots;  /* spots[-1].stack is beyond all addresses */
     struct native_level *levels;

@@ -19,7 +19,8 @@
 /* Deeper stacks are cut: their innermost frames are kept, above a root that says so. */
 #define PYTHON_STACK_MAX_DEPTH (1u << 17)
 
-/* The stack of a thread state that belongs to this thread; 0: it runs no Python code. NULL while Python stacks are off; read it once. */
+/* The stack of a thread state that belongs to this thread; 0: it runs no Python code. NULL while Python stacks are off; read it once.
+ * Where the interpreter tells where its loops run (python_stack_has_segments), not a stack id but 1: ask python_stack_segments. */
 typedef uint32_t (*python_stack_function)(struct thread_state *thread, const void *state);
 INTERNAL python_stack_function python_stack_capture;
 
@@ -27,9 +28,32 @@ INTERNAL python_stack_function python_stack_capture;
  * when it doesn't fit, stacks are switched off and the session says so. */
 void python_stack_start(const struct python_layout *layout, unsigned index);
 
-/* Of the stack that was captured last: the innermost frame that the interpreter's loop keeps for itself (3.12 and later); 0: none. Looks at
- * what has changed since it was asked last. */
-uint64_t python_stack_entry_frame(const struct thread_state *thread);
+/* With SESSION_NATIVE: the frames that one activation of the interpreter's loop runs, the outermost of which it was called for. */
+struct python_segment {
+    uint64_t address; /* within the native frame of that activation; UINT64_MAX: unknown, further out than all native frames */
+    uint32_t first;   /* level of its outermost frame */
+    uint32_t node;    /* its frames alone, as a stack; 0: none of them is a program's */
+};
+
+struct python_segments {
+    const struct python_segment *list; /* outermost first */
+    const uint32_t *nodes;             /* by level: the frames of its segment up to there, as a stack */
+    uint32_t count, depth;             /* of segments, of levels */
+    uint32_t steady;                   /* so many outer segments are what they were in the version before */
+    uint64_t version;                  /* raised by every change; 0: of no Python stack */
+};
+
+/* Is the native stack below Python frames known? From 3.10 on. */
+extern int python_stack_has_segments;
+
+/* Of the stack that was captured last, of this state. Looks at what has changed since it was asked last. */
+const struct python_segments *python_stack_segments(struct thread_state *thread, const void *state);
+
+/* The levels of segment i end here. */
+HOT_INLINE uint32_t python_segment_end(const struct python_segments *segments, uint32_t i)
+{
+    return i + 1 < segments->count ? segments->list[i + 1].first : segments->depth;
+}
 
 /* The layout in use; valid while python_stack_capture is not NULL. */
 INTERNAL struct python_layout python_stack_layout;

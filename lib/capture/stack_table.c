@@ -26,6 +26,7 @@
 #define NATIVE_IDENTITY (1ull << 63)
 #define CUT_IDENTITY ((uint64_t)DEFINE_NODE_CUT << 32)
 #define NATIVE_TAG 0x80000000u /* the sign: see stack_node_has_key */
+#define GRAFTED_TAG 0xffffffffu /* of Python frames that are found by the key of a stack with native frames */
 
 struct stack_index {
     uint32_t slot_count; /* a power of two */
@@ -209,6 +210,18 @@ uint32_t stack_table_native(uint32_t parent_id, uint32_t module_id, uint64_t add
     uint32_t node = intern(parent_id, NATIVE_IDENTITY | address, key, stack_tag_of_module(module_id));
     if (node && key)
         atomic_load_explicit(&stack_nodes, memory_order_acquire)[node].key = key;
+    return node;
+}
+
+uint32_t stack_table_graft(uint32_t parent_id, uint32_t node_id, uint64_t key)
+{
+    uint32_t node = intern(parent_id, atomic_load_explicit(&stack_nodes, memory_order_acquire)[node_id].identity, 0, 0);
+    /* Without a parent it may be the very node, whose key is a frame's. */
+    if (node && key && parent_id) {
+        struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_acquire);
+        nodes[node].key = key;
+        atomic_store_explicit(&nodes[node].tag, GRAFTED_TAG, memory_order_release);
+    }
     return node;
 }
 

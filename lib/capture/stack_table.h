@@ -71,7 +71,10 @@ void stack_table_remember(uint32_t node_id, uint32_t parent_id, uint32_t hint, u
 /* A native frame: return address, and the module that holds it (0: none). `key`, a hash of the whole stack, or 0: what to find it by. */
 uint32_t stack_table_native(uint32_t parent_id, uint32_t module_id, uint64_t address, uint64_t key);
 
-/* Is this the native stack of this key? */
+/* The frame of this node, called from another parent, where Python frames stand among native ones; `key` as above. */
+uint32_t stack_table_graft(uint32_t parent_id, uint32_t node_id, uint64_t key);
+
+/* Is this the stack with native frames of this key? */
 HOT_INLINE int stack_node_has_key(const struct stack_node *node, uint64_t key)
 {
     return node->key == key && (int32_t)atomic_load_explicit(&node->tag, memory_order_acquire) < 0;

@@ -5,7 +5,6 @@
 #include "native_stack.h"
 #include "native_unwind.h"
 #include "python_api.h"
-#include "python_boundary.h"
 #include "python_stack.h"
 #include "recorder.h"
 
@@ -20,17 +19,17 @@ HOT_INLINE const void *state_without_gil(void)
     return unlikely(state && state != current && python_api.is_finalizing()) ? NULL : state;
 }
 
-/* With SESSION_NATIVE: the native frames that the innermost Python frame called, or the whole native stack where there is none. */
+/* With SESSION_NATIVE: the native stack, the interpreter's loops in it replaced by the Python frames that they run. */
 OUTLINED uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state, const void *return_address)
 {
-    uint64_t boundary = python_boundary(thread, state);
-    return boundary ? native_unwind(thread, return_address, python, boundary) : python;
+    return python_stack_has_segments ? native_unwind(thread, return_address, python_stack_segments(thread, state)) : python;
 }
 
 /* A thread that runs no Python code. */
 HOT_INLINE uint32_t native_stack(struct thread_state *thread, const void *return_address)
 {
-    return stacks_are_native() ? native_unwind(thread, return_address, 0, NATIVE_UNWIND_WHOLE) : native_stack_of_caller(thread, return_address);
+    static const struct python_segments none;
+    return stacks_are_native() ? native_unwind(thread, return_address, &none) : native_stack_of_caller(thread, return_address);
 }
 
 HOT_INLINE uint32_t stack_of(struct thread_state *thread, python_stack_function capture, const void *state, const void *return_address)

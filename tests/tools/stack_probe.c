@@ -163,13 +163,32 @@ static uint64_t oracle_next(unw_cursor_t *cursor)
     return address + (unw_is_signal_frame(cursor) > 0);
 }
 
+/* 0: it is a Python frame, or the cut. */
 static uint64_t address_of(uint32_t node)
 {
-    const struct stack_node *nodes = stack_nodes;
-    return (int32_t)nodes[node].tag < 0 ? nodes[node].identity & ~(1ull << 63) : 0;
+    uint64_t identity = stack_nodes[node].identity;
+    return (identity >> 63 && (uint32_t)(identity >> 32) != UINT32_MAX) ? identity & ~(1ull << 63) : 0;
 }
 
-/* Frame by frame; ours may begin further out (operator new is left out), and ends at a Python frame or at the cut, if there is one. */
+static int is_python(uint32_t node)
+{
+    return node && !(stack_nodes[node].identity >> 63);
+}
+
+/* Python frames in a row stand for one or more activations of the interpreter's loop, no more than there are. Returns the frame further out,
+ * and goes there. */
+static uint32_t pass_python(uint32_t stack, unw_cursor_t *cursor, uint64_t *address)
+{
+    int most = 0;
+    for (; is_python(stack); stack = stack_nodes[stack].parent)
+        most++;
+    do
+        *address = oracle_next(cursor);
+    while (--most > 0 && *address != address_of(stack));
+    return stack;
+}
+
+/* Frame by frame; ours may begin further out (operator new is left out), and ends at the cut, if there is one. */
 static void ask_oracle(uint32_t stack)
 {
     static _Thread_local unsigned event __attribute__((tls_model("initial-exec")));
@@ -184,10 +203,12 @@ static void ask_oracle(uint32_t stack)
     for (int skipped = 0; address != address_of(stack) && skipped < 3; skipped++)
         address = oracle_next(&cursor);
     int same = 1, frames = 0;
-    for (; same && address_of(stack) && frames < ORACLE_MAX_FRAMES; frames++) {
+    for (; same && (address_of(stack) || is_python(stack)) && frames < ORACLE_MAX_FRAMES; frames++) {
+        if (is_python(stack))
+            stack = pass_python(stack, &cursor, &address);
         same = address == address_of(stack);
         stack = stack_nodes[stack].parent;
-        address = oracle_next(&cursor);
+        address = address ? oracle_next(&cursor) : 0;
     }
     if (same && !stack && frames < ORACLE_MAX_FRAMES)
         same = !address;
