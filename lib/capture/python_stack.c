@@ -25,6 +25,7 @@
 #define VERSION_3_12 0x030c
 #define FIRST_DEPTH 1024u
 #define SLOT_BITS 9
+#define RECENT_BITS 11
 #define NOT_KNOWN UINT32_MAX
 #define ALL_LINKED UINT32_MAX
 #define NO_FRAME 1ull
@@ -47,6 +48,7 @@ struct python_walk {
     struct python_segments segments;
     uint32_t steady;       /* levels below it have not changed since the segments were asked for */
     uint32_t slots[1 << SLOT_BITS]; /* hash of frame -> level */
+    uint32_t recent[1 << RECENT_BITS]; /* of segments: hash of (caller's node, key) -> node */
 };
 
 python_stack_function python_stack_capture;
@@ -278,6 +280,13 @@ HOT_INLINE int find_kept(const struct python_layout *layout, struct python_walk 
     return 1;
 }
 
+/* Segments are the same in many stacks, which call what comes next in different orders: siblings tell less than what was asked for lately. */
+HOT_INLINE uint32_t *recent_of(struct python_walk *walk, uint32_t parent, uint64_t key)
+{
+    uint64_t mixed = (key ^ (uint64_t)parent << 32) * 0x9E3779B97F4A7C15ull;
+    return &walk->recent[mixed >> (64 - RECENT_BITS)];
+}
+
 /* What this level held before, whatever it was, is the hint: often the frame's last sibling. */
 HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at, int segmented)
 {
@@ -287,12 +296,16 @@ HOT_INLINE void resolve_level(const struct python_layout *layout, struct python_
     *node = parent;
     if (is_shim(layout, frame))
         return;
-    *node = stack_table_predict(parent, hint, key, walk->tag);
+    uint32_t *recent = segmented ? recent_of(walk, parent, key) : NULL;
+    *node = segmented ? stack_table_check(*recent, parent, key, walk->tag) : stack_table_predict(parent, hint, key, walk->tag);
     if (likely(*node))
         return;
     *node = resolve(layout, walk, frame, parent);
-    if (*node && *node != parent)
-        stack_table_remember(*node, parent, hint, key, walk->tag);
+    if (!*node || *node == parent)
+        return;
+    stack_table_remember(*node, parent, hint, key, walk->tag);
+    if (segmented)
+        *recent = *node;
 }
 
 /* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
@@ -424,8 +437,8 @@ _Atomic uint64_t python_stack_checks, python_stack_differences;
 /* Is each level's node what its frame says? */
 static int nodes_differ(const struct python_layout *layout, const struct python_walk *walk, const uint64_t *frames, int segmented)
 {
+    static struct python_walk scratch; /* nothing of it is looked at */
     uint32_t node = walk->nodes[-1];
-    struct python_walk scratch = {0};
     for (uint32_t at = 0; at < walk->depth; at++) {
         uint64_t frame = frames[walk->depth - 1 - at];
         node = segmented && at && is_entry(layout, frame) ? 0 : node;
