@@ -22,6 +22,7 @@
 #define PATH_MAX_BYTES 4096u
 
 _Atomic uint32_t module_table_epoch = 1;
+_Atomic uint32_t module_table_greenlet = UINT32_MAX;
 
 void module_table_changed(void)
 {
@@ -135,6 +136,16 @@ static int reserve_one(void)
     return 1;
 }
 
+/* .../greenlet/_greenlet.cpython-311-x86_64-linux-gnu.so; before version 1: greenlet.cpython-... */
+static int is_greenlet(const struct module_facts *facts)
+{
+    const char *name = facts->path, *end = facts->path + facts->path_bytes;
+    for (const char *at = facts->path; at < end; at++)
+        name = *at == '/' ? at + 1 : name;
+    name += name < end && *name == '_';
+    return (size_t)(end - name) > sizeof "greenlet." - 1 && !memcmp(name, "greenlet.", sizeof "greenlet." - 1);
+}
+
 static uint32_t define(const struct module_facts *facts, uint64_t identity, uint32_t epoch)
 {
     if (!reserve_one())
@@ -150,6 +161,8 @@ static uint32_t define(const struct module_facts *facts, uint64_t identity, uint
     if (!definitions_append(DEFINE_MODULE, &record, sizeof record, facts->build_id, facts->build_id_bytes, facts->path, facts->path_bytes))
         return 0;
     modules[module_count++] = (struct module){facts->start, facts->end, facts->load_bias, identity, epoch};
+    if (is_greenlet(facts))
+        atomic_store_explicit(&module_table_greenlet, module_count, memory_order_relaxed);
     return module_count;
 }
 

@@ -14,6 +14,10 @@
 /* Raised by every change of the set of modules. What was concluded from an address is valid within one epoch only. Starts at 1. */
 INTERNAL _Atomic uint32_t module_table_epoch;
 
+/* Id of the module that gives greenlets their stacks, as soon as it has one; none has UINT32_MAX. What lies further out on the stack than a
+ * greenlet's first frame is another greenlet's, or was. */
+INTERNAL _Atomic uint32_t module_table_greenlet;
+
 /* To be called after a dlclose: an address may belong to another module from now on. */
 void module_table_changed(void);
 

@@ -107,12 +107,19 @@ COLD static int step_specially(const struct native_unwinder *unwinder, struct wa
     return result == NATIVE_STEP_TAKEN;
 }
 
+/* Is this frame of the greenlet module the first of a greenlet? No Python frame of this stack lies further out then. */
+COLD static int begins_greenlet(const struct python_segments *segments, uint64_t stack)
+{
+    return !segments->count || segments->list[0].address < stack;
+}
+
 /* From the innermost place of the thread's own stack to a verified level, or to the end. Fresh frames are in unwinder->fresh. */
 HOT_INLINE enum walk_end walk_outward(struct native_unwinder *unwinder, struct walk *walk, struct native_place place)
 {
     struct native_frame *fresh = unwinder->fresh, *room_end = fresh + unwinder->capacity;
     const struct native_spot *spot = unwinder->spots + walk->usable - 1;
     uint64_t limit = unwinder->stack.high;
+    uint32_t greenlet = atomic_load_explicit(&module_table_greenlet, memory_order_relaxed);
     enum walk_end end;
     for (;;) {
         struct cfi_row row;
@@ -137,6 +144,11 @@ HOT_INLINE enum walk_end walk_outward(struct native_unwinder *unwinder, struct w
                 return END_FULL;
             row = *cfi_cache_find(&unwinder->rows, place.address);
             *fresh++ = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, row}};
+            if (unlikely(row.module == greenlet) && begins_greenlet(unwinder->segments, place.stack)) {
+                walk->end_cell = 0;
+                end = END_OUTERMOST;
+                break;
+            }
         }
         if (unlikely(!cfi_row_is_plain(&row)) || unlikely(!step_plainly(limit, &row, &place))) {
             struct native_place special = place; /* the other one stays in registers */
@@ -389,13 +401,17 @@ COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct n
 {
     struct native_memory memory = {0};
     enum native_step result = NATIVE_STEP_TAKEN;
+    uint32_t greenlet = atomic_load_explicit(&module_table_greenlet, memory_order_relaxed);
     int32_t count = 0;
     if (native_stack_holds(unwinder, place.stack))
         memory = (struct native_memory){.low = place.stack, .high = unwinder->stack.high};
     while (result == NATIVE_STEP_TAKEN && (count < unwinder->capacity || native_unwinder_grow(unwinder))) {
         struct native_frame *frame = &unwinder->fresh[count++];
         *frame = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, *cfi_cache_find(&unwinder->rows, place.address)}};
-        result = native_step(&memory, &frame->detail.row, &place);
+        if (frame->detail.row.module == greenlet && begins_greenlet(unwinder->segments, place.stack))
+            result = NATIVE_STEP_OUTERMOST;
+        else
+            result = native_step(&memory, &frame->detail.row, &place);
     }
     int is_cut = result != NATIVE_STEP_OUTERMOST;
     uint32_t node = merge_stepwise(unwinder, count, is_cut);
