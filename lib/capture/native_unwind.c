@@ -107,10 +107,13 @@ COLD static int step_specially(const struct native_unwinder *unwinder, struct wa
     return result == NATIVE_STEP_TAKEN;
 }
 
-/* Is this frame of the greenlet module the first of a greenlet? No Python frame of this stack lies further out then. */
+/* Is this frame of the greenlet module the first of a greenlet? None of this stack's Python segments is known to lie further out then. */
 COLD static int begins_greenlet(const struct python_segments *segments, uint64_t stack)
 {
-    return !segments->count || segments->list[0].address < stack;
+    uint32_t first = 0;
+    while (first < segments->count && segments->list[first].address == UINT64_MAX)
+        first++;
+    return first == segments->count || segments->list[first].address < stack;
 }
 
 /* From the innermost place of the thread's own stack to a verified level, or to the end. Fresh frames are in unwinder->fresh. */
