@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from interpreters import LAYOUTS
+from interpreters import LAYOUTS, package_folder
 from recording import BUILD, ROOT, SOURCES, TIMEOUT, clean_environment, target
 from stack_dump import CUT, Dump
 
@@ -130,5 +130,16 @@ def test_python_of_all_shapes(python, tmp_path):
     """Each way to run Python code: where its frames begin on the machine's stack is told by what has changed."""
     scenarios = ["calls", "generators", "coroutines", "garbage", "weak_references", "threads", "from_native_code", "native_allocations"]
     dump = run(tmp_path / "dump", python.path, SHAPES, tmp_path / "expected", *scenarios, *reversed(scenarios))
+    check(dump, 20000)
+    assert dump.facts["differences"] == 0
+
+
+@every_layout
+def test_greenlets(python, tmp_path):
+    """Whose stacks are copied away and back: what lies further out than a greenlet's first frame is another one's."""
+    if python.free_threaded:
+        pytest.skip("stacks are off")
+    folder = package_folder(python, "greenlet")
+    dump = run(tmp_path / "dump", python.path, SHAPES, tmp_path / "expected", "greenlets", "calls", "greenlets", PYTHONPATH=folder)
     check(dump, 20000)
     assert dump.facts["differences"] == 0
