@@ -327,9 +327,11 @@ void call_tree_build(sqlite3 *database, const struct tree_query *query, struct c
     struct call_tree tree = {.bottom_up = query->bottom_up, .merges_runs = query->by == SET_BY_MODULE};
     uint32_t key_count;
     stack_set_load(database, &tree.set);
+    if (query->folds)
+        stack_set_fold_interpreter(&tree.set);
     tree.keys = stack_set_keys(database, &tree.set, query->by, &key_count);
     tree.keys[0] = key_count;
-    if (query->fold_imports)
+    if (query->folds)
         fold_imports(&tree, key_count);
     load_entries(database, query, &tree);
     uint8_t *found = query->function ? find_function(&tree, query->function) : NULL;

@@ -41,7 +41,7 @@ struct tree_query {
     enum set_key by;
     int bottom_up;
     const char *function; /* NULL: all; else the tree begins where it is on the stack, the outermost time */
-    int fold_imports;     /* runs of frames of the import system are one place */
+    int folds;            /* runs of frames of the import system are one place, the interpreter's own frames are none */
 };
 
 void call_tree_build(sqlite3 *database, const struct tree_query *query, struct call_tree *ret_tree);

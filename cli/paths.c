@@ -12,6 +12,13 @@ const char *paths_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
+int paths_is_interpreter(const char *path)
+{
+    const char *name = path ? paths_base(path) : "";
+    name += strncmp(name, "lib", 3) ? 0 : 3;
+    return !strncmp(name, "python", strlen("python")) && isdigit((unsigned char)name[strlen("python")]);
+}
+
 static const char *after_folder(const char *path, const char *folder)
 {
     size_t length = strlen(folder);

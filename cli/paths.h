@@ -12,6 +12,9 @@ const char *paths_relative(const char *path);
 /* The last component. */
 const char *paths_base(const char *path);
 
+/* Is this executable or library CPython itself? NULL: no. */
+int paths_is_interpreter(const char *path);
+
 /* How well the file `recorded` answers to the name that a user typed: 3 the same, 2 it ends with it at a slash, 1 the same base name, 0 no. */
 int paths_match(const char *recorded, const char *wanted);
 

@@ -37,7 +37,7 @@ const struct option_spec limit_options[] = {
 
 const struct option_spec fold_options[] = {
     {"all-frames", 'a', OPTION_SET, offsetof(struct reading, all_frames), 1, NULL,
-     "don't fold frames of the standard library and of imports"},
+     "don't fold frames of the standard library, of imports and of the interpreter itself"},
     {0},
 };
 

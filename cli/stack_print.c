@@ -2,12 +2,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "paths.h"
 #include "stack_rows.h"
 #include "text.h"
 
 #define INDENT 12
 
-enum fold { FOLD_NONE = 0, FOLD_IMPORT = 1, FOLD_LIBRARY = 2 };
+enum fold { FOLD_NONE = 0, FOLD_IMPORT = 1, FOLD_LIBRARY = 2, FOLD_INTERPRETER = 4 };
+
+/* Under Python frames what the interpreter does between them, and what begins every program. */
+static int is_of_interpreter(const struct stack_frame *frame, int is_outside)
+{
+    if (!frame->kind || strcmp(frame->kind, "native"))
+        return 0;
+    return paths_is_interpreter(frame->module) || (is_outside && !strcmp(frame->origin, "system"));
+}
 
 /* The innermost frame always shows: it is what allocated. */
 static enum fold fold_of(const struct reading *reading, const struct stack_frames *frames, int index)
@@ -15,6 +24,8 @@ static enum fold fold_of(const struct reading *reading, const struct stack_frame
     const char *origin = frames->frames[index].origin;
     if (reading->all_frames || index == 0 || !origin)
         return FOLD_NONE;
+    if (frames->python_count && is_of_interpreter(&frames->frames[index], index >= frames->python_end))
+        return FOLD_INTERPRETER;
     if (!strcmp(origin, "import"))
         return FOLD_IMPORT;
     return !strcmp(origin, "stdlib") ? FOLD_LIBRARY : FOLD_NONE;
@@ -22,8 +33,12 @@ static enum fold fold_of(const struct reading *reading, const struct stack_frame
 
 static void print_folded(const struct reading *reading, int folds, int count)
 {
-    static const char *const words[] = {[FOLD_IMPORT] = "import", [FOLD_LIBRARY] = "standard library",
-                                        [FOLD_IMPORT | FOLD_LIBRARY] = "import and standard library"};
+    static const char *const words[] = {
+        [FOLD_IMPORT] = "import", [FOLD_LIBRARY] = "standard library", [FOLD_IMPORT | FOLD_LIBRARY] = "import and standard library",
+        [FOLD_INTERPRETER] = "interpreter", [FOLD_INTERPRETER | FOLD_IMPORT] = "import and interpreter",
+        [FOLD_INTERPRETER | FOLD_LIBRARY] = "standard library and interpreter",
+        [FOLD_INTERPRETER | FOLD_IMPORT | FOLD_LIBRARY] = "import, standard library and interpreter",
+    };
     terminal_print(&reading->terminal, STYLE_DIM, "%*s%s %d %s frame%s %s\n", INDENT, "", terminal_ellipsis(&reading->terminal), count,
                    words[folds], count == 1 ? "" : "s", terminal_ellipsis(&reading->terminal));
 }

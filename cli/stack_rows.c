@@ -25,7 +25,7 @@ static void clear_frames(struct stack_frames *frames)
         free(frame->module);
         free(frame->origin);
     }
-    frames->count = 0;
+    frames->count = frames->python_count = frames->python_end = 0;
 }
 
 void stack_walker_done(struct stack_walker *walker)
@@ -53,6 +53,11 @@ static void append_frame(struct stack_frames *frames, sqlite3_stmt *row)
         .module = query_text_copy(row, 5),
         .origin = query_text_copy(row, 6),
     };
+    const char *kind = frames->frames[frames->count - 1].kind;
+    if (kind && !strcmp(kind, "python")) {
+        frames->python_count++;
+        frames->python_end = frames->count;
+    }
 }
 
 const struct stack_frames *stack_walk(struct stack_walker *walker, int64_t stack_id)

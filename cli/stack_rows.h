@@ -13,6 +13,7 @@ struct stack_frame {
 struct stack_frames {
     struct stack_frame *frames; /* innermost first */
     int count;
+    int python_count, python_end; /* of Python frames; behind the outermost of them */
 };
 
 /* Walks stacks of one database: keeps a prepared statement. */

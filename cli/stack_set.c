@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "paths.h"
+
 #define MAX_ROWS (INT64_C(1) << 31)
 
 static void *allocate_rows(int64_t count, size_t bytes)
@@ -118,6 +120,56 @@ void stack_set_load(sqlite3 *database, struct stack_set *ret_set)
     *ret_set = (struct stack_set){0};
     load_frames(database, ret_set);
     load_stacks(database, ret_set);
+}
+
+enum { PYTHON_OUTSIDE = 1, PYTHON_INSIDE = 2 };
+
+static int is_python(const struct set_frame *frame)
+{
+    return frame->kind && !strcmp(frame->kind, "python");
+}
+
+static int is_of_interpreter(const struct set_frame *frame, unsigned python)
+{
+    if (!frame->kind || strcmp(frame->kind, "native") || !python)
+        return 0;
+    return paths_is_interpreter(frame->module) || (!(python & PYTHON_OUTSIDE) && frame->origin && !strcmp(frame->origin, "system"));
+}
+
+/* Of each stack: whether its callers run Python, and whether any stack on top of it does. */
+static uint8_t *find_python(const struct stack_set *set)
+{
+    uint8_t *python = calloc(set->stack_count, 1);
+    if (!python)
+        abort();
+    for (uint32_t i = SET_EMPTY + 1; i < set->stack_count; i++) {
+        uint32_t caller = set->stacks[i].caller;
+        python[i] = (python[caller] & PYTHON_OUTSIDE) || is_python(&set->frames[set->stacks[caller].frame]) ? PYTHON_OUTSIDE : 0;
+    }
+    for (uint32_t i = set->stack_count - 1; i > SET_EMPTY; i--)
+        if (python[i] & PYTHON_INSIDE || is_python(&set->frames[set->stacks[i].frame]))
+            python[set->stacks[i].caller] |= PYTHON_INSIDE;
+    return python;
+}
+
+void stack_set_fold_interpreter(struct stack_set *set)
+{
+    uint8_t *python = find_python(set);
+    uint32_t *kept = malloc(set->stack_count * sizeof *kept);
+    if (!kept)
+        abort();
+    for (uint32_t i = 0; i < set->stack_count; i++) {
+        struct set_stack *stack = &set->stacks[i];
+        int folds = i > SET_EMPTY && is_of_interpreter(&set->frames[stack->frame], python[i]);
+        stack->caller = i > SET_EMPTY ? kept[stack->caller] : stack->caller;
+        kept[i] = folds ? stack->caller : i;
+        if (folds)
+            stack->frame = stack->line_frame = 0;
+    }
+    for (int64_t i = SET_EMPTY + 1; i < set->id_count; i++)
+        set->indexes[i] = kept[set->indexes[i]];
+    free(kept);
+    free(python);
 }
 
 void stack_set_free(struct stack_set *set)

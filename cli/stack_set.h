@@ -32,6 +32,10 @@ struct stack_set {
 void stack_set_load(sqlite3 *database, struct stack_set *ret_set);
 void stack_set_free(struct stack_set *set);
 
+/* Take the interpreter's own native frames out of stacks with Python frames, and what the system called them by: such a stack becomes its
+ * nearest caller. */
+void stack_set_fold_interpreter(struct stack_set *set);
+
 /* Of any number that a database holds: SET_EMPTY where there is no such stack. */
 uint32_t stack_set_index(const struct stack_set *set, int64_t stack_id);
 

@@ -156,7 +156,7 @@ static int run_tree(int argc, char **argv)
         .by = parse_by(&settings),
         .bottom_up = settings.bottom_up || settings.callers,
         .function = settings.callers ? settings.callers : settings.callees,
-        .fold_imports = !settings.reading.json && !settings.reading.all_frames,
+        .folds = !settings.reading.json && !settings.reading.all_frames,
     };
     struct tree_view view = {
         .reading = &settings.reading, .tree = &tree, .query = &query, .threshold = parse_threshold(&settings),

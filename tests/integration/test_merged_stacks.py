@@ -5,7 +5,7 @@ import collections
 import pytest
 
 from interpreters import LAYOUTS
-from recording import SOURCES
+from recording import SOURCES, heapline
 from test_python_lines import record_script
 
 MERGED = SOURCES / "python" / "merged.py"
@@ -88,3 +88,17 @@ def test_lines_stay_what_they_are(record, python):
         return {(row["line"], row["function"]): (row["allocated_bytes"], row["allocations"]) for row in run.lines
                 if str(row["file"]).endswith("merged.py")}
     assert figures("--native") == figures()
+
+
+@every_layout
+def test_the_interpreters_own_frames_fold(record, python):
+    run = record_script(record, python, "merged.py", options=["--native"])
+
+    def text(*arguments):
+        return heapline(*arguments, run.path).stdout.decode()
+    assert " interpreter frames" in text("peak", "--limit", 0)
+    assert " interpreter frame" not in text("peak", "--limit", 0, "--all-frames")
+    folded = text("tree", "--cost", "allocated", "--callees", "call")
+    assert "key" in folded and "_PyEval" not in folded and "list_sort" not in folded
+    whole = text("tree", "--cost", "allocated", "--callees", "call", "--all-frames", "--threshold", 0)
+    assert "key" in whole and "list_sort" in whole
