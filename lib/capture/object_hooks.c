@@ -203,14 +203,21 @@ static __attribute__((noinline)) void *take_malloc(const struct layer *layer, si
     return do_malloc(layer, size, return_address, 1);
 }
 
+/* No sampling point in it? `busy` need not be asked for: no signal handler allocates objects, and where all threads rest nothing matters. */
+HOT_INLINE int passes(struct thread_state *thread, uint64_t size)
+{
+    if (unlikely(size >= thread->sample_left || thread->object_depth))
+        return 0;
+    thread->sample_left -= size;
+    return 1;
+}
+
 static void *sampled_malloc(void *context, size_t size)
 {
     const struct layer *layer = context;
     struct thread_state *thread = current_thread;
-    if (unlikely(size >= thread->sample_left || thread->object_depth))
+    if (unlikely(!passes(thread, size)))
         return take_malloc(layer, size, __builtin_return_address(0));
-    /* No sampling point in it. `busy` need not be asked for: no signal handler allocates objects, and where all threads rest nothing matters. */
-    thread->sample_left -= size;
     thread->object_size = size;
     thread->object_depth = 1;
     atomic_signal_fence(memory_order_seq_cst);
@@ -225,9 +232,21 @@ static void *sampled_calloc(void *context, size_t count, size_t size)
     return do_calloc(context, count, size, __builtin_return_address(0), 1);
 }
 
+static __attribute__((noinline)) void *take_realloc(const struct layer *layer, void *old, size_t size, const void *return_address)
+{
+    return do_realloc(layer, old, size, return_address, 1);
+}
+
 static void *sampled_realloc(void *context, void *old, size_t size)
 {
-    return do_realloc(context, old, size, __builtin_return_address(0), 1);
+    const struct layer *layer = context;
+    struct thread_state *thread = current_thread;
+    if (unlikely(sampling_may_know(old)) || unlikely(!passes(thread, size)))
+        return take_realloc(layer, old, size, __builtin_return_address(0));
+    enter_below(thread, size, old);
+    void *object = layer->below.realloc(layer->below.context, old, size);
+    leave_below(thread);
+    return object;
 }
 
 static __attribute__((noinline)) void take_free(const struct layer *layer, void *object)

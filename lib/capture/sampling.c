@@ -14,6 +14,7 @@
 _Atomic uint8_t *recorder_filter;
 
 static _Atomic uint8_t cells[1u << SAMPLING_FILTER_BITS];
+static _Atomic uint8_t second_cells[1u << SAMPLING_SECOND_BITS]; /* memory for as much of it as sampled blocks touch */
 static struct lock table_lock;
 static uint64_t *addresses; /* 0: free */
 static uint32_t capacity, count;
@@ -90,6 +91,19 @@ static int grow(void)
     return 1;
 }
 
+/* Other bits than the first filter's, and the same again from further up: heaps are far apart. */
+static _Atomic uint8_t *second_cell(uint64_t address)
+{
+    return &second_cells[(address >> 4 ^ address >> (4 + SAMPLING_SECOND_BITS)) & ((1u << SAMPLING_SECOND_BITS) - 1)];
+}
+
+static void count_in(_Atomic uint8_t *cell, int difference)
+{
+    uint8_t cell_count = atomic_load_explicit(cell, memory_order_relaxed);
+    if (cell_count != CELL_FULL)
+        atomic_store_explicit(cell, (uint8_t)(cell_count + difference), memory_order_relaxed);
+}
+
 static int add(uint64_t address)
 {
     if (count >= capacity / 2 && !grow())
@@ -99,10 +113,8 @@ static int add(uint64_t address)
         return 1; /* its deallocation was not seen: recording was stopped */
     addresses[place] = address;
     count++;
-    _Atomic uint8_t *cell = sampling_cell(address);
-    uint8_t cell_count = atomic_load_explicit(cell, memory_order_relaxed);
-    if (cell_count != CELL_FULL)
-        atomic_store_explicit(cell, cell_count + 1, memory_order_relaxed);
+    count_in(sampling_cell(address), 1);
+    count_in(second_cell(address), 1);
     return 1;
 }
 
@@ -121,10 +133,8 @@ static int remove_address(uint64_t address)
         }
     addresses[hole] = 0;
     count--;
-    _Atomic uint8_t *cell = sampling_cell(address);
-    uint8_t cell_count = atomic_load_explicit(cell, memory_order_relaxed);
-    if (cell_count != CELL_FULL)
-        atomic_store_explicit(cell, cell_count - 1, memory_order_relaxed);
+    count_in(sampling_cell(address), -1);
+    count_in(second_cell(address), -1);
     return 1;
 }
 
@@ -142,6 +152,8 @@ int sampling_add(const void *block)
 
 int sampling_remove(const void *block)
 {
+    if (atomic_load_explicit(second_cell((uintptr_t)block), memory_order_relaxed) == 0)
+        return 0;
     int saved_errno = errno;
     lock_take(&table_lock);
     int removed = remove_address((uintptr_t)block);

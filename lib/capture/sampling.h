@@ -6,8 +6,9 @@
  * past, so what is subtracted for a block that doesn't count (one that serves an object, one that failed) changes no probability.
  * A block of no bytes is never sampled. Without an interval everything is taken.
  *
- * The addresses of the sampled blocks that are live are kept, so that their deallocations are recorded and no others. In front of that table, a
- * counting filter answers nearly always: how many sampled blocks there are with these bits in their addresses.
+ * The addresses of the sampled blocks that are live are kept, so that their deallocations are recorded and no others. In front of that table,
+ * counting filters answer nearly always: how many sampled blocks there are with these bits in their addresses. The first one is asked at every
+ * deallocation, so it must stay in the innermost cache; the second one for what the first one can't tell, where many blocks are sampled.
  * Distances: each thread for itself. Addresses: any thread, one lock, with busy set. Never allocates from the target's heap. */
 #ifndef HEAPLINE_CAPTURE_SAMPLING_H
 #define HEAPLINE_CAPTURE_SAMPLING_H
@@ -17,9 +18,10 @@
 #include "compiler.h"
 #include "thread_state.h"
 
-#define SAMPLING_FILTER_BITS 16
+#define SAMPLING_FILTER_BITS 12
+#define SAMPLING_SECOND_BITS 20
 
-/* Its cells; NULL: everything is recorded. */
+/* The first one's cells; NULL: everything is recorded. */
 INTERNAL _Atomic uint8_t *recorder_filter;
 
 /* The session has begun. */
