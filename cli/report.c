@@ -275,6 +275,8 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_integer(json, "copies", summary->copies);
     json_integer(json, "events", summary->event_count);
     json_integer(json, "lost_events", summary->lost_events);
+    json_integer(json, "native_checks", summary->native_checks);
+    json_integer(json, "native_differences", summary->native_differences);
     json_integer(json, "unknown_frees", summary->unknown_frees);
     json_boolean(json, "complete", summary->complete != 0);
     json_text(json, "damage", summary->damage);

@@ -28,6 +28,7 @@ struct run_settings {
     const char *output, *python, *module, *code;
     int native, copies, follow, paused, force, quiet;
     uint64_t copy_threshold_bytes, max_trace_bytes, sampling_interval_bytes; /* NOT_GIVEN: the recorder's own */
+    int64_t native_check_interval; /* 0: no checks */
 };
 #define NOT_GIVEN UINT64_MAX
 #define FULL_DISK_BYTES (64u << 10)
@@ -40,6 +41,8 @@ static const struct option_spec run_options[] = {
     {NULL, 'c', OPTION_LAST, offsetof(struct run_settings, code), 0, "CODE", "run Python code"},
     {"python", 0, OPTION_TEXT, offsetof(struct run_settings, python), 0, "EXE", "the interpreter for scripts, -m and -c (default: python3)"},
     {"native", 0, OPTION_SET, offsetof(struct run_settings, native), 1, NULL, "record native frames too (C, C++, Rust …)"},
+    {"check-native", 0, OPTION_COUNT, offsetof(struct run_settings, native_check_interval), 0, "N",
+     "with --native: compare one stack in N with a full walk by libunwind, and report how many differed"},
     {"copies", 0, OPTION_SET, offsetof(struct run_settings, copies), 1, NULL, "record copied bytes (the default)"},
     {"no-copies", 0, OPTION_SET, offsetof(struct run_settings, copies), 0, NULL, "don't"},
     {"copy-threshold", 0, OPTION_BYTES, offsetof(struct run_settings, copy_threshold_bytes), 0, "BYTES",
@@ -66,6 +69,8 @@ static void make_options(const struct run_settings *settings, char *out, size_t 
         used += snprintf(out + used, size - (size_t)used, ",copy-threshold=%llu", (unsigned long long)settings->copy_threshold_bytes);
     if (settings->sampling_interval_bytes != NOT_GIVEN)
         used += snprintf(out + used, size - (size_t)used, ",sample=%llu", (unsigned long long)settings->sampling_interval_bytes);
+    if (settings->native_check_interval)
+        used += snprintf(out + used, size - (size_t)used, ",check-native=%lld", (long long)settings->native_check_interval);
     if (settings->max_trace_bytes != NOT_GIVEN)
         snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
 }

@@ -80,6 +80,8 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     summary.recorded = property(database, "recorded");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
+    summary.native_checks = property_number(database, "native_checks");
+    summary.native_differences = property_number(database, "native_differences");
     summary.other_malloc = property_is(database, "malloc", "of another library");
     summary.changed_modules = changed_modules(database);
     summary.python_stacks_off = property_is(database, "python_stacks", "off");
@@ -250,6 +252,11 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
     }
     if (summary->unsafe_stacks) {
         snprintf(text, sizeof text, "%s could not be read and are cut or empty", units_noun(summary->unsafe_stacks, "stack").text);
+        print_warning(reading, text);
+    }
+    if (summary->native_differences) {
+        snprintf(text, sizeof text, "%lld of %s that were compared with libunwind's had other frames", (long long)summary->native_differences,
+                 units_noun(summary->native_checks, "native stack").text);
         print_warning(reading, text);
     }
     print_changed_modules(reading, summary->changed_modules);

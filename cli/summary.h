@@ -9,6 +9,7 @@ struct summary {
     char *stopped;          /* why recording ended before the program; NULL: it didn't */
     char *recorded;         /* spans of time that were recorded, "from-to from-to from-" in ns, or "none"; NULL: all of it */
     int64_t unsafe_stacks, lost_definitions;
+    int64_t native_checks, native_differences; /* of --check-native */
     char *changed_modules; /* paths, a line each: their files are not the recorded ones; NULL: none */
     int other_malloc;       /* malloc was another library's: only what came through us was recorded */
     int python_stacks_off;  /* an interpreter whose frames can't be read */

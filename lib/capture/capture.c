@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "copy_hooks.h"
+#include "native_check.h"
 #include "process_hooks.h"
 #include "python_attach.h"
 #include "real.h"
@@ -110,6 +111,7 @@ __attribute__((constructor)) static void capture_construct(int argc, char **argv
     uintptr_t was_busy = thread->busy;
     thread->busy = THREAD_INTERNAL;
     check_interception();
+    native_check_start(real.dlopen, real.dlsym);
     thread_registry_init();
     process_hooks_init();
     if (recorder_session->flags & SESSION_FOLLOW)

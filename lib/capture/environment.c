@@ -91,6 +91,8 @@ static void parse_one(const char *text, size_t bytes, struct capture_options *op
         options->sampling_seed = parse_size(value);
     else if ((value = after_word(text, bytes, "copy-threshold=")))
         options->copy_threshold_bytes = parse_size(value);
+    else if ((value = after_word(text, bytes, "check-native=")))
+        options->native_check_interval = (uint32_t)parse_size(value);
     else if ((value = after_word(text, bytes, "max-trace-size=")))
         options->max_trace_bytes = parse_size(value);
 }

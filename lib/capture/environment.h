@@ -27,6 +27,7 @@ struct capture_options {
     uint64_t sampling_seed;           /* 0: any; for tests */
     uint64_t copy_threshold_bytes;
     uint64_t max_trace_bytes;
+    uint32_t native_check_interval;
 };
 
 /* Unknown words are skipped: the CLI checks what users type, and a newer one may pass more. */

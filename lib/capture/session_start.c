@@ -109,6 +109,7 @@ static void describe_wishes(struct session_header *session, const struct environ
     session->sampling_seed = options.sampling_seed ? options.sampling_seed : random_number();
     session->copy_threshold_bytes = options.sampling_interval_bytes ? 0 : options.copy_threshold_bytes; /* small ones are sampled, too */
     session->max_trace_bytes = options.max_trace_bytes;
+    session->native_check_interval = options.native_check_interval;
     session->session_id = parse_hex(environment_get(environment, "HEAPLINE_SESSION"));
     if (!session->session_id)
         session->session_id = random_number();
@@ -174,6 +175,7 @@ struct session_header *session_start_forked(const struct session_header *parent,
     session->sampling_seed = random_number();
     session->copy_threshold_bytes = parent->copy_threshold_bytes;
     session->max_trace_bytes = parent->max_trace_bytes;
+    session->native_check_interval = parent->native_check_interval;
     session->python_version = parent->python_version;
     session->python_flags = parent->python_flags;
     session->warnings = parent->warnings;

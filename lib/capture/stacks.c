@@ -2,6 +2,7 @@
  * called the allocator. The guards here decide whose PyThreadState may be read. */
 #include "stacks.h"
 
+#include "native_check.h"
 #include "native_stack.h"
 #include "native_unwind.h"
 #include "python_api.h"
@@ -19,17 +20,24 @@ HOT_INLINE const void *state_without_gil(void)
     return unlikely(state && state != current && python_api.is_finalizing()) ? NULL : state;
 }
 
+HOT_INLINE uint32_t unwind(struct thread_state *thread, const void *return_address, const struct python_segments *segments)
+{
+    uint32_t stack = native_unwind(thread, return_address, segments);
+    native_check(thread, stack);
+    return stack;
+}
+
 /* With SESSION_NATIVE: the native stack, the interpreter's loops in it replaced by the Python frames that they run. */
 OUTLINED uint32_t with_native_frames(struct thread_state *thread, uint32_t python, const void *state, const void *return_address)
 {
-    return python_stack_has_segments ? native_unwind(thread, return_address, python_stack_segments(thread, state)) : python;
+    return python_stack_has_segments ? unwind(thread, return_address, python_stack_segments(thread, state)) : python;
 }
 
 /* A thread that runs no Python code. */
 HOT_INLINE uint32_t native_stack(struct thread_state *thread, const void *return_address)
 {
     static const struct python_segments none;
-    return stacks_are_native() ? native_unwind(thread, return_address, &none) : native_stack_of_caller(thread, return_address);
+    return stacks_are_native() ? unwind(thread, return_address, &none) : native_stack_of_caller(thread, return_address);
 }
 
 HOT_INLINE uint32_t stack_of(struct thread_state *thread, python_stack_function capture, const void *state, const void *return_address)

@@ -326,6 +326,10 @@ static void finish(struct collector *collector, enum trace_end_reason reason)
         process_property_put_number(collector->writer, "lost_definitions", lost_definitions);
     if (unsafe_stacks)
         process_property_put_number(collector->writer, "unsafe_stacks", unsafe_stacks);
+    if (session->native_check_interval) {
+        process_property_put_number(collector->writer, "native_checks", atomic_load(&session->native_checks));
+        process_property_put_number(collector->writer, "native_differences", atomic_load(&session->native_differences));
+    }
     if (reason == TRACE_END_UNKNOWN)
         describe_exit(collector, &end);
     tell_time(collector);

@@ -22,7 +22,7 @@
 #include "compiler.h"
 
 #define SESSION_MAGIC 0x31534e4c50414548ull /* "HEAPLNS1" */
-#define SESSION_VERSION 1
+#define SESSION_VERSION 2
 
 #define SESSION_MEMFD_NAME "heapline-session"
 #define SESSION_MAX_THREADS 4096
@@ -101,6 +101,7 @@ struct session_header {
     uint64_t sampling_seed;
     uint64_t copy_threshold_bytes;
     uint64_t max_trace_bytes;         /* 0: no bound */
+    uint32_t native_check_interval;   /* compare one native stack in so many with libunwind's; 0: none */
     uint32_t python_version;     /* 0x030b for 3.11; 0: no Python found yet. Written by the target, whenever it finds one */
     uint32_t python_flags;       /* enum session_python_flag */
     uint32_t warnings;           /* enum session_warning; written by the target */
@@ -125,6 +126,8 @@ struct session_header {
     _Atomic uint64_t lost_events;         /* by threads that have no slot */
     _Atomic uint64_t lost_definitions;
     _Atomic uint64_t unsafe_stacks;       /* stacks that could not be read and were recorded as cut or empty */
+    _Atomic uint64_t native_checks;       /* native stacks that were compared with libunwind's … */
+    _Atomic uint64_t native_differences;  /* … and were others */
 
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t definition_head; /* target: bytes ever written */
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t definition_tail; /* collector: bytes ever taken */

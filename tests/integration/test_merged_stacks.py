@@ -5,7 +5,7 @@ import collections
 import pytest
 
 from interpreters import LAYOUTS
-from recording import SOURCES, heapline
+from recording import SOURCES, heapline, target
 from test_python_lines import record_script
 
 MERGED = SOURCES / "python" / "merged.py"
@@ -102,3 +102,16 @@ def test_the_interpreters_own_frames_fold(record, python):
     assert "key" in folded and "_PyEval" not in folded and "list_sort" not in folded
     whole = text("tree", "--cost", "allocated", "--callees", "call", "--all-frames", "--threshold", 0)
     assert "key" in whole and "list_sort" in whole
+
+
+@every_layout
+def test_checked_against_libunwind(record, python):
+    """--check-native N: one stack in N."""
+    run = record_script(record, python, "merged.py", options=["--native", "--check-native", "10"])
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.report["native_checks"] > 1000 and run.report["native_differences"] == 0 and run.report["lost_events"] == 0
+
+
+def test_unchecked(record):
+    run = record(target("simple"), options=["--native"])
+    assert run.report["native_checks"] == 0

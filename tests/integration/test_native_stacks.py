@@ -31,6 +31,7 @@ def run(prefix, *command, sizes="1-1", **environment):
 
 def check(dump, least):
     facts = dump.facts
+    assert facts["oracle_checks"] >= least // 200
     assert facts["native_checks"] >= least
     assert facts["native_differences"] == 0
     assert facts["oracle_differences"] == 0

@@ -17,16 +17,12 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#ifdef HAVE_LIBUNWIND
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
-#endif
 
 #include "definitions.h"
 #include "futex.h"
 #include "lock.h"
+#include "native_check.h"
 #include "native_unwind.h"
-#include "own_code.h"
 #include "pages.h"
 #include "python_attach.h"
 #include "python_stack.h"
@@ -37,6 +33,7 @@
 
 #define OBJECT_OVERHEAD_BYTES 64
 #define BUFFERED_EVENTS 4096
+#define ORACLE_INTERVAL 64
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -68,7 +65,6 @@ static uint32_t thread_count;
 static struct probe_event events[BUFFERED_EVENTS];
 static unsigned event_count;
 static uint64_t lowest_size, highest_size = UINT64_MAX;
-static int wants_oracle;
 static int events_file = -1, definitions_file = -1;
 static char output[SESSION_PATH_BYTES];
 static _Thread_local int exiting __attribute__((tls_model("initial-exec")));
@@ -144,84 +140,6 @@ static void drain(struct thread_state *state)
     state->cursor = (uint64_t *)words;
 }
 
-/* ---- native stacks, as libunwind sees them ---- */
-
-static _Atomic uint64_t oracle_checks, oracle_differences;
-
-#ifdef HAVE_LIBUNWIND
-#define ORACLE_INTERVAL 64
-#define ORACLE_MAX_FRAMES 200
-
-/* The next frame outward that isn't ours; an interrupted instruction counts as the one behind it, as if it were a return address. 0: none. */
-static uint64_t oracle_next(unw_cursor_t *cursor)
-{
-    unw_word_t address = 0;
-    do {
-        if (unw_step(cursor) <= 0 || unw_get_reg(cursor, UNW_REG_IP, &address) != 0 || !address)
-            return 0;
-    } while (own_code_holds((const void *)(uintptr_t)address));
-    return address + (unw_is_signal_frame(cursor) > 0);
-}
-
-/* 0: it is a Python frame, or the cut. */
-static uint64_t address_of(uint32_t node)
-{
-    uint64_t identity = stack_nodes[node].identity;
-    return (identity >> 63 && (uint32_t)(identity >> 32) != UINT32_MAX) ? identity & ~(1ull << 63) : 0;
-}
-
-static int is_python(uint32_t node)
-{
-    return node && !(stack_nodes[node].identity >> 63);
-}
-
-/* Python frames in a row stand for one or more activations of the interpreter's loop, no more than there are. Returns the frame further out,
- * and goes there. */
-static uint32_t pass_python(uint32_t stack, unw_cursor_t *cursor, uint64_t *address)
-{
-    int most = 0;
-    for (; is_python(stack); stack = stack_nodes[stack].parent)
-        most++;
-    do
-        *address = oracle_next(cursor);
-    while (--most > 0 && *address != address_of(stack));
-    return stack;
-}
-
-/* Frame by frame; ours may begin further out (operator new is left out), and ends at the cut, if there is one. */
-static void ask_oracle(uint32_t stack)
-{
-    static _Thread_local unsigned event __attribute__((tls_model("initial-exec")));
-    unw_context_t context;
-    unw_cursor_t cursor;
-    uint64_t address;
-    if (event++ % ORACLE_INTERVAL || !address_of(stack))
-        return;
-    unw_getcontext(&context);
-    unw_init_local(&cursor, &context);
-    address = oracle_next(&cursor);
-    for (int skipped = 0; address != address_of(stack) && skipped < 3; skipped++)
-        address = oracle_next(&cursor);
-    int same = 1, frames = 0;
-    for (; same && (address_of(stack) || is_python(stack)) && frames < ORACLE_MAX_FRAMES; frames++) {
-        if (is_python(stack))
-            stack = pass_python(stack, &cursor, &address);
-        same = address == address_of(stack);
-        stack = stack_nodes[stack].parent;
-        address = address ? oracle_next(&cursor) : 0;
-    }
-    if (same && !stack && frames < ORACLE_MAX_FRAMES)
-        same = !address;
-    atomic_fetch_add(&oracle_checks, 1);
-    if (!same)
-        atomic_fetch_add(&oracle_differences, 1);
-}
-#else
-static void ask_oracle(uint32_t stack)
-{
-}
-#endif
-
 /* ---- the recorder's cold halves ---- */
 
 static void thread_done(void *state)
@@ -286,8 +204,6 @@ static void *allocated(void *block, uint64_t size, const void *caller)
     if (!serves_object(thread, size)) {
         uint32_t stack = stack_of_native_hook(thread, caller);
         recorder_allocate(thread, EVENT_ALLOCATE, block, size, stack);
-        if (wants_oracle)
-            ask_oracle(stack);
     }
     recorder_leave(thread);
     return block;
@@ -413,10 +329,12 @@ __attribute__((constructor)) static void begin(void)
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     recorder_session = mmap(NULL, SESSION_RINGS_OFFSET, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     recorder_session->pid = (uint32_t)getpid();
-    wants_oracle = stacks && !strcmp(stacks, "oracle");
+    int wants_oracle = stacks && !strcmp(stacks, "oracle");
+    recorder_session->native_check_interval = wants_oracle ? ORACLE_INTERVAL : 0;
     if (stacks && (!strcmp(stacks, "native") || wants_oracle))
         recorder_session->flags |= SESSION_NATIVE;
     struct thread_state *thread = recorder_enter();
+    native_check_start(dlopen, dlsym);
     python_attach_find();
     if (stacks && !strcmp(stacks, "off"))
         python_stack_capture = NULL;
@@ -437,8 +355,8 @@ static void write_facts(FILE *file)
     fprintf(file, "differences %llu\n", (unsigned long long)atomic_load(&python_stack_differences));
     fprintf(file, "native_checks %llu\n", (unsigned long long)atomic_load(&native_unwind_checks));
     fprintf(file, "native_differences %llu\n", (unsigned long long)atomic_load(&native_unwind_differences));
-    fprintf(file, "oracle_checks %llu\n", (unsigned long long)atomic_load(&oracle_checks));
-    fprintf(file, "oracle_differences %llu\n", (unsigned long long)atomic_load(&oracle_differences));
+    fprintf(file, "oracle_checks %llu\n", (unsigned long long)atomic_load(&recorder_session->native_checks));
+    fprintf(file, "oracle_differences %llu\n", (unsigned long long)atomic_load(&recorder_session->native_differences));
 #endif
 }
 

@@ -1,0 +1,30 @@
+/* The self-check of native stacks: one in N is compared with a full walk by libunwind, which knows nothing of what we keep.
+ *
+ * Asked for with `--check-native N`; costs tens of microseconds a check. libunwind is loaded then, apart from the program's own symbols.
+ * With busy set; keeps errno. What is counted, in the session: checks and differences. */
+#ifndef HEAPLINE_CAPTURE_NATIVE_CHECK_H
+#define HEAPLINE_CAPTURE_NATIVE_CHECK_H
+
+#include <stdint.h>
+
+#include "compiler.h"
+#include "thread_state.h"
+
+/* 0: no checks. */
+INTERNAL uint32_t native_check_interval;
+
+/* From the constructor: loads libunwind, with the true dlopen and dlsym, if the session wants checks. Without it none are made, and the
+ * report says 0. */
+COLD void native_check_start(void *(*open)(const char *, int), void *(*symbol)(void *, const char *));
+
+/* The stack that was captured just now, in this hook. */
+COLD void native_check_stack(struct thread_state *thread, uint32_t stack);
+
+/* Is it this stack's turn? */
+HOT_INLINE void native_check(struct thread_state *thread, uint32_t stack)
+{
+    if (unlikely(native_check_interval) && ++thread->unchecked_stacks >= native_check_interval)
+        native_check_stack(thread, stack);
+}
+
+#endif
