@@ -147,7 +147,7 @@ static __attribute__((noinline)) void *copy_recorded(void *to, const void *from,
 /* Both ways out are tail calls, so that nothing is saved on the way to the real function. It is there once a thread has a state. */
 HOT_INLINE void *copy(void *to, const void *from, size_t bytes, const void *return_address)
 {
-    if (copy_passes(bytes) || count_small(bytes))
+    if (unlikely(atomic_load_explicit(&recorder_is_quiet, memory_order_relaxed)) || copy_passes(bytes) || count_small(bytes))
         return real.memmove(to, from, bytes);
     return copy_recorded(to, from, bytes, return_address);
 }

@@ -15,6 +15,7 @@
 
 struct session_header *recorder_session;
 _Atomic uint64_t recorder_own_requests;
+_Atomic uint32_t recorder_is_quiet;
 
 /* A claim that lasted for fewer words than this was hurried; after so many in a row the threads really run side by side. */
 #define HURRIED_WORDS 128

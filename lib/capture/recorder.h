@@ -26,6 +26,10 @@ INTERNAL struct session_header *recorder_session;
 /* Requests that the recorder itself made of the target's allocator, by way of its own hooks: not recorded. */
 INTERNAL _Atomic uint64_t recorder_own_requests;
 
+/* 1: the process is paused, as a thread of it has noticed, and none has noticed otherwise since: for hooks that are called so often that they
+ * ask nothing else. Allocations find out when recording goes on. */
+INTERNAL _Atomic uint32_t recorder_is_quiet;
+
 /* RECORDER_MARK in the process that records into recorder_session; in a child that was forked by a raw system call, and so shares our rings
  * but must not write into them, the kernel has emptied it (MADV_WIPEONFORK, Linux 4.14). Kept in thread_state.order as well: an unknown
  * child never finds the order it expects, and no event asks the kernel who it is, which a confined program (seccomp) may not do. */

@@ -64,11 +64,16 @@ void thread_registry_rest(void)
 {
     rested_thread = own_state();
     current_thread = &resting;
+    /* In this order: whoever wakes up after us clears it after us. */
+    atomic_store(&recorder_is_quiet, 1);
+    if (!recorder_is_paused())
+        atomic_store(&recorder_is_quiet, 0);
 }
 
 struct thread_state *thread_registry_wake(void)
 {
     struct thread_state *own = own_state();
+    atomic_store(&recorder_is_quiet, 0);
     current_thread = own ? own : &unregistered;
     return current_thread;
 }
