@@ -122,9 +122,9 @@ void native_check_stack(struct thread_state *thread, uint32_t stack)
     unw_cursor_t cursor;
     int saved_errno = errno;
     uintptr_t was_busy = thread->busy;
-    thread->unchecked_stacks = 0;
     if (!address_of(stack))
         return; /* no native frames, or a Python frame that allocated: nothing to begin from */
+    thread->stacks_until_check = native_check_interval - 1;
     thread->busy = THREAD_INTERNAL; /* what libunwind allocates is not the program's */
 #if defined(__x86_64__)
     unwind.getcontext(&context);
@@ -148,7 +148,6 @@ void native_check_start(void *(*open)(const char *, int), void *(*symbol)(void *
 
 void native_check_stack(struct thread_state *thread, uint32_t stack)
 {
-    thread->unchecked_stacks = 0;
 }
 
 #endif

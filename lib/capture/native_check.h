@@ -20,10 +20,14 @@ COLD void native_check_start(void *(*open)(const char *, int), void *(*symbol)(v
 /* The stack that was captured just now, in this hook. */
 COLD void native_check_stack(struct thread_state *thread, uint32_t stack);
 
-/* Is it this stack's turn? */
+/* Is it this stack's turn? A thread's first one is checked, too. */
 HOT_INLINE void native_check(struct thread_state *thread, uint32_t stack)
 {
-    if (unlikely(native_check_interval) && ++thread->unchecked_stacks >= native_check_interval)
+    if (likely(!native_check_interval))
+        return;
+    if (thread->stacks_until_check)
+        thread->stacks_until_check--;
+    else
         native_check_stack(thread, stack);
 }
 

@@ -36,7 +36,7 @@ struct thread_state {
     uint64_t pthread_id;        /* pthread_self(): what CPython keeps as thread_id */
     uint32_t kernel_id;
     uint32_t slot;
-    uint32_t unchecked_stacks;  /* native ones since the last self-check (native_check.h) */
+    uint32_t stacks_until_check; /* native ones, until the next self-check (native_check.h) */
     uint32_t hurried_claims;    /* in a row: decide when to go parallel */
     uint64_t random;            /* sampling.c */
     uint32_t exit_rounds;       /* destructor rounds seen (thread_state.c) */
