@@ -12,7 +12,7 @@ void cfree(void *block);
 void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t alignment, size_t size);
 
-static __attribute__((noinline)) void *malloc_recorded(size_t size, const void *return_address)
+OUTLINED void *malloc_recorded(size_t size, const void *return_address)
 {
     if (unlikely(!real_available()))
         return bootstrap_allocate(size, 16);

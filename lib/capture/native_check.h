@@ -1,6 +1,6 @@
 /* The self-check of native stacks: one in N is compared with a full walk by libunwind, which knows nothing of what we keep.
  *
- * Asked for with `--check-native N`; costs tens of microseconds a check. libunwind is loaded then, apart from the program's own symbols.
+ * Asked for with `--check-native N`; a check is a whole walk. libunwind is loaded then, apart from the program's own symbols.
  * With busy set; keeps errno. What is counted, in the session: checks and differences. */
 #ifndef HEAPLINE_CAPTURE_NATIVE_CHECK_H
 #define HEAPLINE_CAPTURE_NATIVE_CHECK_H

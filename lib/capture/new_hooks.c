@@ -177,7 +177,7 @@ static __attribute__((noinline)) void *new_by_runtime(size_t size, const void *r
     return next(size);
 }
 
-static __attribute__((noinline)) void *new_recorded(size_t size, const void *return_address)
+OUTLINED void *new_recorded(size_t size, const void *return_address)
 {
     if (unlikely(!plain_is_malloc))
         return new_by_runtime(size, return_address);

@@ -232,7 +232,7 @@ static void *sampled_calloc(void *context, size_t count, size_t size)
     return do_calloc(context, count, size, __builtin_return_address(0), 1);
 }
 
-static __attribute__((noinline)) void *take_realloc(const struct layer *layer, void *old, size_t size, const void *return_address)
+OUTLINED void *take_realloc(const struct layer *layer, void *old, size_t size, const void *return_address)
 {
     return do_realloc(layer, old, size, return_address, 1);
 }

@@ -490,19 +490,16 @@ def sub_interpreters():
         except ImportError:
             return
     run = getattr(interpreters, "exec", None) or interpreters.run_string
-    one_at_a_time = threading.Lock()  # CPython 3.12 and 3.13 may fail where two are made at once
 
     def worker(number):
         script = ("import sys, os\nsys.argv = %r\nos.environ['STACK_SHAPES_FIRST_SIZE'] = %r\n"
                   "source = open(%r).read()\nexec(compile(source, %r, 'exec'), {'__name__': '__main__'})\n"
                   % ([__file__, "%s.%d" % (sys.argv[1], number), "generators", "short_lived_code", "calls"],
                      str(FIRST_SIZE + 10000 * number), __file__, __file__))
-        with one_at_a_time:
-            interpreter = interpreters.create()
+        interpreter = interpreters.create()
         failure = run(interpreter, script)
         assert failure is None, failure
-        with one_at_a_time:
-            interpreters.destroy(interpreter)
+        interpreters.destroy(interpreter)
     for number in (1, 2):
         worker(number)
     if sys.version_info >= (3, 12):
