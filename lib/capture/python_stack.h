@@ -24,6 +24,11 @@
 typedef uint32_t (*python_stack_function)(struct thread_state *thread, const void *state);
 INTERNAL python_stack_function python_stack_capture;
 
+/* What python_stack_capture is for the known layouts, unless native frames are wanted: for hooks that have it inlined (python_walk.h). */
+#define X(index, initializer) uint32_t python_stack_capture_##index(struct thread_state *thread, const void *state);
+PYTHON_LAYOUTS(X)
+#undef X
+
 /* Begin to read stacks by this layout (index: in python_layouts, or PYTHON_LAYOUT_OTHER). The first stack is checked before it is believed;
  * when it doesn't fit, stacks are switched off and the session says so. */
 void python_stack_start(const struct python_layout *layout, unsigned index);

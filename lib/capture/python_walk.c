@@ -1,0 +1,98 @@
+/* The cold half of python_walk.h: a walk's memory, frames that are met for the first time, and stacks that are read anew. */
+#include "python_walk.h"
+
+#include "pages.h"
+#include "recorder.h"
+
+#define WALK_FIRST_DEPTH 1024u
+#define NO_FRAME 1ull
+
+uint32_t python_walk_resolve(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint32_t parent)
+{
+    uint64_t code = python_frame_code(layout, frame);
+    uint32_t code_id = code_table_find(layout, code);
+    if (unlikely(!code_id || code_id == CODE_HIDDEN)) {
+        walk->unreadable |= !code_id;
+        return parent;
+    }
+    return stack_table_python(parent, code_id, python_frame_instruction(layout, frame, code));
+}
+
+/* Entry -1 is there as well. NULL: no memory; `entries` is as it was. */
+COLD static void *resize_entries(void *entries, size_t entry_bytes, size_t old_count, size_t count)
+{
+    char *pages = entries ? (char *)entries - entry_bytes : NULL;
+    pages = pages ? pages_remap(pages, (old_count + 1) * entry_bytes, (count + 1) * entry_bytes) : pages_map((count + 1) * entry_bytes);
+    return pages ? pages + entry_bytes : NULL;
+}
+
+/* 0: no memory, or at the bound; the walk is as it was, but that some of its arrays may be larger than they need be. */
+COLD static int walk_resize(struct python_walk *walk, uint32_t capacity)
+{
+    uint32_t old = walk->capacity;
+    struct walk_level *levels = NULL;
+    uint32_t *nodes = NULL;
+    uint64_t *fresh = NULL;
+    uint32_t *ends = NULL;
+    struct python_segment *list = NULL;
+    if (capacity <= PYTHON_STACK_MAX_DEPTH && (levels = resize_entries(walk->levels, sizeof *levels, old, capacity)))
+        walk->levels = levels;
+    if (levels && (nodes = resize_entries(walk->nodes, sizeof *nodes, old, capacity)))
+        walk->nodes = nodes;
+    if (nodes && (fresh = resize_entries(walk->fresh, sizeof *fresh, old, capacity)))
+        walk->fresh = fresh;
+    if (fresh && (ends = resize_entries(walk->segment_ends, sizeof *ends, old, capacity)))
+        walk->segment_ends = ends;
+    if (ends && (list = resize_entries(walk->list, sizeof *list, old, capacity)))
+        walk->list = list;
+    if (!list)
+        return 0;
+    walk->capacity = capacity;
+    return 1;
+}
+
+COLD static void unmap_entries(void *entries, size_t entry_bytes)
+{
+    if (entries)
+        pages_unmap((char *)entries - entry_bytes, (WALK_FIRST_DEPTH + 1) * entry_bytes);
+}
+
+COLD static void walk_drop(struct python_walk *walk)
+{
+    unmap_entries(walk->levels, sizeof *walk->levels);
+    unmap_entries(walk->nodes, sizeof *walk->nodes);
+    pages_unmap(walk, sizeof *walk);
+}
+
+struct python_walk *python_walk_new(struct thread_state *thread)
+{
+    struct python_walk *walk = pages_map(sizeof *walk);
+    if (!walk || !walk_resize(walk, WALK_FIRST_DEPTH)) {
+        if (walk)
+            walk_drop(walk);
+        atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
+        return NULL;
+    }
+    walk->levels[-1].frame = NO_FRAME;
+    thread->python = walk;
+    return walk;
+}
+
+int python_walk_grow(struct python_walk *walk)
+{
+    return walk_resize(walk, 2 * walk->capacity);
+}
+
+uint32_t python_walk_rebuild(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented)
+{
+    struct walk_kept none = {0};
+    uint64_t frame = top;
+    while (frame && walk_add_fresh(walk, &none, frame))
+        frame = python_frame_caller(layout, frame);
+    walk->nodes[-1] = 0;
+    if (frame) {
+        none.fresh_count = walk->capacity / 4 * 3;
+        walk->nodes[-1] = stack_table_cut();
+    }
+    return walk_update(layout, walk, &none, segmented);
+}

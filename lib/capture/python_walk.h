@@ -1,0 +1,224 @@
+/* Consumes interpreter frames, produces node ids.
+ *
+ * Most of a stack is what it was at the thread's last allocation. So: walk from the innermost frame to the first one that the kept walk
+ * knows. From there take each caller's address from the walk and only compare it with what the frame says: the loads don't wait for one
+ * another. Note the outermost level whose key has changed, and resolve anew from there. Every level is looked at down to the root, as
+ * stopping at the first equal frame is wrong for 3 to 5 % of stacks: a frame below may have moved on.
+ *
+ * With native frames, Python frames are kept by segment (python_stack.h): a chain of nodes begins at each entry frame, so that an inner
+ * segment's nodes don't depend on what is further out. Whether a frame is an entry frame is part of its key where the frame says so.
+ *
+ * A key is forgeable only by a code object that takes the place of a dead one; the code epoch tells. */
+#ifndef HEAPLINE_CAPTURE_PYTHON_WALK_H
+#define HEAPLINE_CAPTURE_PYTHON_WALK_H
+
+#include <stdatomic.h>
+
+#include "code_table.h"
+#include "python_frame.h"
+#include "python_stack.h"
+#include "stack_table.h"
+
+#define WALK_SLOT_BITS 9
+#define WALK_RECENT_BITS 11
+#define WALK_NOT_KNOWN UINT32_MAX
+#define WALK_ALL_LINKED UINT32_MAX
+
+struct walk_level {
+    uint64_t frame;
+    uint64_t key;
+};
+
+struct python_walk {
+    uint64_t code_epoch;   /* the walk is valid for; 0: for none */
+    uint32_t tag;          /* of that epoch, for predictions */
+    struct walk_level *levels;  /* root to top; levels[-1].frame is no frame's address, so that comparing ends there */
+    uint32_t *nodes;       /* of each level, the stack that ends with it; nodes[-1]: 0, or the cut */
+    uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
+    uint32_t depth, capacity;
+    uint32_t unreadable;   /* a frame's code has no id: the walk must not be believed next time */
+    uint32_t *segment_ends;       /* of each level, the segments that begin with it or further out */
+    struct python_segment *list;
+    struct python_segments segments;
+    uint32_t steady;       /* levels below it have not changed since the segments were asked for */
+    uint32_t slots[1 << WALK_SLOT_BITS]; /* hash of frame -> level */
+    uint32_t recent[1 << WALK_RECENT_BITS]; /* of segments: hash of (caller's node, key) -> node */
+};
+
+/* The cold half (python_walk.c). python_walk_new: a thread's first; NULL: no memory, which is counted. python_walk_grow: 0: no memory, or at
+ * the bound. */
+COLD struct python_walk *python_walk_new(struct thread_state *thread);
+COLD int python_walk_grow(struct python_walk *walk);
+
+/* The node of this frame, called from `parent`, from what the frame says. */
+uint32_t python_walk_resolve(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint32_t parent);
+
+/* Forgets the walk and reads the whole stack, or so much of its inner part as leaves room to grow in. */
+COLD uint32_t python_walk_rebuild(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented);
+
+#ifdef HEAPLINE_STACK_SELF_CHECK
+void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented);
+#endif
+
+HOT_INLINE uint32_t *walk_slot(struct python_walk *walk, uint64_t frame)
+{
+    return &walk->slots[frame * 0x9E3779B97F4A7C15ull >> (64 - WALK_SLOT_BITS)];
+}
+
+HOT_INLINE uint32_t walk_level(struct python_walk *walk, uint64_t frame)
+{
+    uint32_t level = *walk_slot(walk, frame);
+    return level < walk->depth && walk->levels[level].frame == frame ? level : WALK_NOT_KNOWN;
+}
+
+/* Compares level `from` and all outside of it with the frames. Returns WALK_ALL_LINKED, with the outermost level whose key differs (from + 1:
+ * none), or the level whose caller is another one by now. */
+HOT_INLINE uint32_t walk_compare(const struct python_layout *layout, const struct python_walk *walk, uint32_t from, uint32_t *ret_changed,
+                            int segmented)
+{
+    const struct walk_level *level = &walk->levels[from] + 1, *changed = level;
+    uint64_t expected = walk->levels[from].frame, caller;
+    do {
+        uint64_t frame = expected;
+        /* It equals `caller`, and the compiler must not know: going on from there would chain the loads. */
+        __asm__("" : "+r"(frame));
+        level--;
+        changed = python_frame_segment_key(layout, frame, segmented) != level->key ? level : changed;
+        caller = python_frame_caller(layout, frame);
+        expected = level[-1].frame;
+    } while (likely(caller == expected));
+    *ret_changed = (uint32_t)(changed - walk->levels);
+    if (unlikely(level > walk->levels))
+        return (uint32_t)(level - walk->levels);
+    return likely(!caller == !walk->nodes[-1]) ? WALK_ALL_LINKED : 0;
+}
+
+/* What of the walk still holds. */
+struct walk_kept {
+    uint32_t depth;       /* so many outer levels are linked as they were; 0: none */
+    uint32_t changed;     /* the outermost of them whose key differs; depth: none */
+    uint32_t fresh_count; /* further in, there are so many frames in the fresh list */
+};
+
+/* 0: the stack has more frames than fit. */
+HOT_INLINE int walk_add_fresh(struct python_walk *walk, struct walk_kept *kept, uint64_t frame)
+{
+    if (unlikely(kept->fresh_count == walk->capacity) && !python_walk_grow(walk))
+        return 0;
+    walk->fresh[kept->fresh_count++] = frame;
+    return 1;
+}
+
+/* Reads the stack from the top. Before 3.11 frames are recycled and turn up at other levels: what was known of them is fresh then.
+ * 0: the stack has more frames than fit. */
+HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_walk *walk, uint64_t top, struct walk_kept *kept,
+                         int segmented)
+{
+    for (uint64_t frame = top; frame; frame = python_frame_caller(layout, frame)) {
+        uint32_t level = walk_level(walk, frame);
+        if (level != WALK_NOT_KNOWN) {
+            uint32_t stop = walk_compare(layout, walk, level, &kept->changed, segmented);
+            if (likely(stop == WALK_ALL_LINKED)) {
+                kept->depth = level + 1;
+                return 1;
+            }
+            for (; level > stop; level--)
+                if (!walk_add_fresh(walk, kept, walk->levels[level].frame))
+                    return 0;
+            frame = walk->levels[stop].frame;
+        }
+        if (!walk_add_fresh(walk, kept, frame))
+            return 0;
+    }
+    walk->nodes[-1] = 0;
+    return 1;
+}
+
+/* Segments are the same in many stacks, which call what comes next in different orders: siblings tell less than what was asked for lately. */
+HOT_INLINE uint32_t *walk_recent(struct python_walk *walk, uint32_t parent, uint64_t key)
+{
+    uint64_t mixed = (key ^ (uint64_t)parent << 32) * 0x9E3779B97F4A7C15ull;
+    return &walk->recent[mixed >> (64 - WALK_RECENT_BITS)];
+}
+
+/* What this level held before, whatever it was, is the hint: often the frame's last sibling. */
+HOT_INLINE void walk_resolve_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at, int segmented)
+{
+    uint64_t frame = walk->levels[at].frame, key = python_frame_segment_key(layout, frame, segmented);
+    uint32_t *node = &walk->nodes[at], parent = segmented && at && python_frame_is_entry(layout, frame) ? 0 : node[-1], hint = *node;
+    walk->levels[at].key = key;
+    *node = parent;
+    if (python_frame_is_shim(layout, frame))
+        return;
+    uint32_t *recent = segmented ? walk_recent(walk, parent, key) : NULL;
+    *node = segmented ? stack_table_check(*recent, parent, key, walk->tag) : stack_table_predict(parent, hint, key, walk->tag);
+    if (likely(*node))
+        return;
+    *node = python_walk_resolve(layout, walk, frame, parent);
+    if (!*node || *node == parent)
+        return;
+    stack_table_remember(*node, parent, hint, key, walk->tag);
+    if (segmented)
+        *recent = *node;
+}
+
+/* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
+HOT_INLINE uint32_t walk_update(const struct python_layout *layout, struct python_walk *walk, const struct walk_kept *kept, int segmented)
+{
+    uint32_t depth = kept->depth + kept->fresh_count;
+    uint32_t intact = kept->changed < kept->depth ? kept->changed : kept->depth; /* `changed` may be of levels that were not kept */
+    if (segmented)
+        walk->steady = walk->steady < intact ? walk->steady : intact;
+    for (uint32_t at = kept->changed; at < kept->depth; at++)
+        walk_resolve_level(layout, walk, at, segmented);
+    for (uint32_t at = kept->depth; at < depth; at++) {
+        uint64_t frame = walk->fresh[depth - 1 - at];
+        walk->levels[at].frame = frame;
+        *walk_slot(walk, frame) = at;
+        walk_resolve_level(layout, walk, at, segmented);
+    }
+    walk->depth = depth;
+    return segmented ? depth > 0 : walk->nodes[(int64_t)depth - 1];
+}
+
+/* A cut walk that most of its frames have left says less than could be known again. */
+HOT_INLINE int walk_is_worn_out(const struct python_walk *walk, uint32_t depth)
+{
+    return walk->nodes[-1] && depth < walk->capacity / 2;
+}
+
+HOT_INLINE uint32_t walk_capture(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented)
+{
+    uint64_t epoch = atomic_load_explicit(&code_table_epoch, memory_order_relaxed);
+    if (unlikely(walk->code_epoch != epoch)) {
+        walk->code_epoch = epoch;
+        walk->tag = stack_tag_of_epoch(epoch);
+        walk->depth = 0;
+    }
+    struct walk_kept kept = {0};
+    int fits = walk_find_kept(layout, walk, top, &kept, segmented);
+    uint32_t depth = kept.depth + kept.fresh_count, node;
+    if (unlikely(!fits || walk_is_worn_out(walk, depth) || (depth > walk->capacity && !python_walk_grow(walk))))
+        node = python_walk_rebuild(layout, walk, top, segmented);
+    else
+        node = walk_update(layout, walk, &kept, segmented);
+    if (unlikely(walk->unreadable))
+        walk->unreadable = walk->code_epoch = 0;
+    return node;
+}
+
+/* What python_stack_function does, where `layout` is a constant. */
+HOT_INLINE uint32_t python_walk_capture(const struct python_layout *layout, struct thread_state *thread, const void *state, int segmented)
+{
+    uint64_t top = python_frame_top(layout, state);
+    struct python_walk *walk = thread->python;
+    if (unlikely(!top) || (unlikely(!walk) && !(walk = python_walk_new(thread))))
+        return 0;
+    uint32_t node = walk_capture(layout, walk, top, segmented);
+#ifdef HEAPLINE_STACK_SELF_CHECK
+    python_walk_check(layout, walk, top, segmented);
+#endif
+    return node;
+}
+
+#endif
