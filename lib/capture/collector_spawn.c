@@ -101,8 +101,10 @@ static _Noreturn void become_collector(int memfd, struct session_header *session
 
 int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
 {
-    /* Exit signal 0: the intermediate process is invisible to the target's own wait calls. */
+    /* Exit signal 0: the intermediate process is invisible to the target's own wait calls. Emulators (qemu-user) know SIGCHLD only. */
     long intermediate = raw_fork(0);
+    if (intermediate < 0 && errno == EINVAL)
+        intermediate = raw_fork(SIGCHLD);
     if (intermediate < 0)
         return 0;
     if (intermediate == 0) {
