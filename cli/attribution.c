@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "compiler.h"
+#include "frames.h"
 #include "line_rows.h"
 #include "paths.h"
 #include "stack_set.h"
@@ -87,13 +88,9 @@ static int is_library_source(const struct set_frame *frame)
     return begins_with_any(frame->file, folders, ARRAY_LENGTH(folders)) || strstr(frame->file, "/rustlib/src/rust/library/");
 }
 
-/* Libraries that allocate for whoever calls them. */
 static int is_runtime(const struct set_frame *frame)
 {
-    static const char *const libraries[] = {"libc.so", "libc-", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libm.so",
-                                            "ld-linux", "ld-musl", "libpthread.so", "libdl.so", "libheapline"};
-    const char *name = frame->module ? paths_base(frame->module) : "";
-    return begins_with_any(name, libraries, ARRAY_LENGTH(libraries));
+    return frame->module && frame_origin_is_runtime(frame->module);
 }
 
 /* The frame that the rule picks on this stack, given what it picked for the caller's; 0: none yet. */

@@ -42,12 +42,17 @@ static void watch_signals(pid_t child)
     }
 }
 
+/* From wherever the program lies to the root: ld.so puts the program's folder in place of $ORIGIN. musl's loader doesn't know the word, finds no
+ * such file and goes on without; what it found it would try to load, and end a child that needs it, as our library is made for glibc. */
+#define UP_8 "../../../../../../../../"
+#define TO_ROOT "$ORIGIN/" UP_8 UP_8 UP_8 UP_8 UP_8 UP_8 UP_8 UP_8
+
 /* Ours first: what the user preloads himself must find our malloc in place. */
 static void set_preload(const char *library)
 {
     const char *before = getenv("LD_PRELOAD");
     char *value;
-    if (asprintf(&value, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0)
+    if (asprintf(&value, TO_ROOT "%s%s%s", library + strspn(library, "/"), before && *before ? ":" : "", before ? before : "") < 0)
         abort();
     setenv("LD_PRELOAD", value, 1);
     free(value);

@@ -67,3 +67,14 @@ enum frame_origin frame_origin_of_module(const char *path)
         return FRAME_SYSTEM;
     return FRAME_OF_NATIVE;
 }
+
+int frame_origin_is_runtime(const char *module_path)
+{
+    static const char *const libraries[] = {"libc.so", "libc-", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libm.so",
+                                            "ld-linux", "ld-musl", "libpthread.so", "libdl.so", "libheapline"};
+    const char *slash = strrchr(module_path, '/'), *name = slash ? slash + 1 : module_path;
+    for (size_t i = 0; i < ARRAY_LENGTH(libraries); i++)
+        if (starts_with(name, libraries[i]))
+            return 1;
+    return 0;
+}

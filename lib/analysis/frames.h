@@ -56,5 +56,7 @@ void frame_table_done(struct frame_table *table);
 /* Where a Python file or a native module comes from, judged by its path. Never allocates. */
 enum frame_origin frame_origin_of_python(const char *file);
 enum frame_origin frame_origin_of_module(const char *path);
+/* Is it a library that allocates for whoever calls it: that of C, of C++, the loader? */
+int frame_origin_is_runtime(const char *module_path);
 
 #endif

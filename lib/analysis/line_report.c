@@ -50,17 +50,19 @@ struct figures line_report_stack_figures(const struct replay *replay, int64_t st
 /* ---- the tree of stacks ---- */
 
 /* How good a frame is to be credited, the best kind first; among equals the innermost one.
- * A system library's line, where its debug information is installed, comes after a line of the program: strdup allocates for
- * its caller. Where there is no such frame at all, the innermost one of any kind is. */
-enum credit { CREDIT_PYTHON, CREDIT_NATIVE, CREDIT_SYSTEM, CREDIT_NONE };
+ * System libraries come after the program, also where their debug information is installed and the program's is not, and the runtime library
+ * after all others: strdup allocates for its caller, and what starts each thread or constructor has nothing to do with what that does. */
+enum credit { CREDIT_PYTHON, CREDIT_LINE, CREDIT_MODULE, CREDIT_SYSTEM_LINE, CREDIT_SYSTEM, CREDIT_LAST };
 
 static enum credit credit_of_frame(const struct frame *frame)
 {
     if (frame->kind == TRACE_FRAME_PYTHON)
         return CREDIT_PYTHON;
-    if (frame->kind != TRACE_FRAME_NATIVE || !frame->file)
-        return CREDIT_NONE;
-    return frame->origin == FRAME_SYSTEM ? CREDIT_SYSTEM : CREDIT_NATIVE;
+    if (frame->kind != TRACE_FRAME_NATIVE || (frame->module && frame_origin_is_runtime(frame->module)))
+        return CREDIT_LAST;
+    if (frame->origin == FRAME_SYSTEM || !frame->module)
+        return frame->file ? CREDIT_SYSTEM_LINE : CREDIT_SYSTEM;
+    return frame->file ? CREDIT_LINE : CREDIT_MODULE;
 }
 
 static uint32_t frame_of_stack(const struct line_report *report, uint32_t stack_id)

@@ -56,7 +56,7 @@ CREATE TABLE stack (
     frame_id INTEGER,
     depth INTEGER,
     line_frame_id INTEGER        -- the frame that `line` credits: innermost Python frame, else the innermost native one that has a
-                                 -- line (of the program rather than of a system library), else the innermost one
+                                 -- line (none of a system library), else of the program, else of a system library, else any
 );
 
 -- What each stack (itself, not its callees) allocated, held and copied. The sum of any column is the total in `summary`.

@@ -1,5 +1,6 @@
 """Programs that bring another allocator; programs that no preloaded library can see."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -49,6 +50,44 @@ def test_static_program_is_refused_with_the_reason(tmp_path):
     assert result.returncode == 4
     assert result.stdout == b"", "the program must not have started"
     assert b"statically linked" in result.stderr and not trace.exists()
+
+
+@pytest.fixture
+def musl_program(tmp_path):
+    """Its C library isn't the one that the recorder is made for."""
+    if not shutil.which("musl-gcc"):
+        pytest.skip("no musl-gcc here")
+    source, program = tmp_path / "small.c", tmp_path / "small"
+    source.write_text('#include <stdio.h>\n#include <stdlib.h>\nint main(void) { puts(malloc(9) ? "musl: done" : "none"); return 7; }\n')
+    subprocess.run(["musl-gcc", "-o", program, source], check=True)
+    return program
+
+
+def test_musl_program_is_refused_with_the_reason(musl_program, tmp_path):
+    result = heapline("run", "-o", tmp_path / "t.heapline", "--", musl_program)
+    assert result.returncode == 4
+    assert result.stdout == b"", "the program must not have started"
+    assert b"musl" in result.stderr and not (tmp_path / "t.heapline").exists()
+
+
+@pytest.mark.parametrize("option", ["--follow", "--no-follow"])
+def test_musl_program_as_a_child_is_left_alone(option, record, musl_program):
+    run = record("/bin/sh", "-c", f"{musl_program}; echo $?; exec {target('simple')}", options=["--native", option])
+    assert (run.returncode, run.stdout, run.stderr) == (17, b"musl: done\n7\nsimple: done\n", b"")
+    # Of a program that isn't recorded nothing is said; the one after it is, under the shell's number.
+    assert len(run.report["processes"]) == (2 if option == "--follow" else 1)
+    assert set(run.children()) == ({run.report["processes"][0]["pid"]} if option == "--follow" else set())
+
+
+def test_programs_in_deep_folders(record, tmp_path):
+    """The recorder is found from wherever the program lies."""
+    program = tmp_path.joinpath(*["deeper"] * 40) / "simple"
+    program.parent.mkdir(parents=True)
+    shutil.copy(target("simple"), program)
+    for command in ([program], ["/usr/bin/env", "-C", program.parent, "./simple"]):
+        run = record(*command)
+        assert (run.returncode, run.stdout, run.stderr) == (17, b"simple: done\n", b"")
+        check_marks(run.lines, SOURCE, run.facts)
 
 
 def test_own_malloc_is_not_recorded_silently(tmp_path):
