@@ -4,87 +4,206 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "line_rows.h"
-#include "table.h"
-#include "trend.h"
-#include "units.h"
+#include "leak_owner.h"
 
-/* The windows of the run, and one stack's live bytes at the end of each. */
-struct windows {
-    int count, first;        /* `first`: the first one after the first quarter */
-    int64_t *ids;
-    double *end_seconds, *bytes;
+/* Keys of rows: 0 what has no line, 1 what no stack owns, then one for each line. */
+#define KEY_UNKNOWN 0
+#define KEY_SLACK 1
+#define KEY_FIRST 2
+
+struct loading {
+    sqlite3 *database;
+    struct suppressions *suppressions;
+    struct leak_rows *rows;
+    uint32_t *line_keys, key_count; /* by frame id */
+    uint32_t *stack_keys;           /* by stack index: its row + KEY_FIRST; NOT_KEYED */
+    uint32_t *row_of_key;           /* NOT_KEYED */
+    int64_t row_capacity;
+    int64_t allocations;            /* of all stacks */
+    int window_total;
 };
+#define NOT_KEYED UINT32_MAX
 
-static void load_windows(sqlite3 *database, struct windows *windows)
+static void *allocate(size_t count, size_t bytes)
 {
-    int capacity = (int)query_integer(database, "SELECT count(*) FROM window");
-    *windows = (struct windows){
-        .ids = calloc((size_t)capacity + 1, sizeof *windows->ids),
-        .end_seconds = calloc((size_t)capacity + 1, sizeof *windows->end_seconds),
-        .bytes = calloc((size_t)capacity + 1, sizeof *windows->bytes),
-    };
-    if (!windows->ids || !windows->end_seconds || !windows->bytes)
+    void *memory = calloc(count + 1, bytes);
+    if (!memory)
         abort();
-    sqlite3_stmt *row = query_prepare(database, "SELECT window_id, end_time_ns FROM window ORDER BY end_time_ns");
+    return memory;
+}
+
+static void load_windows(struct loading *loading)
+{
+    struct leak_rows *rows = loading->rows;
+    int64_t count = query_integer(loading->database, "SELECT count(*) FROM window");
+    int64_t teardown_ns = query_integer(loading->database, "SELECT coalesce(teardown_ns, -1) FROM summary");
+    rows->seconds = allocate((size_t)count, sizeof *rows->seconds);
+    rows->teardown_ns = teardown_ns;
+    sqlite3_stmt *row = query_prepare(loading->database, "SELECT end_time_ns FROM window ORDER BY window_id");
     while (query_step(row)) {
-        windows->ids[windows->count] = sqlite3_column_int64(row, 0);
-        windows->end_seconds[windows->count++] = (double)sqlite3_column_int64(row, 1) / 1e9;
+        int64_t end_ns = sqlite3_column_int64(row, 0);
+        loading->window_total++;
+        if (teardown_ns >= 0 && end_ns > teardown_ns && rows->window_count)
+            continue;
+        rows->seconds[rows->window_count++] = (double)end_ns / 1e9;
+        rows->judged_ns = end_ns;
     }
-    windows->first = windows->count / 4;
+    if (!rows->window_count)
+        rows->judged_ns = query_integer(loading->database, "SELECT duration_ns FROM summary");
 }
 
-static void free_windows(struct windows *windows)
+static struct leak_row *append_row(struct loading *loading)
 {
-    free(windows->ids);
-    free(windows->end_seconds);
-    free(windows->bytes);
+    struct leak_rows *rows = loading->rows;
+    if (rows->count == loading->row_capacity) {
+        loading->row_capacity = 2 * loading->row_capacity + 64;
+        rows->rows = realloc(rows->rows, (size_t)loading->row_capacity * sizeof *rows->rows);
+        if (!rows->rows)
+            abort();
+    }
+    rows->rows[rows->count] = (struct leak_row){.oldest_ns = -1, .newest_ns = -1, .limit_ns = -1};
+    return &rows->rows[rows->count++];
 }
 
-/* Windows in which the stack held nothing are in no span. */
-static void load_series(sqlite3_stmt *spans, int64_t stack_id, struct windows *windows)
+/* The number of the row of a stack; NOT_KEYED: it is suppressed, or not to be counted. */
+static uint32_t row_of_stack(struct loading *loading, int64_t stack_id)
 {
-    memset(windows->bytes, 0, (size_t)windows->count * sizeof *windows->bytes);
-    sqlite3_reset(spans);
-    sqlite3_bind_int64(spans, 1, stack_id);
-    while (sqlite3_step(spans) == SQLITE_ROW) {
-        int64_t first = sqlite3_column_int64(spans, 0), last = sqlite3_column_int64(spans, 1), bytes = sqlite3_column_int64(spans, 2);
-        for (int i = 0; i < windows->count; i++)
-            if (windows->ids[i] >= first && windows->ids[i] <= last)
-                windows->bytes[i] = (double)bytes;
+    const struct stack_set *set = &loading->rows->set;
+    uint32_t index = stack_set_index(set, stack_id);
+    uint32_t frame_id = leak_owner(set, index);
+    uint32_t key = stack_id < 0 ? KEY_SLACK : frame_id ? KEY_FIRST + loading->line_keys[frame_id] : KEY_UNKNOWN;
+    if (loading->row_of_key[key] == NOT_KEYED) {
+        struct leak_row *row = append_row(loading);
+        row->frame_id = frame_id;
+        row->is_system = !set->frames[frame_id].origin || !strcmp(set->frames[frame_id].origin, "system");
+        row->stack_id = stack_id;
+        loading->row_of_key[key] = (uint32_t)(loading->rows->count - 1);
+    }
+    return loading->row_of_key[key];
+}
+
+/* What every stack allocated and held at the end. */
+static void load_uses(struct loading *loading)
+{
+    struct leak_rows *rows = loading->rows;
+    int64_t end_ns = query_integer(loading->database, "SELECT duration_ns FROM summary");
+    sqlite3_stmt *use = query_prepare(loading->database, "SELECT stack_id, allocations, live_bytes, live_allocations, oldest_live_ns, newest_live_ns "
+                                                         "FROM stack_use WHERE allocations > 0 OR live_bytes > 0 OR live_allocations > 0");
+    while (query_step(use)) {
+        int64_t stack_id = sqlite3_column_int64(use, 0);
+        uint32_t index = stack_set_index(&rows->set, stack_id), number = row_of_stack(loading, stack_id);
+        struct leak_row *row = &rows->rows[number];
+        loading->allocations += sqlite3_column_int64(use, 1);
+        int64_t end_bytes = sqlite3_column_int64(use, 2), end_allocations = sqlite3_column_int64(use, 3);
+        if (suppressions_match(loading->suppressions, &rows->set, index, end_bytes, end_allocations))
+            continue;
+        loading->stack_keys[index] = number;
+        row->allocations += sqlite3_column_int64(use, 1);
+        row->end_bytes += end_bytes;
+        row->end_allocations += end_allocations;
+        if (sqlite3_column_type(use, 4) == SQLITE_NULL)
+            continue;
+        int64_t oldest_ns = end_ns - sqlite3_column_int64(use, 4), newest_ns = end_ns - sqlite3_column_int64(use, 5);
+        if (oldest_ns > row->oldest_ns)
+            row->oldest_ns = oldest_ns;
+        if (row->newest_ns < 0 || newest_ns < row->newest_ns)
+            row->newest_ns = newest_ns;
     }
 }
 
-static double at_most_one(double value)
+static void place_series(struct leak_rows *rows)
 {
-    return value > 1 ? 1 : value;
+    size_t width = (size_t)rows->window_count;
+    rows->series = allocate(2 * width * (size_t)rows->count, sizeof *rows->series);
+    for (int64_t i = 0; i < rows->count; i++) {
+        rows->rows[i].bytes = rows->series + 2 * width * (size_t)i;
+        rows->rows[i].blocks = rows->rows[i].bytes + width;
+    }
 }
 
-static void judge(struct leak_row *row, const struct windows *windows)
+/* Windows in which a stack held nothing are in no span. */
+static void load_spans(struct loading *loading)
 {
-    const double *bytes = windows->bytes + windows->first, *seconds = windows->end_seconds + windows->first;
-    int count = windows->count - windows->first;
-    double before = windows->first ? windows->bytes[windows->first - 1] : 0;
-    row->window_count = count;
-    row->first_bytes = (int64_t)before;
-    for (int i = 0; i < count; i++)
-        row->rising_windows += bytes[i] > (i ? bytes[i - 1] : before);
-    double slope = trend_slope(seconds, bytes, count);
-    row->growth_bytes_per_second = slope > 0 ? slope : 0;
-    row->p = trend_rising_p(bytes, count);
-    double late_share = row->live_bytes > 0 ? ((double)row->live_bytes - before) / (double)row->live_bytes : 0;
-    if (late_share > 0)
-        row->confidence = (1 - row->p) * at_most_one(2 * late_share) * at_most_one(row->rising_windows / 4.0);
+    struct leak_rows *rows = loading->rows;
+    sqlite3_stmt *span = query_prepare(loading->database, "SELECT stack_id, first_window_id, last_window_id, live_bytes, live_allocations FROM live_span "
+                                                          "WHERE stack_id >= 0 ORDER BY stack_id, first_window_id");
+    while (query_step(span)) {
+        int64_t stack_id = sqlite3_column_int64(span, 0), first = sqlite3_column_int64(span, 1), last = sqlite3_column_int64(span, 2);
+        int64_t bytes = sqlite3_column_int64(span, 3);
+        uint32_t number = loading->stack_keys[stack_set_index(&rows->set, stack_id)];
+        if (number == NOT_KEYED)
+            continue;
+        struct leak_row *row = &rows->rows[number];
+        for (int64_t window = first < 0 ? 0 : first; window <= last && window < rows->window_count; window++) {
+            row->bytes[window] += (double)bytes;
+            row->blocks[window] += (double)sqlite3_column_int64(span, 4);
+        }
+        if (first >= rows->window_count || last < rows->window_count - 1)
+            continue;
+        row->stack_count++;
+        if (bytes > row->stack_bytes) {
+            row->stack_bytes = bytes;
+            row->stack_id = stack_id;
+        }
+    }
+}
+
+/* Arenas hold more than the objects in them: what is left of the heap. */
+static void load_slack(struct loading *loading)
+{
+    struct leak_rows *rows = loading->rows;
+    if (loading->row_of_key[KEY_SLACK] == NOT_KEYED || loading->stack_keys[stack_set_index(&rows->set, -1)] == NOT_KEYED)
+        return;
+    struct leak_row *row = &rows->rows[loading->row_of_key[KEY_SLACK]];
+    row->stack_id = -1;
+    if (rows->window_count < loading->window_total || !rows->window_count) {
+        row->live_bytes = 0; /* of an earlier moment only the sum is known, and suppressed stacks are not in it */
+        return;
+    }
+    row->live_bytes = row->end_bytes;
+}
+
+static double laplace(int64_t allocations, int64_t live)
+{
+    double frees = (double)(allocations - live);
+    double score = 1 - (frees + 1) / ((double)live + 2);
+    return frees < 0 ? 0 : score > 0 ? score : 0;
+}
+
+static void judge(struct leak_rows *rows, struct leak_row *row)
+{
+    struct growth_series series = {rows->seconds, row->bytes, row->blocks, rows->window_count};
+    if (row->stack_id < 0 || !rows->window_count)
+        return;
+    row->live_bytes = (int64_t)row->bytes[rows->window_count - 1];
+    row->live_allocations = (int64_t)row->blocks[rows->window_count - 1];
+    row->laplace_score = laplace(row->allocations, row->live_allocations);
+    growth_judge(&series, &row->growth);
+    double speed = row->growth.bytes_per_second, room = (double)(rows->limit_bytes - rows->resident_bytes);
+    if (rows->limit_bytes && row->growth.confidence >= LEAK_CONFIDENT && speed > 0)
+        row->limit_ns = room <= 0 ? 0 : room / speed > 9e9 ? -1 : (int64_t)(room / speed * 1e9);
 }
 
 static double score(const struct leak_row *row)
 {
-    return row->stack_id < 0 ? 0 : (double)row->live_bytes * (row->confidence + 0.05);
+    return row->stack_id < 0 ? 0 : (double)row->live_bytes * (row->growth.confidence + 0.05);
+}
+
+/* What a line makes an interpreter or a library of the system hold for itself (the stacks of threads) has no line of its own, and comes after
+ * that line even where it is more. */
+static double pace(const struct leak_row *row)
+{
+    return row->is_system ? row->growth.bytes_per_second / 10 : row->growth.bytes_per_second;
 }
 
 static int compare_rows(const void *a, const void *b)
 {
     const struct leak_row *left = a, *right = b;
+    int left_grows = left->growth.confidence >= LEAK_CONFIDENT, right_grows = right->growth.confidence >= LEAK_CONFIDENT;
+    if (left_grows != right_grows)
+        return right_grows - left_grows;
+    if (left_grows && pace(left) != pace(right))
+        return pace(left) < pace(right) ? 1 : -1;
     if (score(left) != score(right))
         return score(left) < score(right) ? 1 : -1;
     if (left->live_bytes != right->live_bytes)
@@ -92,126 +211,73 @@ static int compare_rows(const void *a, const void *b)
     return (left->stack_id > right->stack_id) - (left->stack_id < right->stack_id);
 }
 
-static int64_t age(sqlite3_stmt *row, int column, int64_t end_ns)
+/* Judges all rows, and keeps those that held something. */
+static void judge_all(struct loading *loading)
 {
-    return sqlite3_column_type(row, column) == SQLITE_NULL ? -1 : end_ns - sqlite3_column_int64(row, column);
-}
-
-static struct leak_row *append_row(struct leak_rows *rows)
-{
-    if ((rows->count & (rows->count - 1)) == 0) {
-        rows->rows = realloc(rows->rows, (rows->count ? 2 * (size_t)rows->count : 1) * sizeof *rows->rows);
-        if (!rows->rows)
-            abort();
+    struct leak_rows *rows = loading->rows;
+    int64_t kept = 0, live_allocations = 0;
+    for (int64_t i = 0; i < rows->count; i++) {
+        struct leak_row row = rows->rows[i];
+        judge(rows, &row);
+        rows->end_bytes += row.end_bytes;
+        if (!row.live_bytes && !row.live_allocations && !row.end_bytes && !row.end_allocations)
+            continue;
+        rows->live_bytes += row.live_bytes;
+        live_allocations += row.live_allocations;
+        if (row.growth.confidence >= LEAK_CONFIDENT) {
+            rows->confident_count++;
+            rows->growth_bytes_per_second += row.growth.bytes_per_second;
+        }
+        rows->rows[kept++] = row;
     }
-    struct leak_row *row = &rows->rows[rows->count++];
-    *row = (struct leak_row){.p = 1};
-    return row;
+    rows->count = kept;
+    rows->survival = loading->allocations ? (double)live_allocations / (double)loading->allocations : 0;
+    if (kept)
+        qsort(rows->rows, (size_t)kept, sizeof *rows->rows, compare_rows);
 }
 
-void leak_rows_load(sqlite3 *database, struct leak_rows *ret_rows)
+static void load_limit(struct loading *loading, uint64_t limit_bytes)
 {
-    struct windows windows;
+    struct leak_rows *rows = loading->rows;
+    rows->limit_bytes = (int64_t)limit_bytes;
+    if (!rows->limit_bytes)
+        rows->limit_bytes = query_integer(loading->database, "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM property WHERE key = "
+                                                             "'cgroup_memory_limit_bytes'), 0)");
+    sqlite3_stmt *level = query_prepare(loading->database, "SELECT coalesce(rss_bytes, heap_bytes) FROM timeline WHERE time_ns <= ?1 ORDER BY time_ns DESC LIMIT 1");
+    sqlite3_bind_int64(level, 1, rows->judged_ns);
+    while (query_step(level))
+        rows->resident_bytes = sqlite3_column_int64(level, 0);
+}
+
+void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64_t limit_bytes, struct leak_rows *ret_rows)
+{
     struct leak_rows rows = {0};
-    int64_t end_ns = query_integer(database, "SELECT duration_ns FROM summary");
-    load_windows(database, &windows);
-    sqlite3_stmt *spans = query_prepare(database, "SELECT first_window_id, last_window_id, live_bytes FROM live_span WHERE stack_id = ?1");
-    sqlite3_stmt *live = query_prepare(database, "SELECT stack_id, live_bytes, live_allocations, oldest_live_ns, newest_live_ns FROM stack_use "
-                                                 "WHERE live_bytes > 0 OR live_allocations > 0");
-    while (query_step(live)) {
-        struct leak_row *row = append_row(&rows);
-        row->stack_id = sqlite3_column_int64(live, 0);
-        row->live_bytes = sqlite3_column_int64(live, 1);
-        row->live_allocations = sqlite3_column_int64(live, 2);
-        row->oldest_ns = age(live, 3, end_ns);
-        row->newest_ns = age(live, 4, end_ns);
-        rows.live_bytes += row->live_bytes;
-        load_series(spans, row->stack_id, &windows);
-        if (row->stack_id >= 0)
-            judge(row, &windows);
-    }
-    sqlite3_finalize(spans);
-    free_windows(&windows);
-    if (rows.count)
-        qsort(rows.rows, (size_t)rows.count, sizeof *rows.rows, compare_rows);
+    struct loading loading = {.database = database, .suppressions = suppressions, .rows = &rows};
+    stack_set_load(database, &rows.set);
+    loading.line_keys = stack_set_keys(database, &rows.set, SET_BY_LINE, &loading.key_count);
+    loading.row_of_key = allocate(loading.key_count + (size_t)KEY_FIRST, sizeof *loading.row_of_key);
+    loading.stack_keys = allocate(rows.set.stack_count, sizeof *loading.stack_keys);
+    memset(loading.row_of_key, 0xff, (loading.key_count + (size_t)KEY_FIRST) * sizeof *loading.row_of_key);
+    memset(loading.stack_keys, 0xff, rows.set.stack_count * sizeof *loading.stack_keys);
+    load_windows(&loading);
+    load_limit(&loading, limit_bytes);
+    load_uses(&loading);
+    place_series(&rows);
+    load_spans(&loading);
+    load_slack(&loading);
+    judge_all(&loading);
+    free(loading.line_keys);
+    free(loading.row_of_key);
+    free(loading.stack_keys);
     *ret_rows = rows;
 }
 
 void leak_rows_free(struct leak_rows *rows)
 {
     free(rows->rows);
+    free(rows->seconds);
+    free(rows->series);
+    if (rows->set.stacks)
+        stack_set_free(&rows->set);
     *rows = (struct leak_rows){0};
-}
-
-void leak_evidence(const struct leak_row *row, char *out, size_t size)
-{
-    int used;
-    if (row->stack_id < 0) {
-        snprintf(out, size, "not a block: what no stack owns");
-        return;
-    }
-    if (row->rising_windows == 0)
-        used = snprintf(out, size, "did not grow after the first quarter of the run");
-    else
-        used = snprintf(out, size, "grew in %d of %d windows after the first quarter, %s to %s (p = %.2g)", row->rising_windows,
-                        row->window_count, units_bytes(row->first_bytes).text, units_bytes(row->live_bytes).text, row->p);
-    if (row->oldest_ns >= 0 && used > 0 && (size_t)used < size)
-        snprintf(out + used, size - (size_t)used, "; its oldest block is %s old, its newest %s", units_time(row->oldest_ns).text,
-                 units_time(row->newest_ns).text);
-}
-
-/* ---- the report's section ---- */
-
-static char *credited_place(const struct reading *reading, sqlite3_stmt *places, int64_t stack_id, char **ret_function)
-{
-    char *place = NULL;
-    *ret_function = NULL;
-    sqlite3_reset(places);
-    sqlite3_bind_int64(places, 1, stack_id);
-    if (sqlite3_step(places) == SQLITE_ROW) {
-        place = line_place(reading, (const char *)sqlite3_column_text(places, 0), sqlite3_column_int64(places, 1),
-                           (const char *)sqlite3_column_text(places, 2));
-        *ret_function = query_text_copy(places, 2);
-    }
-    return place ? place : line_place(reading, NULL, 0, "(no stack)");
-}
-
-static void add_brief_row(const struct reading *reading, struct table *table, sqlite3_stmt *places, const struct leak_row *row)
-{
-    char *function, *place = credited_place(reading, places, row->stack_id, &function);
-    table_cell(table, "%s", place);
-    table_cell(table, "%s", function ? function : "");
-    table_cell(table, "%s", units_bytes(row->live_bytes).text);
-    table_cell(table, "%s", units_count(row->live_allocations).text);
-    table_cell(table, "%s/s", units_bytes((int64_t)row->growth_bytes_per_second).text);
-    table_cell(table, "%.2f", row->confidence);
-    free(place);
-    free(function);
-}
-
-void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, const struct leak_rows *rows, int64_t limit)
-{
-    static const struct table_column columns[] = {
-        {.title = "line", .style = STYLE_PLACE, .flexible = 26, .clip_start = 1},
-        {.title = "function", .flexible = 12, .expendable = 3},
-        {.title = "live", .align = TABLE_RIGHT, .style = STYLE_BOLD},
-        {.title = "blocks", .align = TABLE_RIGHT, .expendable = 2},
-        {.title = "growth", .align = TABLE_RIGHT},
-        {.title = "confidence", .align = TABLE_RIGHT},
-    };
-    int64_t shown = 0;
-    sqlite3_stmt *places = query_prepare(database, LEAK_PLACE_SQL);
-    struct table *table = table_new(&reading->terminal, columns, 6);
-    for (int64_t i = 0; i < rows->count && (!limit || shown < limit); i++) {
-        if (rows->rows[i].confidence < LEAK_CONFIDENT)
-            continue;
-        add_brief_row(reading, table, places, &rows->rows[i]);
-        shown++;
-    }
-    if (shown) {
-        terminal_heading(&reading->terminal, "Leak candidates", "still growing when the run ended");
-        table_print(table);
-    }
-    sqlite3_finalize(places);
-    table_free(table);
 }

@@ -1,45 +1,67 @@
-/* Leak candidates: what was live at the end, by stack, with the growth that the run's windows of time show.
+/* Leak candidates: what was live before the program ended, by the line that owns it (leak_owner.h), with the growth that the run's windows
+ * of time show (growth.h).
  *
- * growth      slope of a straight line through the stack's live bytes at the ends of the windows after the run's first quarter
- *             (warm-up: caches and imports fill there), in bytes per second; never below 0
- * confidence  0 to 1: (1 - p) x min(1, 2 x share of its live bytes that came after the first quarter) x min(1, rising windows / 4)
- *             p: Mann-Kendall's, that so steady a growth is chance. So what was allocated early, once, or in one go scores low.
- * Order: live bytes x (confidence + 0.05): a steady small leak before a large cache, but not before one twenty times as large. Memory in proportion to the stacks that are live at the end. */
+ * Judged at the end of the last window before the program began to free what it held (summary.teardown_ns), else at the end of the run.
+ * Order: lines that are reported (confidence LEAK_CONFIDENT and more) by growth a second; the others by live bytes x (confidence + 0.05).
+ * Memory in proportion to stacks. Allocates; aborts without memory. */
 #ifndef HEAPLINE_CLI_LEAK_ROWS_H
 #define HEAPLINE_CLI_LEAK_ROWS_H
 
+#include "growth.h"
 #include "reading.h"
+#include "stack_set.h"
+#include "suppressions.h"
 
 struct leak_row {
-    int64_t stack_id;
-    int64_t live_bytes, live_allocations;
-    int64_t oldest_ns, newest_ns;          /* age of its oldest and newest live block at the end; -1: unknown */
-    double growth_bytes_per_second, confidence;
-    double p;                              /* Mann-Kendall's */
-    int64_t first_bytes;                   /* live at the end of the first quarter */
-    int rising_windows, window_count;      /* after the first quarter */
+    uint32_t frame_id;                     /* the line; 0: none is known */
+    int is_system;                         /* it belongs to no line of the program */
+    int64_t stack_id;                      /* of its stacks the one that holds the most */
+    int64_t live_bytes, live_allocations;  /* when judged */
+    int64_t end_bytes, end_allocations;    /* at the end of the run */
+    int64_t allocations;                   /* all there ever were */
+    int64_t stack_count;                   /* that hold something */
+    int64_t oldest_ns, newest_ns;          /* age of its oldest and newest block that is live at the end, then; -1: none, or unknown */
+    struct growth growth;
+    double laplace_score;                  /* leak_rows.c */
+    int64_t limit_ns;                      /* time until the limit at this pace; -1: no limit, or no growth */
+    double *bytes, *blocks;                /* by window; owned by the rows */
+    int64_t stack_bytes;                   /* of stack_id */
 };
 
 struct leak_rows {
     struct leak_row *rows;
     int64_t count;
-    int64_t live_bytes; /* of all rows */
+    int64_t confident_count;
+    int64_t live_bytes, end_bytes;      /* of all rows; what is suppressed isn't in them */
+    double growth_bytes_per_second;     /* of those reported */
+    double survival;                    /* share of all allocations that was live when judged */
+    int64_t judged_ns, teardown_ns;     /* teardown_ns: -1: none */
+    int64_t limit_bytes, resident_bytes;/* 0: no limit; of the process, when judged */
+    int window_count;                   /* that are judged */
+    double *seconds;                    /* their ends */
+    double *series;                     /* all rows' bytes and blocks */
+    struct stack_set set;
 };
 
-/* From here on a candidate counts as growing: in --fail-on and in the report. */
+/* From here on a line is reported as growing: in --fail-on and in the report. */
 #define LEAK_CONFIDENT 0.5
 
 /* file (or module), line and function that a stack (?1) is credited to. */
 #define LEAK_PLACE_SQL \
     "SELECT coalesce(file, module), line, function FROM stack JOIN frame ON frame.frame_id = stack.line_frame_id WHERE stack_id = ?1"
 
-void leak_rows_load(sqlite3 *database, struct leak_rows *ret_rows);
+/* What is suppressed is counted there and left out. limit_bytes: 0: that of the process's cgroup when it was recorded, if there was one. */
+void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64_t limit_bytes, struct leak_rows *ret_rows);
 void leak_rows_free(struct leak_rows *rows);
 
-/* One sentence. */
-void leak_evidence(const struct leak_row *row, char *out, size_t size);
+/* ---- leak_text.c ---- */
 
-/* The section of `heapline report`, of rows that are loaded: as many as `limit` (0: all that grow), nothing at all where nothing was live. */
-void leak_rows_print_brief(const struct reading *reading, sqlite3 *database, const struct leak_rows *rows, int64_t limit);
+/* Some sentences. */
+void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, char *out, size_t size);
+/* A word or two for the shape of the growth: "keeps growing", "levels off". */
+const char *leak_shape(const struct leak_row *row);
+
+/* The section of `heapline report`: as many rows as `limit` (0: all that grow), nothing at all where nothing grows. */
+void leak_rows_print_brief(const struct reading *reading, const struct leak_rows *rows, int64_t limit);
 
 #endif

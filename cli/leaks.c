@@ -1,8 +1,9 @@
-/* heapline leaks: what was live at the end and kept growing, best evidence first. */
+/* heapline leaks: which lines kept growing, since when, how fast, and why we think so. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "leak_rows.h"
+#include "line_rows.h"
 #include "stack_rows.h"
 #include "summary.h"
 #include "suppressions.h"
@@ -10,52 +11,93 @@
 #include "units.h"
 
 #define CANDIDATES_SHOWN 10
+#define OTHERS_SHOWN 3 /* of what doesn't grow, where something does */
 #define FRAME_LINES 12
 #define EVIDENCE_INDENT 12
+#define EVIDENCE_BYTES 640
 
-static struct threshold_value thresholds[] = {{"live", 1, 0}, {"growth", 1, 0}, {"candidates", 0, 0}};
-#define THRESHOLD_COUNT 3
+struct settings {
+    struct reading reading;
+    uint64_t limit_bytes; /* 0: the cgroup's */
+};
+
+static const struct option_spec leak_options[] = {
+    {"memory-limit", 0, OPTION_BYTES, offsetof(struct settings, limit_bytes), 0, "SIZE",
+     "say when growth reaches SIZE of resident memory (default: the limit of the cgroup that the program ran in)"},
+    {0},
+};
+
+enum { THRESHOLD_LIVE, THRESHOLD_GROWTH, THRESHOLD_CANDIDATES, THRESHOLD_CONFIDENCE, THRESHOLD_COUNT };
+static struct threshold_value thresholds[THRESHOLD_COUNT] = {
+    {"live", THRESHOLD_BYTES, 0}, {"growth", THRESHOLD_BYTES, 0}, {"candidates", THRESHOLD_COUNT_OF, 0}, {"confidence", THRESHOLD_SHARE, 0},
+};
 
 static void fill_thresholds(const struct leak_rows *rows)
 {
-    thresholds[0].value = rows->live_bytes;
-    for (int64_t i = 0; i < rows->count; i++) {
-        if (rows->rows[i].confidence < LEAK_CONFIDENT)
-            continue;
-        thresholds[1].value += (int64_t)rows->rows[i].growth_bytes_per_second;
-        thresholds[2].value++;
-    }
+    double highest = 0;
+    for (int64_t i = 0; i < rows->count; i++)
+        if (rows->rows[i].growth.confidence > highest)
+            highest = rows->rows[i].growth.confidence;
+    thresholds[THRESHOLD_LIVE].value = rows->end_bytes;
+    thresholds[THRESHOLD_GROWTH].value = (int64_t)rows->growth_bytes_per_second;
+    thresholds[THRESHOLD_CANDIDATES].value = rows->confident_count;
+    thresholds[THRESHOLD_CONFIDENCE].value = (int64_t)(highest * THRESHOLD_SHARE_UNIT);
 }
 
-/* file, line and function of the line that the stack is credited to. */
-static void write_place(struct json *json, sqlite3_stmt *place, int64_t stack_id)
+static void write_place(struct json *json, const struct leak_rows *rows, const struct leak_row *row)
 {
-    sqlite3_reset(place);
-    sqlite3_bind_int64(place, 1, stack_id);
-    int found = sqlite3_step(place) == SQLITE_ROW;
-    json_text(json, "file", found ? (const char *)sqlite3_column_text(place, 0) : NULL);
-    if (found && sqlite3_column_int64(place, 1) > 0)
-        json_integer(json, "line", sqlite3_column_int64(place, 1));
+    const struct set_frame *frame = &rows->set.frames[row->frame_id];
+    json_text(json, "file", frame->file ? frame->file : frame->module);
+    if (frame->line > 0)
+        json_integer(json, "line", frame->line);
     else
         json_null(json, "line");
-    json_text(json, "function", found ? (const char *)sqlite3_column_text(place, 2) : NULL);
+    json_text(json, "function", frame->function);
 }
 
-static void write_candidate(struct json *json, const struct leak_row *row, sqlite3_stmt *place, struct stack_walker *walker)
+static void write_growth(struct json *json, const struct leak_row *row)
 {
-    char evidence[256];
+    const struct growth *growth = &row->growth;
+    json_integer(json, "growth_bytes_per_second", (int64_t)(growth->bytes_per_second + 0.5));
+    json_integer(json, "growth_bytes_per_hour", (int64_t)(growth->bytes_per_second * 3600 + 0.5));
+    json_real(json, "growth_allocations_per_second", growth->blocks_per_second);
+    json_real(json, "confidence", growth->confidence);
+    json_text(json, "shape", leak_shape(row));
+    if (growth->shape == GROWTH_NONE)
+        json_null(json, "since_ns");
+    else
+        json_integer(json, "since_ns", (int64_t)(growth->onset_seconds * 1e9));
+    json_real(json, "p", growth->p);
+    json_real(json, "laplace_score", row->laplace_score);
+    json_real(json, "survival", row->allocations ? (double)row->live_allocations / (double)row->allocations : 0);
+    if (row->limit_ns >= 0)
+        json_integer(json, "limit_reached_in_ns", row->limit_ns);
+    else
+        json_null(json, "limit_reached_in_ns");
+}
+
+static void write_candidate(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
+{
+    char evidence[EVIDENCE_BYTES];
     json_object(json, NULL);
-    write_place(json, place, row->stack_id);
+    write_place(json, rows, row);
     json_integer(json, "live_bytes", row->live_bytes);
     json_integer(json, "live_allocations", row->live_allocations);
-    json_integer(json, "growth_bytes_per_second", (int64_t)(row->growth_bytes_per_second + 0.5));
-    json_real(json, "confidence", row->confidence);
-    leak_evidence(row, evidence, sizeof evidence);
+    write_growth(json, row);
+    leak_evidence(rows, row, evidence, sizeof evidence);
     json_text(json, "evidence", evidence);
+    json_integer(json, "live_bytes_at_end", row->end_bytes);
+    json_integer(json, "live_allocations_at_end", row->end_allocations);
+    json_integer(json, "allocations", row->allocations);
+    json_integer(json, "stacks", row->stack_count);
     if (row->oldest_ns >= 0) {
         json_integer(json, "oldest_age_ns", row->oldest_ns);
         json_integer(json, "newest_age_ns", row->newest_ns);
     }
+    json_array(json, "window_bytes");
+    for (int i = 0; row->stack_id >= 0 && i < rows->window_count; i++)
+        json_integer(json, NULL, (int64_t)row->bytes[i]);
+    json_array_end(json);
     stack_frames_json(stack_walk(walker, row->stack_id), json);
     json_object_end(json);
 }
@@ -66,86 +108,141 @@ static int write_leaks(const struct reading *reading, sqlite3 *database, const s
     struct json json;
     struct stack_walker walker;
     int64_t limit = reading_limit(reading, 0);
-    sqlite3_stmt *place = query_prepare(database, LEAK_PLACE_SQL);
     stack_walker_init(&walker, database);
     json_begin(&json, stdout, "leaks");
-    json_integer(&json, "live_bytes_at_end", rows->live_bytes + suppressions->total.bytes);
+    json_integer(&json, "live_bytes", rows->live_bytes);
+    json_integer(&json, "live_bytes_at_end", rows->end_bytes + suppressions->total.bytes);
+    json_integer(&json, "judged_ns", rows->judged_ns);
+    if (rows->teardown_ns >= 0)
+        json_integer(&json, "teardown_ns", rows->teardown_ns);
+    else
+        json_null(&json, "teardown_ns");
+    json_integer(&json, "growing", rows->confident_count);
+    json_integer(&json, "growth_bytes_per_second", (int64_t)(rows->growth_bytes_per_second + 0.5));
+    json_real(&json, "survival", rows->survival);
+    if (rows->limit_bytes)
+        json_integer(&json, "memory_limit_bytes", rows->limit_bytes);
+    else
+        json_null(&json, "memory_limit_bytes");
     json_array(&json, "candidates");
     for (int64_t i = 0; i < rows->count && (!limit || i < limit); i++)
-        write_candidate(&json, &rows->rows[i], place, &walker);
+        write_candidate(&json, rows, &rows->rows[i], &walker);
     json_array_end(&json);
     suppressions_json(suppressions, &json);
     int status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, &json);
     reading_json_end(&json);
-    sqlite3_finalize(place);
     stack_walker_done(&walker);
     return status;
 }
 
-/* The level at the end of each window, as a sparkline scaled to itself. */
-static void print_growth(const struct reading *reading, sqlite3_stmt *series, const struct leak_row *row)
+/* ---- text ---- */
+
+/* The level at the end of each window, as a sparkline scaled to its highest. */
+static void print_levels(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row)
 {
-    sqlite3_reset(series);
-    sqlite3_bind_int64(series, 1, row->stack_id);
+    double highest = 1;
+    for (int i = 0; i < rows->window_count; i++)
+        if (row->bytes[i] > highest)
+            highest = row->bytes[i];
     fputs(terminal_style(&reading->terminal, STYLE_BAR), reading->terminal.out);
-    while (sqlite3_step(series) == SQLITE_ROW) {
-        double share = row->live_bytes > 0 ? sqlite3_column_double(series, 0) / (double)row->live_bytes : 0;
-        fputs(terminal_spark(&reading->terminal, share), reading->terminal.out);
-    }
+    for (int i = 0; i < rows->window_count; i++)
+        fputs(terminal_spark(&reading->terminal, row->bytes[i] / highest), reading->terminal.out);
     fputs(terminal_style(&reading->terminal, STYLE_PLAIN), reading->terminal.out);
 }
 
-static void print_candidate(const struct reading *reading, const struct leak_row *row, sqlite3_stmt *series, struct stack_walker *walker)
+static void print_place(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row)
+{
+    const struct set_frame *frame = &rows->set.frames[row->frame_id];
+    char *place = line_place(reading, frame->file ? frame->file : frame->module, frame->line, frame->function);
+    fputs("  ", reading->terminal.out);
+    terminal_print(&reading->terminal, STYLE_PLACE, "%s", place);
+    free(place);
+}
+
+static void print_candidate(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
 {
     const struct terminal *terminal = &reading->terminal;
-    char evidence[256];
+    char evidence[EVIDENCE_BYTES];
     terminal_print(terminal, STYLE_BOLD, "%10s", units_bytes(row->live_bytes).text);
     if (row->live_allocations)
         fprintf(terminal->out, "  in %s", units_noun(row->live_allocations, "block").text);
-    if (row->confidence > 0)
-        fprintf(terminal->out, "  +%s/s  confidence %.2f", units_bytes((int64_t)row->growth_bytes_per_second).text, row->confidence);
+    if (row->growth.confidence > 0)
+        fprintf(terminal->out, "  +%s/s  confidence %.2f", units_bytes((int64_t)row->growth.bytes_per_second).text, row->growth.confidence);
     if (row->stack_id >= 0) {
         fputs("  ", terminal->out);
-        print_growth(reading, series, row);
+        print_levels(reading, rows, row);
     }
-    leak_evidence(row, evidence, sizeof evidence);
+    if (row->frame_id && row->stack_id >= 0 && row->frame_id != rows->set.stacks[stack_set_index(&rows->set, row->stack_id)].frame) {
+        fprintf(terminal->out, "\n%*s", EVIDENCE_INDENT - 2, "");
+        print_place(reading, rows, row);
+    }
+    leak_evidence(rows, row, evidence, sizeof evidence);
     fputc('\n', terminal->out);
     fprintf(terminal->out, "%s%*s", terminal_style(terminal, STYLE_DIM), EVIDENCE_INDENT, "");
     terminal_wrap(terminal->out, evidence, terminal->width, EVIDENCE_INDENT);
     fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
+    if (row->stack_count > 1)
+        fprintf(terminal->out, "%*sthe largest of %s:\n", EVIDENCE_INDENT, "", units_noun(row->stack_count, "stack").text);
     stack_frames_print(reading, stack_walk(walker, row->stack_id), FRAME_LINES);
 }
 
 static const char *const next_commands[] = {
     "timeline %s", "does the heap as a whole grow?",
-    "lines %s --sort live", "the same by line",
+    "lines %s --sort live", "what was live at the end, by line",
 };
+
+static void print_conclusion(const struct reading *reading, const struct leak_rows *rows, const struct suppressions *suppressions)
+{
+    FILE *out = reading->terminal.out;
+    fprintf(out, "\n%s live at %s%s, from %s; ", units_bytes(rows->live_bytes).text,
+            rows->teardown_ns >= 0 ? units_time(rows->judged_ns).text : "the end",
+            suppressions->total.stacks ? " and not suppressed" : "", units_noun(rows->count, "line").text);
+    if (!rows->confident_count)
+        fputs("none of them kept growing.\n", out);
+    else
+        fprintf(out, "%s of them kept growing, by %s/s.\n", units_count(rows->confident_count).text,
+                units_bytes((int64_t)rows->growth_bytes_per_second).text);
+    if (rows->teardown_ns >= 0)
+        fprintf(out, "From %s on the program freed what it held, because it ended: %s live at the end.\n", units_time(rows->teardown_ns).text,
+                units_bytes(rows->end_bytes).text);
+    if (rows->limit_bytes && rows->growth_bytes_per_second > 0 && rows->limit_bytes > rows->resident_bytes) {
+        double seconds = (double)(rows->limit_bytes - rows->resident_bytes) / rows->growth_bytes_per_second;
+        if (seconds < 9e9)
+            fprintf(out, "At this pace %s resident become the limit of %s in %s.\n", units_bytes(rows->resident_bytes).text,
+                    units_bytes(rows->limit_bytes).text, units_time((int64_t)(seconds * 1e9)).text);
+    }
+    fputc('\n', out);
+}
+
+/* All that grow, as far as they are wanted; of the others fewer. */
+static int64_t rows_shown(const struct reading *reading, const struct leak_rows *rows)
+{
+    int64_t limit = reading_limit(reading, rows->confident_count ? rows->confident_count + OTHERS_SHOWN : CANDIDATES_SHOWN);
+    if (reading->limit == LIMIT_DEFAULT && limit > CANDIDATES_SHOWN)
+        limit = CANDIDATES_SHOWN;
+    return limit && limit < rows->count ? limit : rows->count;
+}
 
 static int print_leaks(struct reading *reading, sqlite3 *database, const struct leak_rows *rows, const struct suppressions *suppressions)
 {
     struct summary summary;
     struct stack_walker walker;
-    int64_t limit = reading_limit(reading, CANDIDATES_SHOWN), rest_bytes = 0;
+    int64_t shown = rows_shown(reading, rows), rest_bytes = 0;
     summary_load(database, &summary);
     summary_print_title(reading, &summary);
     summary_print_warnings(reading, &summary);
-    fprintf(reading->terminal.out, "\n%s live at the end%s, from %s; %s of them kept growing.\n\n", units_bytes(rows->live_bytes).text,
-            suppressions->total.stacks ? " and not suppressed" : "",
-            units_noun(rows->count, "stack").text, thresholds[2].value ? units_count(thresholds[2].value).text : "none");
-    sqlite3_stmt *series = query_prepare(database, "SELECT coalesce(window_use.live_bytes, 0) FROM window LEFT JOIN window_use "
-                                                   "ON window_use.stack_id = ?1 AND window_use.window_id = window.window_id ORDER BY end_time_ns");
+    print_conclusion(reading, rows, suppressions);
     stack_walker_init(&walker, database);
     for (int64_t i = 0; i < rows->count; i++) {
-        if (!limit || i < limit)
-            print_candidate(reading, &rows->rows[i], series, &walker);
+        if (i < shown)
+            print_candidate(reading, rows, &rows->rows[i], &walker);
         else
             rest_bytes += rows->rows[i].live_bytes;
     }
-    if (limit && rows->count > limit)
+    if (rows->count > shown)
         terminal_print(&reading->terminal, STYLE_DIM, "%10s  in %s (--limit 0 shows all)\n", units_bytes(rest_bytes).text,
-                       units_noun(rows->count - limit, "further stack").text);
+                       units_noun(rows->count - shown, "further line").text);
     suppressions_print(reading, suppressions, 1);
-    sqlite3_finalize(series);
     stack_walker_done(&walker);
     summary_free(&summary);
     reading_next(reading, next_commands, 2);
@@ -154,39 +251,42 @@ static int print_leaks(struct reading *reading, sqlite3 *database, const struct 
 
 static int run_leaks(int argc, char **argv)
 {
-    struct reading reading = READING_INIT;
+    struct settings settings = {.reading = READING_INIT};
+    struct reading *reading = &settings.reading;
     struct leak_rows rows;
     struct suppressions suppressions;
-    reading_parse(&leaks_command, &reading, argc, argv, 1);
-    reading_thresholds_validate(&reading, thresholds, THRESHOLD_COUNT);
-    suppressions_load(reading.suppressions, &suppressions);
-    sqlite3 *database = reading_open(&reading);
-    leak_rows_load(database, &rows);
-    suppressions_apply(&suppressions, database, &rows);
+    reading_parse(&leaks_command, reading, argc, argv, 1);
+    reading_thresholds_validate(reading, thresholds, THRESHOLD_COUNT);
+    suppressions_load(reading->suppressions, &suppressions);
+    sqlite3 *database = reading_open(reading);
+    leak_rows_load(database, &suppressions, settings.limit_bytes, &rows);
     fill_thresholds(&rows);
-    int status = reading.json ? write_leaks(&reading, database, &rows, &suppressions)
-                              : print_leaks(&reading, database, &rows, &suppressions);
+    int status = reading->json ? write_leaks(reading, database, &rows, &suppressions)
+                               : print_leaks(reading, database, &rows, &suppressions);
     leak_rows_free(&rows);
     suppressions_free(&suppressions);
-    reading_close(&reading, database);
+    reading_close(reading, database);
     return status;
 }
 
 const struct command leaks_command = {
     .name = "leaks",
-    .question = "what was never freed, and does it grow?",
+    .question = "which lines keep growing, since when and how fast?",
     .usage = "[OPTIONS] TRACE",
-    .description = "Lists the stacks whose memory was still live at the end, best leak candidates first: how much, since when, how fast it grew "
-                   "after the first quarter of the run (in which caches fill), and how confident that makes us, from 0 to 1. What was allocated "
-                   "early, once or in one go scores low; what grew steadily to the end scores high.",
+    .description = "Lists lines by the evidence that they leak: what they hold that was never given back grows after the first quarter of the run "
+                   "(in which caches fill), steadily, until the program ends. Confidence says how far that is so, from 0 to 1: 0.5 and more "
+                   "is reported. A cache that is full, batches, what came in one go and what fluctuates score low. A program that frees all "
+                   "when it ends is judged by what it held before. Growth that is wanted looks the same: the line tells.",
     .examples = "heapline leaks service.heapline\n"
-                "heapline leaks --fail-on growth=10K service.heapline  # bytes a second\n"
+                "heapline leaks --memory-limit 2G service.heapline      # full when?\n"
+                "heapline leaks --fail-on 0.8 service.heapline          # in CI: a confidence\n"
+                "heapline leaks --fail-on growth=10K service.heapline   # bytes a second\n"
                 "heapline leaks --suppressions known.supp --fail-on live=0 app.heapline\n"
                 "\n"
-                "--fail-on knows live (bytes at the end), growth (bytes a second) and candidates\n"
-                "(how many), the last two over candidates of confidence 0.5 and more. What is\n"
-                "suppressed counts for none.",
+                "--fail-on knows confidence (the highest; exceeded where it is reached), live\n"
+                "(bytes at the end), growth (bytes a second) and candidates (how many), the last\n"
+                "two over lines of confidence 0.5 and more. What is suppressed counts for none.",
     .statuses = READING_STATUSES_FAIL,
-    .options = {limit_options, suppression_options, fail_options, fold_options, reading_options},
+    .options = {leak_options, limit_options, suppression_options, fail_options, fold_options, reading_options},
     .run = run_leaks,
 };

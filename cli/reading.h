@@ -82,11 +82,14 @@ int64_t query_integer(sqlite3 *database, const char *sql);
 char *query_text_copy(sqlite3_stmt *statement, int column);
 
 /* ---- --fail-on NAME=LIMIT ---- */
+enum threshold_kind { THRESHOLD_COUNT_OF, THRESHOLD_BYTES, THRESHOLD_SHARE };
 struct threshold_value {
     const char *name;
-    int is_bytes;      /* else a plain number */
-    int64_t value;     /* as it is in this trace */
+    enum threshold_kind kind;
+    int64_t value;     /* as it is in this trace; of a share THRESHOLD_SHARE_UNIT times as much */
 };
+/* A share is exceeded where it is reached, and a condition may be the limit alone: 0.8. */
+#define THRESHOLD_SHARE_UNIT 1000000
 /* Check the conditions given against what there is; with `json`, write them as "thresholds"; in text, to stderr.
  * Returns CLI_DONE or CLI_EXCEEDED. */
 int reading_thresholds(const struct reading *reading, const struct threshold_value *values, int value_count, struct json *json);

@@ -221,7 +221,7 @@ static void print_report(const struct reading *reading, sqlite3 *database, const
     print_sparkline(reading, database, summary);
     for (int i = 0; i < SECTION_COUNT; i++)
         print_section(reading, database, &sections[i]);
-    leak_rows_print_brief(reading, database, leaks, reading_limit(reading, 3));
+    leak_rows_print_brief(reading, leaks, reading_limit(reading, 3));
     suppressions_print(reading, suppressions, 0);
     print_processes(reading, processes, reading_limit(reading, 10));
     reading_next(reading, next_commands, 2);
@@ -322,8 +322,7 @@ static int report(struct reading *reading)
     summary_load(database, &summary);
     load_processes(reading, &processes);
     if (!reading->json || suppressions.count)
-        leak_rows_load(database, &leaks);
-    suppressions_apply(&suppressions, database, &leaks);
+        leak_rows_load(database, &suppressions, 0, &leaks);
     fill_thresholds(&summary, thresholds);
     thresholds[THRESHOLD_LIVE].value -= suppressions.total.bytes;
     if (reading->json) {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "name_pattern.h"
-#include "stack_set.h"
 #include "text.h"
 #include "units.h"
 
@@ -72,6 +71,7 @@ void suppressions_free(struct suppressions *suppressions)
     for (int i = 0; i < suppressions->count; i++)
         free(suppressions->list[i].pattern);
     free(suppressions->list);
+    free(suppressions->matches);
     *suppressions = (struct suppressions){0};
 }
 
@@ -88,10 +88,9 @@ static int match_frame(const struct suppressions *suppressions, const struct set
     return i;
 }
 
-/* `matches`: by frame, one more than the pattern, 0 where it is not known yet. */
-static int match_stack(const struct suppressions *suppressions, const struct stack_set *set, int *matches, uint32_t index)
+static int match_stack(const struct suppressions *suppressions, const struct stack_set *set, uint32_t index)
 {
-    int best = suppressions->count;
+    int best = suppressions->count, *matches = suppressions->matches;
     for (;; index = set->stacks[index].caller) {
         uint32_t frame = set->stacks[index].frame;
         if (frame && !matches[frame])
@@ -103,37 +102,25 @@ static int match_stack(const struct suppressions *suppressions, const struct sta
     }
 }
 
-static void count_row(struct suppression *suppression, const struct leak_row *row)
+static void count_stack(struct suppression *suppression, int64_t bytes, int64_t allocations)
 {
-    suppression->bytes += row->live_bytes;
-    suppression->allocations += row->live_allocations;
-    suppression->stacks++;
+    suppression->bytes += bytes;
+    suppression->allocations += allocations;
+    suppression->stacks += bytes || allocations;
 }
 
-void suppressions_apply(struct suppressions *suppressions, sqlite3 *database, struct leak_rows *rows)
+int suppressions_match(struct suppressions *suppressions, const struct stack_set *set, uint32_t stack_index, int64_t bytes, int64_t allocations)
 {
-    struct stack_set set;
-    int64_t kept = 0;
     if (!suppressions->count)
-        return;
-    stack_set_load(database, &set);
-    int *matches = calloc(set.frame_count, sizeof *matches);
-    if (!matches)
+        return 0;
+    if (!suppressions->matches && !(suppressions->matches = calloc(set->frame_count, sizeof *suppressions->matches)))
         abort();
-    for (int64_t i = 0; i < rows->count; i++) {
-        struct leak_row row = rows->rows[i];
-        int match = match_stack(suppressions, &set, matches, stack_set_index(&set, row.stack_id));
-        if (match == suppressions->count) {
-            rows->rows[kept++] = row;
-            continue;
-        }
-        rows->live_bytes -= row.live_bytes;
-        count_row(&suppressions->list[match], &row);
-        count_row(&suppressions->total, &row);
-    }
-    rows->count = kept;
-    free(matches);
-    stack_set_free(&set);
+    int match = match_stack(suppressions, set, stack_index);
+    if (match == suppressions->count)
+        return 0;
+    count_stack(&suppressions->list[match], bytes, allocations);
+    count_stack(&suppressions->total, bytes, allocations);
+    return 1;
 }
 
 /* ---- what is said of it ---- */

@@ -6,17 +6,19 @@
 #ifndef HEAPLINE_CLI_SUPPRESSIONS_H
 #define HEAPLINE_CLI_SUPPRESSIONS_H
 
-#include "leak_rows.h"
+#include "reading.h"
+#include "stack_set.h"
 
 struct suppression {
     char *pattern;
-    int64_t bytes, allocations, stacks; /* that it suppressed */
+    int64_t bytes, allocations, stacks; /* live at the end, that it suppressed */
 };
 
 struct suppressions {
     struct suppression *list;
     int count;
     struct suppression total; /* without a pattern */
+    int *matches;             /* by frame: one more than the pattern; 0: not known yet */
 };
 
 extern const struct option_spec suppression_options[]; /* --suppressions */
@@ -25,8 +27,8 @@ extern const struct option_spec suppression_options[]; /* --suppressions */
 void suppressions_load(const char *path, struct suppressions *ret_suppressions);
 void suppressions_free(struct suppressions *suppressions);
 
-/* Takes what is suppressed out of the rows, and counts it. */
-void suppressions_apply(struct suppressions *suppressions, sqlite3 *database, struct leak_rows *rows);
+/* Whether a stack, which holds so much at the end, is suppressed; then it is counted. Always ask with the same set. */
+int suppressions_match(struct suppressions *suppressions, const struct stack_set *set, uint32_t stack_index, int64_t bytes, int64_t allocations);
 
 /* "suppressed": {…}; nothing where there is no file. */
 void suppressions_json(const struct suppressions *suppressions, struct json *json);

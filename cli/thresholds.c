@@ -1,29 +1,53 @@
 /* --fail-on NAME=LIMIT: the conditions that make a reading command exit with status 1, for CI jobs (reading.h). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "reading.h"
 #include "units.h"
 
+/* "0.85". Returns 0 or -1. */
+static int parse_share(const char *text, uint64_t *ret_limit)
+{
+    char *end;
+    double share = strtod(text, &end);
+    if (end == text || *end || !(share >= 0 && share <= 1) || !strchr("0123456789.", *text))
+        return -1;
+    *ret_limit = (uint64_t)(share * THRESHOLD_SHARE_UNIT + 0.5);
+    return 0;
+}
+
+static int parse_limit(const struct threshold_value *value, const char *text, uint64_t *ret_limit)
+{
+    int64_t count;
+    if (value->kind == THRESHOLD_BYTES)
+        return units_parse_bytes(text, ret_limit);
+    if (value->kind == THRESHOLD_SHARE)
+        return parse_share(text, ret_limit);
+    if (units_parse_count(text, &count))
+        return -1;
+    *ret_limit = (uint64_t)count;
+    return 0;
+}
+
 /* Splits "peak=500M": the value of that name, and the limit. Exits with status 2 where it means nothing. */
 static const struct threshold_value *parse(const struct reading *reading, const char *condition, const struct threshold_value *values,
                                            int value_count, uint64_t *ret_limit)
 {
+    static const char *const kinds[] = {"number", "size", "number from 0 to 1"};
     const char *command = reading->command->name, *equals = strchr(condition, '=');
+    for (int i = 0; !equals && i < value_count; i++)
+        if (values[i].kind == THRESHOLD_SHARE && !parse_share(condition, ret_limit))
+            return &values[i];
     if (!equals)
         fail_usage(command, "%s: --fail-on wants NAME=LIMIT, such as %s=%s, not '%s'", command, values[0].name,
-                   values[0].is_bytes ? "500M" : "0", condition);
+                   values[0].kind == THRESHOLD_BYTES ? "500M" : "0", condition);
     size_t length = (size_t)(equals - condition);
     for (int i = 0; i < value_count; i++) {
         if (strlen(values[i].name) != length || strncmp(values[i].name, condition, length) != 0)
             continue;
-        int64_t count;
-        if (values[i].is_bytes && !units_parse_bytes(equals + 1, ret_limit))
+        if (!parse_limit(&values[i], equals + 1, ret_limit))
             return &values[i];
-        if (!values[i].is_bytes && !units_parse_count(equals + 1, &count)) {
-            *ret_limit = (uint64_t)count;
-            return &values[i];
-        }
-        fail_usage(command, "%s: --fail-on %s: '%s' is not a %s", command, condition, equals + 1, values[i].is_bytes ? "size" : "number");
+        fail_usage(command, "%s: --fail-on %s: '%s' is not a %s", command, condition, equals + 1, kinds[values[i].kind]);
     }
     char names[256] = "";
     for (int i = 0; i < value_count; i++) {
@@ -44,8 +68,13 @@ static void write_one(struct json *json, const struct threshold_value *value, ui
 {
     json_object(json, NULL);
     json_text(json, "name", value->name);
-    json_integer(json, "limit", (int64_t)limit);
-    json_integer(json, "value", value->value);
+    if (value->kind == THRESHOLD_SHARE) {
+        json_real(json, "limit", (double)limit / THRESHOLD_SHARE_UNIT);
+        json_real(json, "value", (double)value->value / THRESHOLD_SHARE_UNIT);
+    } else {
+        json_integer(json, "limit", (int64_t)limit);
+        json_integer(json, "value", value->value);
+    }
     json_boolean(json, "exceeded", exceeded);
     json_object_end(json);
 }
@@ -58,13 +87,15 @@ int reading_thresholds(const struct reading *reading, const struct threshold_val
     for (int i = 0; i < reading->fail_on.count; i++) {
         uint64_t limit;
         const struct threshold_value *value = parse(reading, reading->fail_on.texts[i], values, value_count, &limit);
-        int exceeded = value->value > 0 && (uint64_t)value->value > limit;
+        int exceeded = value->value > 0 && ((uint64_t)value->value > limit || (value->kind == THRESHOLD_SHARE && (uint64_t)value->value == limit));
         if (json)
             write_one(json, value, limit, exceeded);
         if (!exceeded)
             continue;
         status = CLI_EXCEEDED;
-        if (value->is_bytes)
+        if (value->kind == THRESHOLD_SHARE)
+            warn("%s is %.2f, not below %.2f", value->name, (double)value->value / THRESHOLD_SHARE_UNIT, (double)limit / THRESHOLD_SHARE_UNIT);
+        else if (value->kind == THRESHOLD_BYTES)
             warn("%s is %s, more than %s", value->name, units_bytes(value->value).text, units_bytes((int64_t)limit).text);
         else
             warn("%s is %lld, more than %llu", value->name, (long long)value->value, (unsigned long long)limit);

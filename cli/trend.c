@@ -5,18 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-double trend_slope(const double *x, const double *y, int count)
+/* Autocorrelations beyond this are taken for real: two-sided, at 5 %. */
+#define SIGNIFICANT_Z 1.96
+
+static double *allocate(size_t count)
 {
-    double mean_x = 0, mean_y = 0, products = 0, squares = 0;
-    for (int i = 0; i < count; i++) {
-        mean_x += x[i] / count;
-        mean_y += y[i] / count;
-    }
-    for (int i = 0; i < count; i++) {
-        products += (x[i] - mean_x) * (y[i] - mean_y);
-        squares += (x[i] - mean_x) * (x[i] - mean_x);
-    }
-    return squares > 0 ? products / squares : 0;
+    double *values = malloc((count + 1) * sizeof *values);
+    if (!values)
+        abort();
+    return values;
 }
 
 static int compare(const void *a, const void *b)
@@ -25,12 +22,24 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+double trend_slope(const double *x, const double *y, int count)
+{
+    size_t pairs = 0;
+    double *slopes = allocate((size_t)count * (size_t)count / 2);
+    for (int i = 0; i < count; i++)
+        for (int j = i + 1; j < count; j++)
+            if (x[j] > x[i])
+                slopes[pairs++] = (y[j] - y[i]) / (x[j] - x[i]);
+    qsort(slopes, pairs, sizeof *slopes, compare);
+    double median = pairs ? (slopes[(pairs - 1) / 2] + slopes[pairs / 2]) / 2 : 0;
+    free(slopes);
+    return median;
+}
+
 /* Sum over groups of equal values, of t(t-1)(2t+5). */
 static double tie_correction(const double *y, int count)
 {
-    double sum = 0, *sorted = malloc((size_t)count * sizeof *sorted);
-    if (!sorted)
-        abort();
+    double sum = 0, *sorted = allocate((size_t)count);
     memcpy(sorted, y, (size_t)count * sizeof *sorted);
     qsort(sorted, (size_t)count, sizeof *sorted, compare);
     for (int i = 0; i < count;) {
@@ -42,6 +51,50 @@ static double tie_correction(const double *y, int count)
     }
     free(sorted);
     return sum;
+}
+
+/* Ranks less their mean; equal values share theirs. */
+static void rank(const double *values, double *ranks, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ranks[i] = 0;
+        for (int j = 0; j < count; j++)
+            ranks[i] += (values[j] < values[i]) - (values[j] > values[i]);
+        ranks[i] /= 2;
+    }
+}
+
+static double autocorrelation(const double *ranks, int count, int lag)
+{
+    double products = 0, squares = 0;
+    for (int i = 0; i < count; i++)
+        squares += ranks[i] * ranks[i];
+    for (int i = 0; i + lag < count; i++)
+        products += ranks[i] * ranks[i + lag];
+    return squares > 0 ? products / squares : 0;
+}
+
+/* By how much the variance of the test is larger than that of independent values; at least 1. */
+static double variance_inflation(const double *y, int count)
+{
+    double *x = allocate((size_t)count), *residuals = allocate((size_t)count), *ranks = allocate((size_t)count);
+    double n = count, sum = 0;
+    for (int i = 0; i < count; i++)
+        x[i] = i;
+    double slope = trend_slope(x, y, count);
+    for (int i = 0; i < count; i++)
+        residuals[i] = y[i] - slope * x[i];
+    rank(residuals, ranks, count);
+    for (int lag = 1; lag < count - 2; lag++) {
+        double correlation = autocorrelation(ranks, count, lag);
+        if (fabs(correlation) > SIGNIFICANT_Z / sqrt(n))
+            sum += (n - lag) * (n - lag - 1) * (n - lag - 2) * correlation;
+    }
+    free(x);
+    free(residuals);
+    free(ranks);
+    double inflation = 1 + 2 / (n * (n - 1) * (n - 2)) * sum;
+    return inflation > 1 ? inflation : 1;
 }
 
 double trend_rising_p(const double *y, int count)
@@ -57,5 +110,5 @@ double trend_rising_p(const double *y, int count)
     double variance = ((double)count * (count - 1) * (2 * count + 5) - tie_correction(y, count)) / 18;
     if (variance <= 0)
         return 1;
-    return 0.5 * erfc((rising - 1) / sqrt(variance) / sqrt(2));
+    return 0.5 * erfc((rising - 1) / sqrt(variance * variance_inflation(y, count)) / sqrt(2));
 }

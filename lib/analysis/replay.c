@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "replay_state.h"
+#include "teardown.h"
 
 static void state_done(struct replay_state *state)
 {
@@ -230,6 +231,7 @@ static int finish_pass(struct replay_state *state)
     if (status)
         return status;
     replay_tally_births(state);
+    replay->teardown_ns = teardown_find(replay);
     gather_totals(state);
     compare_with_recorder(replay);
     return STATUS_OK;

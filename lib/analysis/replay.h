@@ -61,6 +61,7 @@ struct replay {
     struct trace_overview overview;
     struct status_detail damage; /* status 0: the trace was read to its end */
     uint64_t duration_ns;
+    uint64_t teardown_ns;        /* teardown.h */
     struct definition_table definitions;
     struct replay_totals totals;
     struct stack_uses uses;

@@ -1,7 +1,7 @@
 -- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
 -- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
 -- Tables are singular nouns; views (schema_views.sql) answer the usual questions, best first.
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 PRAGMA application_id = 1212498256; -- "HEAP": tells a report from any other SQLite file
 
 -- One row: the process and its totals.
@@ -22,7 +22,8 @@ CREATE TABLE summary (
     sampling_interval_bytes INTEGER, copy_threshold_bytes INTEGER,
     peak_allocations INTEGER,
     stream_end_ns INTEGER,       -- NULL, or where the trace's bound was reached: from there on it holds only sums, exact ones
-    allocated_bytes_error INTEGER, peak_bytes_error INTEGER -- standard errors where figures are estimates from a sample; 0: exact
+    allocated_bytes_error INTEGER, peak_bytes_error INTEGER, -- standard errors where figures are estimates from a sample; 0: exact
+    teardown_ns INTEGER          -- NULL, or when the program began to free what it held, because it ended
 );
 
 -- Everything else the trace says of the process, and what the replay needs to know its own file again.
@@ -105,7 +106,7 @@ CREATE TABLE timeline (time_ns INTEGER PRIMARY KEY, heap_bytes INTEGER, heap_pea
 -- The run's duration in 32 equal windows of time, from 0.
 CREATE TABLE window (window_id INTEGER PRIMARY KEY, end_time_ns INTEGER, heap_bytes INTEGER);
 
--- Live bytes by stack over the windows; only stacks that are live at the end, and only where something is live. One row covers all
+-- Live bytes by stack over the windows; only stacks that are live at the end or were before teardown, and only where something is live. One row covers all
 -- windows, first to last, at whose ends the stack held the same. The view window_use has a row for each window.
 CREATE TABLE live_span (
     stack_id INTEGER, first_window_id INTEGER, last_window_id INTEGER, live_bytes INTEGER, live_allocations INTEGER,

@@ -9,6 +9,7 @@
 #include "store_insert.h"
 #include "store_tables.h"
 #include "symbol_bundle.h"
+#include "teardown.h"
 
 static const char *const end_names[] = {
     [TRACE_END_UNKNOWN] = "unknown", [TRACE_END_EXIT] = "exit",       [TRACE_END_SIGNAL] = "signal",
@@ -40,7 +41,7 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
     const struct trace_identity *identity = &overview->identity;
     struct insert insert;
     char damage[320];
-    insert_begin(&insert, database, "summary", 31);
+    insert_begin(&insert, database, "summary", 32);
     insert_number(&insert, identity->pid);
     insert_number(&insert, identity->parent_pid);
     insert_text(&insert, definition_table_property(&replay->definitions, "command"));
@@ -79,6 +80,10 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
         insert_null(&insert);
     insert_number(&insert, totals->allocated_bytes_error);
     insert_number(&insert, totals->peak_bytes_error);
+    if (replay->teardown_ns == TEARDOWN_NONE)
+        insert_null(&insert);
+    else
+        insert_number(&insert, replay->teardown_ns);
     insert_row(&insert);
     return insert_end(&insert);
 }

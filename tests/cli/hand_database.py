@@ -114,9 +114,10 @@ def create(path, home="/home/ada", properties=(), **changes):
         level = total("peak_bytes") * i // 12 if i <= 12 else max(total("peak_bytes") * (20 - i) // 8, total("live_bytes"))
         database.execute("INSERT INTO timeline VALUES (?, ?, ?, ?)", (time, level, level, 24 * MIB + level))
     for window in range(WINDOWS):
-        database.execute("INSERT INTO window VALUES (?, ?, ?)", (window, (window + 1) * 10 * SECOND // WINDOWS, 0))
-        for stack_id, live in ((9, MIB), (10, 2 * MIB * (window + 1) // WINDOWS), (11, 1000), (-1, 24)):
-            database.execute("INSERT INTO live_span VALUES (?, ?, ?, ?, ?)", (stack_id, window, window, live, 1))
+        spans = ((9, MIB, 300), (10, 2 * MIB * (window + 1) // WINDOWS, 128 * (window + 1) // WINDOWS), (11, 1000, 1))
+        database.execute("INSERT INTO window VALUES (?, ?, ?)", (window, (window + 1) * 10 * SECOND // WINDOWS, sum(span[1] for span in spans) + 24))
+        for stack_id, live, blocks in spans:
+            database.execute("INSERT INTO live_span VALUES (?, ?, ?, ?, ?)", (stack_id, window, window, live, blocks))
     views = ANALYSIS / "schema_views.sql"
     if views.exists():
         database.executescript(views.read_text())

@@ -1,13 +1,12 @@
 """The JSON documents, field by field, from the figures that hand_database.py put in; thresholds and exit statuses."""
 
 import json
-import re
 
 import pytest
 
 import hand_database
 from command import HEAPLINE, ON_DATABASE, document, run
-from hand_database import MEASURES, MIB, SECOND, USES, total
+from hand_database import MEASURES, MIB, SECOND, USES, create, total
 
 LINE_FIELDS = {"file", "line", "function", "kind", "origin", *MEASURES}
 READERS = ["report", "lines", "peak", "copies", "leaks", "tree", "timeline", "sql"]
@@ -112,10 +111,44 @@ def test_leaks(hand):
     assert (best["live_bytes"], best["live_allocations"]) == (2 * MIB, 128)
     # 2 MiB in 10 s, on a straight line.
     assert best["growth_bytes_per_second"] == round(2 * MIB / 10)
-    assert 0.999 < best["confidence"] <= 1
-    assert re.match(r"grew in 12 of 12 windows after the first quarter, 512 KiB to 2\.00 MiB \(p = [0-9.e-]+\)", best["evidence"])
+    assert best["growth_bytes_per_hour"] == 360 * 2 * MIB and best["growth_allocations_per_second"] == 12.8
+    assert 0.999 < best["confidence"] <= 1 and best["shape"] == "keeps growing" and best["since_ns"] == 5 * SECOND // 2
+    # S = 78, variance 13*12*31/18: z = 77 / sqrt(268.67), p = 1.3156e-6.
+    assert best["p"] == pytest.approx(1.3156e-6, rel=1e-4)
+    assert best["evidence"] == ("since 2.50 s: 512 KiB to 2.00 MiB, rising in 12 of 12 windows (p = 1e-06), 720 MiB an hour; "
+                                "100 % of its 128 allocations is live still, of all allocations 21 %")
+    assert best["laplace_score"] == pytest.approx(1 - 1 / 130) and best["survival"] == 1
+    assert (leaks["live_bytes"], leaks["judged_ns"], leaks["teardown_ns"], leaks["growing"]) == (total("live_bytes"), 10 * SECOND, None, 1)
+    assert leaks["memory_limit_bytes"] is None and best["limit_reached_in_ns"] is None
     assert [frame["line"] for frame in best["frames"]] == [22, 31, 40]
     assert [candidate["confidence"] for candidate in candidates[1:]] == [0, 0, 0]
+
+
+def test_leaks_before_teardown(tmp_path):
+    """What is freed when the program ends is judged by what was live before; the figures at the end stay beside it."""
+    hand = tmp_path / "teardown.heapline"
+    create(hand, teardown_ns=17 * SECOND // 2)
+    leaks = document(ON_DATABASE, "leaks", hand)
+    best = leaks["candidates"][0]
+    assert (leaks["teardown_ns"], leaks["judged_ns"]) == (17 * SECOND // 2, 13 * 10 * SECOND // 16)
+    assert (best["live_bytes"], best["live_allocations"]) == (2 * MIB * 13 // 16, 128 * 13 // 16)
+    assert (best["live_bytes_at_end"], best["live_allocations_at_end"]) == (2 * MIB, 128)
+    assert len(best["window_bytes"]) == 13 and best["growth_bytes_per_second"] == round(2 * MIB / 10) and best["confidence"] > 0.999
+    assert leaks["live_bytes"] == sum(row["live_bytes"] for row in leaks["candidates"])
+    assert leaks["live_bytes_at_end"] == total("live_bytes")
+
+
+def test_memory_limit(tmp_path):
+    """24 MiB and the heap's level are resident: what is left is reached at 2 MiB in 10 s."""
+    hand = tmp_path / "limit.heapline"
+    create(hand, properties=[("cgroup_memory_limit_bytes", str(128 * MIB))])
+    resident = 24 * MIB + total("live_bytes")
+    for arguments, limit in (([], 128 * MIB), (["--memory-limit", "64M"], 64 * MIB)):
+        leaks = document(ON_DATABASE, "leaks", hand, *arguments)
+        assert leaks["memory_limit_bytes"] == limit
+        assert leaks["candidates"][0]["limit_reached_in_ns"] == pytest.approx((limit - resident) / (2 * MIB / 10) * 1e9, rel=1e-6)
+        assert leaks["candidates"][1]["limit_reached_in_ns"] is None
+    assert document(ON_DATABASE, "leaks", hand, "--memory-limit", "16M")["candidates"][0]["limit_reached_in_ns"] == 0
 
 
 def test_timeline(hand):
@@ -157,14 +190,16 @@ def test_sql_refuses(hand, tmp_path, query):
     ("report", "rss=64MiB", 0), ("report", "lost=0", 0), ("report", "copied=1G", 0), ("report", "allocated=100M", 1),
     ("peak", "peak=1K", 1), ("copies", "copies=340", 1), ("copies", "copies=341", 0), ("lines", "peak=24M", 0), ("lines", "peak=23M", 1),
     ("leaks", "growth=200K", 1), ("leaks", "growth=300K", 0), ("leaks", "candidates=0", 1), ("leaks", "candidates=1", 0),
+    ("leaks", "0.9", 1), ("leaks", "confidence=0.99", 1), ("leaks", "1", 0), ("leaks", "confidence=1.0", 0),
     ("timeline", "rss=63M", 1),
 ])
 def test_threshold(hand, command, condition, status):
     result = run(ON_DATABASE, command, "--fail-on", condition, hand)
     assert result.returncode == status
-    assert (f"heapline: {condition.split('=')[0]} is " in result.stderr) == bool(status)
+    name = condition.split("=")[0] if "=" in condition else "confidence"
+    assert (f"heapline: {name} is " in result.stderr) == bool(status)
     thresholds = document(ON_DATABASE, command, "--fail-on", condition, hand, status=status)["thresholds"]
-    assert [threshold["name"] for threshold in thresholds] == [condition.split("=")[0]]
+    assert [threshold["name"] for threshold in thresholds] == [name]
     assert [threshold["exceeded"] for threshold in thresholds] == [bool(status)]
 
 

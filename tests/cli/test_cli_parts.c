@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../unit/check.h"
+#include "growth.h"
 #include "json.h"
 #include "paths.h"
 #include "text.h"
@@ -120,6 +121,9 @@ static void test_trend(void)
     CHECK(fabs(trend_slope(x, rising, 10) - 1) < 1e-12);
     CHECK(trend_slope(x, flat, 10) == 0);
     CHECK(trend_slope(x, rising, 1) == 0);
+    /* One point far off moves the median of the slopes little. */
+    static const double outlier[] = {1, 2, 3, 4, 500, 6, 7, 8, 9, 10};
+    CHECK(trend_slope(x, outlier, 10) == 1);
     /* S = 45, variance 125: z = 44 / sqrt(125), p = 4.1515e-5. */
     CHECK(fabs(trend_rising_p(rising, 10) - 4.1515e-5) < 1e-8);
     /* S = 8, variance (5*4*15 - 2*(2*1*9)) / 18 = 14.6667: z = 7 / 3.8297 = 1.8278, p = 0.03379. */
@@ -127,6 +131,55 @@ static void test_trend(void)
     CHECK(trend_rising_p(flat, 10) == 1);
     CHECK(trend_rising_p(falling, 5) == 1);
     CHECK(trend_rising_p(rising, 3) == 1);
+}
+
+static struct growth judge(const double *bytes, int count)
+{
+    double seconds[64], blocks[64];
+    struct growth growth;
+    struct growth_series series = {seconds, bytes, blocks, count};
+    for (int i = 0; i < count; i++) {
+        seconds[i] = i + 1;
+        blocks[i] = bytes[i] / 100;
+    }
+    growth_judge(&series, &growth);
+    return growth;
+}
+
+static void test_growth(void)
+{
+    double straight[32], full[32], batches[32], step[32], late[32], half[32], flat[32], churned[32];
+    for (int i = 0; i < 32; i++) {
+        straight[i] = 1000 + 100 * i;
+        full[i] = i < 12 ? 1000 * i : 12000;
+        batches[i] = 1000 * (i % 9);
+        step[i] = i < 20 ? 500 : 90000;
+        late[i] = i < 27 ? 500 : 500 + 1000 * (i - 26);
+        half[i] = i < 14 ? 500 : 500 + 1000 * (i - 13);
+        flat[i] = 5000;
+        churned[i] = 100 * i + (i % 3 == 1 ? 2000 : 0); /* what leaks, and what comes and goes */
+    }
+    struct growth growth = judge(straight, 32);
+    CHECK(growth.shape == GROWTH_STEADY && growth.confidence > 0.99);
+    CHECK(fabs(growth.bytes_per_second - 100) < 1e-9 && fabs(growth.blocks_per_second - 1) < 1e-9);
+    CHECK(growth.onset_seconds == 9 && growth.onset_bytes == 1800 && growth.end_bytes == 4100); /* the 8th window and 5 % of 2,400 */
+    CHECK(growth.rising_windows == 23 && growth.window_count == 23 && growth.grown_bytes == 2300 && growth.grown_blocks == 23);
+    growth = judge(full, 32);
+    CHECK(growth.shape == GROWTH_LEVELS && growth.confidence < 0.1);
+    growth = judge(batches, 32);
+    CHECK(growth.shape == GROWTH_RECENT && growth.confidence < 0.1);
+    growth = judge(step, 32);
+    CHECK(growth.confidence < 0.1);
+    growth = judge(late, 32);
+    CHECK(growth.shape == GROWTH_RECENT && growth.confidence < 0.1);
+    growth = judge(half, 32);
+    CHECK(growth.shape == GROWTH_STEADY && growth.confidence > 0.9 && growth.onset_seconds == 14);
+    CHECK(fabs(growth.bytes_per_second - 1000) < 1e-9);
+    growth = judge(flat, 32);
+    CHECK(growth.shape == GROWTH_NONE && growth.confidence == 0 && growth.bytes_per_second == 0 && growth.end_bytes == 5000);
+    growth = judge(churned, 32);
+    CHECK(growth.shape == GROWTH_STEADY && growth.confidence > 0.9 && fabs(growth.bytes_per_second - 100) < 20);
+    CHECK(judge(straight, 0).confidence == 0 && judge(straight, 1).confidence == 0 && judge(straight, 3).confidence == 0);
 }
 
 static void test_json(void)
@@ -171,6 +224,7 @@ int main(void)
     test_text();
     test_paths();
     test_trend();
+    test_growth();
     test_json();
     return 0;
 }

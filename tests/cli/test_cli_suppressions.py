@@ -53,7 +53,7 @@ def test_text(hand, tmp_path):
     path = tmp_path / "known.supp"
     path.write_text("leak:remember\nleak:nothing\n")
     lines = run(ON_DATABASE, "leaks", hand, "--suppressions", path).stdout.splitlines()
-    assert "1.00 MiB live at the end and not suppressed, from 3 stacks; none of them kept growing." in lines
+    assert "1.00 MiB live at the end and not suppressed, from 3 lines; none of them kept growing." in lines
     at = lines.index("Suppressed: 2.00 MiB in 128 blocks, from 1 stack; 1 of 2 suppressions matched.")
     assert lines[at + 1].split() == ["2.00", "MiB", "in", "128", "blocks", "leak:remember"]
     report = run(ON_DATABASE, "report", hand, "--suppressions", path).stdout

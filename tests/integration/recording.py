@@ -120,8 +120,9 @@ class Trace:
         assert total(copies["lines"], "copied_bytes") == copies["copied_bytes"]
         assert total(copies["stacks"], "bytes") == copies["copied_bytes"]
         assert total(copies["lines"], "copies") == copies["copies"] == total(self.lines, "copies")
-        leaks = self.json("leaks")["candidates"]
-        assert total(leaks, "live_bytes") <= report["live_bytes_at_end"]
+        leaks = self.json("leaks")
+        assert total(leaks["candidates"], "live_bytes") == leaks["live_bytes"]
+        assert total(leaks["candidates"], "live_bytes_at_end") == leaks["live_bytes_at_end"] == report["live_bytes_at_end"]
 
 
 def total(rows, field):

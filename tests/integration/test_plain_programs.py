@@ -44,7 +44,7 @@ def test_suppressions(record, tmp_path):
     leaks = trace.json("leaks", "--suppressions", str(known))
     first = leaks["suppressed"]["suppressions"][0]
     assert (first["live_bytes"], first["live_allocations"], first["stacks"]) == (120 + 3000 + 700, 3, 3)
-    left = sum(row["live_bytes"] for row in leaks["candidates"])
+    left = sum(row["live_bytes_at_end"] for row in leaks["candidates"])
     assert left + leaks["suppressed"]["live_bytes"] == leaks["live_bytes_at_end"] == trace.report["live_bytes_at_end"]
     assert not [row for row in leaks["candidates"] for frame in row["frames"] if frame["function"] == "singles()"]
 

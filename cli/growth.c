@@ -1,0 +1,109 @@
+/* Judges growth: see growth.h. */
+#include "growth.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "trend.h"
+
+/* The floor is past its beginning once it has made so much of its growth. */
+#define ONSET_SHARE 0.05
+/* The growing part is cut into so many parts of equal time; one counts if it has this much of its share of the growth. */
+#define PARTS 6
+#define PART_SHARE 0.15
+/* Growth of the last third against its share of all. A straight line has 1. */
+#define LEVEL_RATE 0.2
+#define STEADY_RATE 0.5
+
+/* 0 up to `none`, 1 from `all` on, a straight line between. */
+static double ramp(double value, double none, double all)
+{
+    return value <= none ? 0 : value >= all ? 1 : (value - none) / (all - none);
+}
+
+static void find_floor(const double *values, double *floor, int count)
+{
+    for (int i = count; i-- > 0;)
+        floor[i] = i + 1 < count && floor[i + 1] < values[i] ? floor[i + 1] : values[i];
+}
+
+/* Between windows, on a straight line. */
+static double floor_at(const double *floor, double position)
+{
+    int before = (int)position;
+    double share = position - before;
+    return share > 0 ? floor[before] + share * (floor[before + 1] - floor[before]) : floor[before];
+}
+
+static int find_onset(const double *floor, int first, int last)
+{
+    double limit = floor[first] + ONSET_SHARE * (floor[last] - floor[first]);
+    int onset = first;
+    while (onset + 1 < last && floor[onset + 1] <= limit)
+        onset++;
+    return onset;
+}
+
+/* How many of the parts grow. */
+static int count_parts(const double *floor, int onset, int last)
+{
+    double width = (double)(last - onset) / PARTS, share = (floor[last] - floor[onset]) / PARTS;
+    int growing = 0;
+    for (int part = 0; part < PARTS; part++) {
+        double end = part + 1 < PARTS ? onset + (part + 1) * width : last;
+        growing += floor_at(floor, end) - floor_at(floor, onset + part * width) >= PART_SHARE * share;
+    }
+    return growing;
+}
+
+static void judge_shape(struct growth *growth, const double *floor, int first, int onset, int last)
+{
+    double late = floor[last] - floor_at(floor, last - (last - onset) / 3.0);
+    double late_rate = 3 * late / (floor[last] - floor[onset]);
+    double certain = 1 - growth->p;
+    double lasting = ramp((double)(last - onset) / (last - first), 0.3, 0.6);
+    double spread = ramp(count_parts(floor, onset, last), 3, 5) * ramp(growth->rising_windows, 3, 7);
+    double unabated = ramp(late_rate, LEVEL_RATE, STEADY_RATE);
+    growth->confidence = certain * lasting * spread * unabated;
+    if (lasting < 0.5)
+        growth->shape = GROWTH_RECENT;
+    else if (unabated < 0.5)
+        growth->shape = GROWTH_LEVELS;
+    else if (spread < 0.5)
+        growth->shape = GROWTH_STEPS;
+    else
+        growth->shape = growth->confidence < 0.5 ? GROWTH_NOISE : GROWTH_STEADY;
+}
+
+static double at_least_zero(double value)
+{
+    return value > 0 ? value : 0;
+}
+
+void growth_judge(const struct growth_series *series, struct growth *ret_growth)
+{
+    int count = series->count, last = count - 1, first = count / 4 > 0 ? count / 4 - 1 : 0;
+    struct growth growth = {.p = 1, .end_bytes = count ? series->bytes[last] : 0};
+    double *floor = malloc(((size_t)count + 1) * sizeof *floor), *block_floor = malloc(((size_t)count + 1) * sizeof *floor);
+    if (!floor || !block_floor)
+        abort();
+    find_floor(series->bytes, floor, count);
+    find_floor(series->blocks, block_floor, count);
+    if (count && floor[last] > floor[first]) {
+        int onset = find_onset(floor, first, last);
+        growth.p = trend_rising_p(series->bytes + first, count - first);
+        growth.onset_seconds = series->seconds[onset];
+        growth.onset_bytes = series->bytes[onset];
+        growth.bytes_per_second = at_least_zero(trend_slope(series->seconds + onset, series->bytes + onset, count - onset));
+        growth.blocks_per_second = at_least_zero(trend_slope(series->seconds + onset, series->blocks + onset, count - onset));
+        growth.grown_bytes = floor[last] - floor[onset];
+        growth.grown_blocks = block_floor[last] - block_floor[onset];
+        growth.window_count = last - onset;
+        for (int i = onset; i < last; i++)
+            growth.rising_windows += floor[i + 1] > floor[i];
+        judge_shape(&growth, floor, first, onset, last);
+    }
+    free(floor);
+    free(block_floor);
+    *ret_growth = growth;
+}

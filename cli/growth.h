@@ -1,0 +1,38 @@
+/* Does what a line holds keep growing, or does it fill, turn over, or come in one go? Pure computation on one series: the live bytes and
+ * blocks at the ends of the windows of a run. docs/leaks.md explains each figure and the limits. Allocates; aborts without memory.
+ *
+ * warm-up   the first quarter of the windows: what is held at its end is no growth
+ * floor     at each window the least that is held then or at any later one: what was never given back afterwards. A batch that is freed, a
+ *           cache that evicts and garbage that waits for its collector have a level floor; a leak raises it.
+ * onset     where the floor has begun to rise: it is within 5 % of all of its growth above where it was after warm-up */
+#ifndef HEAPLINE_CLI_GROWTH_H
+#define HEAPLINE_CLI_GROWTH_H
+
+struct growth_series {
+    const double *seconds;       /* the windows' ends; rise */
+    const double *bytes, *blocks;
+    int count;
+};
+
+enum growth_shape {
+    GROWTH_NONE,     /* the floor is level */
+    GROWTH_STEADY,   /* it rises, to the end */
+    GROWTH_LEVELS,   /* it rose, and does hardly any more */
+    GROWTH_STEPS,    /* it rose in one go or few */
+    GROWTH_RECENT,   /* it has risen at the end only: as much may be freed next */
+    GROWTH_NOISE,    /* it rises, but by no more than what comes and goes does by chance */
+};
+
+struct growth {
+    enum growth_shape shape;
+    double confidence;           /* 0 to 1: that it grows for good */
+    double p;                    /* Mann-Kendall's, of the windows since warm-up */
+    double bytes_per_second, blocks_per_second; /* Theil-Sen, since the onset; never below 0 */
+    double onset_seconds, onset_bytes, end_bytes;
+    double grown_bytes, grown_blocks;           /* of the floor, since the onset */
+    int rising_windows, window_count;           /* since the onset: with a rising floor, and all */
+};
+
+void growth_judge(const struct growth_series *series, struct growth *ret_growth);
+
+#endif

@@ -1,0 +1,131 @@
+/* What is said of leak candidates: evidence in words, and the section of `heapline report` (leak_rows.h). */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leak_rows.h"
+#include "line_rows.h"
+#include "table.h"
+#include "units.h"
+
+#define HOUR_SECONDS 3600.0
+
+const char *leak_shape(const struct leak_row *row)
+{
+    static const char *const shapes[] = {
+        [GROWTH_NONE] = "does not grow", [GROWTH_STEADY] = "keeps growing",   [GROWTH_LEVELS] = "levels off",
+        [GROWTH_STEPS] = "grew in steps", [GROWTH_RECENT] = "grew at the end only", [GROWTH_NOISE] = "comes and goes",
+    };
+    return row->stack_id < 0 ? "" : shapes[row->growth.shape];
+}
+
+struct text {
+    char *at, *end;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text->at, (size_t)(text->end - text->at), format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        text->at += length < text->end - text->at ? length : text->end - text->at - 1;
+}
+
+static struct unit_text seconds_text(double seconds)
+{
+    return units_time((int64_t)(seconds * 1e9));
+}
+
+static void add_growth(struct text *text, const struct leak_row *row)
+{
+    const struct growth *growth = &row->growth;
+    add(text, "since %s: %s to %s, rising in %d of %d windows (p = %.1g), %s an hour", seconds_text(growth->onset_seconds).text,
+        units_bytes((int64_t)growth->onset_bytes).text, units_bytes((int64_t)growth->end_bytes).text, growth->rising_windows,
+        growth->window_count, growth->p, units_bytes((int64_t)fmin(growth->bytes_per_second * HOUR_SECONDS, 9e18)).text);
+}
+
+static void add_shape(struct text *text, const struct leak_row *row)
+{
+    const struct growth *growth = &row->growth;
+    switch (growth->shape) {
+    case GROWTH_NONE:
+        add(text, "%s: what came after the first quarter of the run was given back", leak_shape(row));
+        return;
+    case GROWTH_STEADY:
+        break;
+    case GROWTH_LEVELS:
+        add(text, "%s, as a cache does that is full; ", leak_shape(row));
+        break;
+    case GROWTH_STEPS:
+        add(text, "%s, not with the load; ", leak_shape(row));
+        break;
+    case GROWTH_RECENT:
+        add(text, "%s, so it may be given back as what came before was; ", leak_shape(row));
+        break;
+    case GROWTH_NOISE:
+        add(text, "%s by as much as it has grown; ", leak_shape(row));
+        break;
+    }
+    add_growth(text, row);
+}
+
+static void add_survival(struct text *text, const struct leak_rows *rows, const struct leak_row *row)
+{
+    if (row->allocations > 0 && row->live_allocations > 0)
+        add(text, "; %s of its %s is live still, of all allocations %s", units_share((double)row->live_allocations, (double)row->allocations).text,
+            units_noun(row->allocations, "allocation").text, units_share(rows->survival, 1).text);
+}
+
+void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, char *out, size_t size)
+{
+    struct text text = {out, out + size};
+    if (row->stack_id < 0) {
+        add(&text, "not a block: what no stack owns");
+        return;
+    }
+    add_shape(&text, row);
+    add_survival(&text, rows, row);
+    if (row->limit_ns >= 0)
+        add(&text, "; alone it fills the %s up to the limit of %s in %s",
+            units_bytes(rows->limit_bytes > rows->resident_bytes ? rows->limit_bytes - rows->resident_bytes : 0).text,
+            units_bytes(rows->limit_bytes).text, units_time(row->limit_ns).text);
+}
+
+/* ---- the report's section ---- */
+
+static void add_brief_row(const struct reading *reading, struct table *table, const struct leak_rows *rows, const struct leak_row *row)
+{
+    const struct set_frame *frame = &rows->set.frames[row->frame_id];
+    char *place = row->frame_id ? line_place(reading, frame->file ? frame->file : frame->module, frame->line, frame->function)
+                                : line_place(reading, NULL, 0, "(no stack)");
+    table_cell(table, "%s", place);
+    table_cell(table, "%s", frame->function ? frame->function : "");
+    table_cell(table, "%s", units_bytes(row->live_bytes).text);
+    table_cell(table, "%s", units_count(row->live_allocations).text);
+    table_cell(table, "%s/s", units_bytes((int64_t)row->growth.bytes_per_second).text);
+    table_cell(table, "%.2f", row->growth.confidence);
+    free(place);
+}
+
+void leak_rows_print_brief(const struct reading *reading, const struct leak_rows *rows, int64_t limit)
+{
+    static const struct table_column columns[] = {
+        {.title = "line", .style = STYLE_PLACE, .flexible = 26, .clip_start = 1},
+        {.title = "function", .flexible = 12, .expendable = 3},
+        {.title = "live", .align = TABLE_RIGHT, .style = STYLE_BOLD},
+        {.title = "blocks", .align = TABLE_RIGHT, .expendable = 2},
+        {.title = "growth", .align = TABLE_RIGHT},
+        {.title = "confidence", .align = TABLE_RIGHT},
+    };
+    if (!rows->confident_count)
+        return;
+    struct table *table = table_new(&reading->terminal, columns, 6);
+    for (int64_t i = 0; i < rows->confident_count && (!limit || i < limit); i++)
+        add_brief_row(reading, table, rows, &rows->rows[i]);
+    terminal_heading(&reading->terminal, "Leak candidates", "still growing when the run ended");
+    table_print(table);
+    table_free(table);
+}
