@@ -3,11 +3,14 @@
 A scenario serves requests for some two and a half seconds. Its leaking line, if it has one, ends in a comment `# leak`."""
 
 import json
+import os
 import random
 import time
 
 REQUESTS = 400
 PAUSE_SECONDS = 0.006
+# How often a request is handled: a larger load, where a sample is to see the leak.
+SCALE = int(os.environ.get("SCENARIO_SCALE", "1"))
 
 random_numbers = random.Random(7)
 
@@ -19,7 +22,9 @@ def churn(request):
 
 
 def serve(handle, requests=REQUESTS, pause_seconds=PAUSE_SECONDS):
-    for request in range(requests):
-        churn(request)
-        handle(request)
+    numbers = list(range(requests * SCALE))  # numbers that last: the first 256 need no memory, later ones would look like growth
+    for first in numbers[::SCALE]:
+        churn(first)
+        for request in numbers[first:first + SCALE]:
+            handle(request)
         time.sleep(pause_seconds)
