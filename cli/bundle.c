@@ -15,10 +15,12 @@
 struct bundle_settings {
     struct reading reading;
     const char *output; /* NULL: in place of the trace */
+    int without_sources;
 };
 
 static const struct option_spec bundle_options[] = {
     {"output", 'o', OPTION_TEXT, offsetof(struct bundle_settings, output), 0, "FILE", "write to FILE; without it the trace itself is replaced"},
+    {"no-sources", 0, OPTION_SET, offsetof(struct bundle_settings, without_sources), 1, NULL, "leave the texts of source files out"},
     SYMBOL_OPTIONS,
     {0},
 };
@@ -51,7 +53,8 @@ static int create(const char *output, const char *trace, char *temporary, size_t
 static void tell(const struct reading *reading, const char *output, const struct symbol_bundle_figures *figures, int64_t more_bytes)
 {
     struct unit_text places = units_noun((int64_t)figures->places, "place");
-    fprintf(reading->terminal.out, "%s: %s of %s, %s%s\n", output, places.text, units_noun((int64_t)figures->modules, "module").text,
+    fprintf(reading->terminal.out, "%s: %s of %s, %s, %s%s\n", output, places.text, units_noun((int64_t)figures->modules, "module").text,
+            units_noun((int64_t)figures->sources, "source file").text,
             more_bytes < 0 ? "-" : "+", units_bytes(more_bytes < 0 ? -more_bytes : more_bytes).text);
 }
 
@@ -73,7 +76,7 @@ static int run_bundle(int argc, char **argv)
     require_finished(trace);
     int64_t before = size_of(trace);
     int file = create(output, trace, temporary, sizeof temporary);
-    int status = symbol_bundle_write(trace, file, &sources, &figures, &detail);
+    int status = symbol_bundle_write(trace, file, &sources, settings.without_sources, &figures, &detail);
     if (close(file) && !status)
         status = STATUS_SYSTEM;
     if (!status && rename(temporary, output))
@@ -93,8 +96,9 @@ const struct command bundle_command = {
     .question = "put functions and lines into a trace, to read it elsewhere",
     .usage = "[OPTIONS] TRACE",
     .description = "Looks up the native frames of a trace here, where the recorded programs, libraries and debug files are, and puts functions, files "
-                   "and lines into the trace. It can then be read on a machine without those files, by every command; it also needs "
-                   "fewer moments there. Python frames need no such thing. Each process of a run has a trace of its own: bundle those you take along.\n"
+                   "and lines into the trace, and the source files that native and Python lines are in, as far as they can be read and have not changed "
+                   "since. It can then be read on a machine without those files, by every command, and lines --source shows the text; it also needs "
+                   "fewer moments there. Each process of a run has a trace of its own: bundle those you take along.\n"
                    "Where --sysroot, --debug-dir or --debuginfod is given to a reading command, the files it finds come before what was bundled.",
     .examples = "heapline bundle app.heapline\n"
                 "heapline bundle -o elsewhere.heapline app.heapline\n"

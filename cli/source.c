@@ -72,6 +72,24 @@ static char *find_file(const struct reading *reading, sqlite3 *database, const c
     return found;
 }
 
+/* What was bundled with the trace is the file as it was. */
+static FILE *open_bundled(sqlite3 *database, const char *recorded)
+{
+    FILE *file = NULL;
+    sqlite3_stmt *row = query_prepare(database, "SELECT text FROM source WHERE file = ?");
+    sqlite3_bind_text(row, 1, recorded, -1, SQLITE_STATIC);
+    if (query_step(row)) {
+        size_t bytes = (size_t)sqlite3_column_bytes(row, 0);
+        file = fmemopen(NULL, bytes + 1, "w+");
+        if (file && fwrite(sqlite3_column_text(row, 0), 1, bytes, file) != bytes)
+            abort();
+        if (file)
+            rewind(file);
+        sqlite3_finalize(row);
+    }
+    return file;
+}
+
 static FILE *open_source(const struct reading *reading, const char *recorded, const char *wanted)
 {
     FILE *file = NULL;
@@ -306,7 +324,9 @@ void source_annotate(const struct reading *reading, sqlite3 *database, const cha
     struct annotation annotation = {0};
     int64_t limit = reading_limit(reading, 0), start_ns = query_integer(database, "SELECT start_realtime_ns FROM summary");
     char *name = find_file(reading, database, wanted);
-    FILE *file = open_source(reading, name, wanted);
+    FILE *file = open_bundled(database, name);
+    if (!file)
+        file = open_source(reading, name, wanted);
     if (file) {
         warn_if_newer(file, name, start_ns);
         read_source(file, &annotation.text);

@@ -29,6 +29,9 @@ CREATE TABLE summary (
 -- Everything else the trace says of the process, and what the replay needs to know its own file again.
 CREATE TABLE property (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
+-- Source files that were bundled with the trace: by their name in `frame`.
+CREATE TABLE source (file TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
+
 CREATE TABLE thread (thread_id INTEGER PRIMARY KEY, kernel_id INTEGER, name TEXT);
 
 -- symbols: 'lines', 'functions' (no debug information found), 'absent' (no such file here), 'changed' (the file's build id is not the

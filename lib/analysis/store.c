@@ -8,6 +8,7 @@
 #include "schema_text.h"
 #include "store_insert.h"
 #include "store_tables.h"
+#include "source_bundle.h"
 #include "symbol_bundle.h"
 #include "teardown.h"
 
@@ -88,14 +89,34 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
     return insert_end(&insert);
 }
 
+static int begins_with(const char *text, const char *beginning)
+{
+    return !strncmp(text, beginning, strlen(beginning));
+}
+
+/* What a bundle has brought along. */
+static int write_sources(sqlite3 *database, const struct store_input *input)
+{
+    const struct definition_table *definitions = &input->replay->definitions;
+    struct insert insert;
+    insert_begin(&insert, database, "source", 2);
+    for (uint32_t i = 0; i < definitions->property_count; i++)
+        if (begins_with(definitions->properties[i].key, SOURCE_BUNDLE_PREFIX)) {
+            insert_text(&insert, definitions->properties[i].key + strlen(SOURCE_BUNDLE_PREFIX));
+            insert_text(&insert, definitions->properties[i].value);
+            insert_row(&insert);
+        }
+    return insert_end(&insert);
+}
+
 static int write_properties(sqlite3 *database, const struct store_input *input)
 {
     const struct definition_table *definitions = &input->replay->definitions;
     struct insert insert;
     insert_begin(&insert, database, "property", 2);
     for (uint32_t i = 0; i < definitions->property_count; i++) {
-        if (!strncmp(definitions->properties[i].key, SYMBOL_BUNDLE_PREFIX, strlen(SYMBOL_BUNDLE_PREFIX)))
-            continue; /* it has become frames */
+        if (begins_with(definitions->properties[i].key, SYMBOL_BUNDLE_PREFIX) || begins_with(definitions->properties[i].key, SOURCE_BUNDLE_PREFIX))
+            continue; /* it has become frames, or a source */
         insert_text(&insert, definitions->properties[i].key);
         insert_text(&insert, definitions->properties[i].value);
         insert_row(&insert);
@@ -162,7 +183,7 @@ static int write_timeline(sqlite3 *database, const struct store_input *input)
 static int write_small_tables(sqlite3 *database, const struct store_input *input)
 {
     static int (*const writers[])(sqlite3 *, const struct store_input *) = {
-        write_summary, write_properties, write_threads_and_modules, write_timeline,
+        write_summary, write_properties, write_sources, write_threads_and_modules, write_timeline,
     };
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
         int status = writers[i](database, input);

@@ -36,12 +36,12 @@ void symbol_bundle_done(struct symbol_bundle *bundle);
 size_t symbol_bundle_find(const struct symbol_bundle *bundle, uint32_t module_id, uint64_t address, const struct symbol **ret_symbols);
 
 struct symbol_bundle_figures {
-    uint64_t places, modules;
+    uint64_t places, modules, sources;
 };
 
-/* Copy a trace to an open, empty file, with the symbols that are found for it (of modules that aren't, those it has already).
- * Returns 0, what trace_reader_open returns, STATUS_NO_MEMORY or STATUS_SYSTEM. */
-int symbol_bundle_write(const char *trace_path, int to, const struct symbol_sources *sources, struct symbol_bundle_figures *ret_figures,
-                        struct status_detail *detail);
+/* Copy a trace to an open, empty file, with the symbols that are found for it (of modules that aren't, those it has already), and, unless
+ * `without_sources`, the source files that its frames name (source_bundle.h). Returns 0, what trace_reader_open returns, STATUS_NO_MEMORY or STATUS_SYSTEM. */
+int symbol_bundle_write(const char *trace_path, int to, const struct symbol_sources *sources, int without_sources,
+                        struct symbol_bundle_figures *ret_figures, struct status_detail *detail);
 
 #endif

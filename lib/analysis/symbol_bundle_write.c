@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "array.h"
+#include "source_bundle.h"
 #include "status.h"
 #include "symbol_bundle.h"
 #include "trace_reader.h"
@@ -17,7 +18,7 @@ struct bundle_text {
     size_t bytes;
 };
 
-static int read_definitions(const char *trace_path, struct definition_table *table, struct status_detail *detail)
+static int read_definitions(const char *trace_path, struct definition_table *table, uint64_t *ret_start_ns, struct status_detail *detail)
 {
     struct trace_reader *reader;
     struct trace_definition definition;
@@ -25,6 +26,7 @@ static int read_definitions(const char *trace_path, struct definition_table *tab
     int status = trace_reader_open(trace_path, &reader, detail);
     if (status)
         return status;
+    *ret_start_ns = trace_reader_overview(reader)->identity.start_realtime_ns;
     while (!status && trace_reader_next_block(reader, &damage) == STATUS_OK)
         while (!status && trace_reader_next_definition(reader, &definition, &damage) == STATUS_OK)
             status = definition_table_add(table, &definition);
@@ -127,8 +129,23 @@ static void text_done(struct bundle_text *text)
 
 /* ---- the whole ---- */
 
+/* Behind the symbols, whose array then has them all. */
+static int put_sources(struct bundle_text *text, const struct frame_table *frames, const struct source_origin *origin,
+                       struct symbol_bundle_figures *figures)
+{
+    struct source_bundle bundle = {0};
+    int status = source_bundle_collect(&bundle, frames, origin);
+    if (!status && !ARRAY_RESERVE(text->properties, text->property_capacity, text->property_count + bundle.count))
+        status = STATUS_NO_MEMORY;
+    for (; !status && bundle.count; figures->sources++)
+        text->properties[text->property_count++] = bundle.sources[--bundle.count];
+    source_bundle_done(&bundle);
+    return status;
+}
+
+/* `origin`: of source files; NULL: without. */
 static int write_symbols(const char *trace_path, int to, const struct definition_table *definitions, const struct symbol_sources *sources,
-                         struct symbol_bundle_figures *ret_figures, struct status_detail *detail)
+                         const struct source_origin *origin, struct symbol_bundle_figures *ret_figures, struct status_detail *detail)
 {
     struct symbol_sources files_first = *sources;
     struct symbol_bundle_figures figures = {0};
@@ -139,6 +156,8 @@ static int write_symbols(const char *trace_path, int to, const struct definition
     if (status)
         return status;
     status = put_modules(&text, definitions, &frames, &figures);
+    if (!status && origin)
+        status = put_sources(&text, &frames, origin, &figures);
     if (!status)
         status = trace_insert_properties(trace_path, to, text.properties, text.property_count, detail);
     if (!status)
@@ -148,16 +167,18 @@ static int write_symbols(const char *trace_path, int to, const struct definition
     return status;
 }
 
-int symbol_bundle_write(const char *trace_path, int to, const struct symbol_sources *sources, struct symbol_bundle_figures *ret_figures,
-                        struct status_detail *detail)
+int symbol_bundle_write(const char *trace_path, int to, const struct symbol_sources *sources, int without_sources,
+                        struct symbol_bundle_figures *ret_figures, struct status_detail *detail)
 {
     struct definition_table definitions;
+    struct source_origin origin = {.sysroot = sources->sysroot};
     int status = definition_table_init(&definitions);
     if (status)
         return status;
-    status = read_definitions(trace_path, &definitions, detail);
+    status = read_definitions(trace_path, &definitions, &origin.start_realtime_ns, detail);
+    origin.directory = definition_table_property(&definitions, "directory");
     if (!status)
-        status = write_symbols(trace_path, to, &definitions, sources, ret_figures, detail);
+        status = write_symbols(trace_path, to, &definitions, sources, without_sources ? NULL : &origin, ret_figures, detail);
     definition_table_done(&definitions);
     return status;
 }

@@ -42,9 +42,9 @@ void report_processes_free(struct report_process *processes, uint32_t count)
     free(processes);
 }
 
-int symbol_bundle_write(const char *trace_path, int to, const struct symbol_sources *sources, struct symbol_bundle_figures *ret_figures,
-                        struct status_detail *detail)
+int symbol_bundle_write(const char *trace_path, int to, const struct symbol_sources *sources, int without_sources,
+                        struct symbol_bundle_figures *ret_figures, struct status_detail *detail)
 {
-    (void)trace_path, (void)to, (void)sources, (void)ret_figures, (void)detail;
+    (void)trace_path, (void)to, (void)sources, (void)without_sources, (void)ret_figures, (void)detail;
     return STATUS_NOT_A_TRACE;
 }

@@ -110,12 +110,12 @@ fn main() {
 @pytest.mark.skipif(not shutil.which("rustc"), reason="no Rust compiler")
 @pytest.mark.parametrize("options", [[], ["-O"]])
 def test_rust(record, tmp_path, options):
-    """Its library's code counts for the lines that call it. (Unoptimised, a function of its library that is linked in allocates: it has no line.)"""
+    """Its library's code counts for the lines that call it."""
     source = tmp_path / "rows.rs"
     source.write_text(RUST)
     subprocess.run(["rustc", "-g", *options, "-o", tmp_path / "rows", source], check=True, timeout=120)
     trace = record(tmp_path / "rows", options=["--native"])
-    for rule in ["line", "native"] if options else ["line"]:
+    for rule in ["line", "native"]:
         rows = {row["line"]: row for row in trace.json("lines", "--by", rule)["lines"] if (row["file"] or "").endswith("rows.rs")}
         assert rows[6]["allocated_bytes"] == 100000 and rows[6]["live_bytes"] == 0
         assert rows[13]["live_bytes"] == 3000 and rows[13]["live_allocations"] == 1

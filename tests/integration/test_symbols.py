@@ -3,12 +3,15 @@ and each place where debug information may be kept apart."""
 
 import http.server
 import json
+import os
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 
+from interpreters import DEFAULT
 from recording import Trace, clean_environment, heapline
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc here")
@@ -282,6 +285,39 @@ def test_bundle(record, tmp_path):
     assert not bundled.sql("SELECT key FROM property WHERE key LIKE 'symbols%'")
     dump = json.loads(heapline("dump", "--json", elsewhere).stdout)
     assert dump["records"]
+
+
+def test_bundle_brings_source_files(record, tmp_path):
+    """As they were; and only those, of native and of Python lines, that are what they were when the program ran."""
+    program = compile_program(tmp_path, "plain.c", PLAIN, "-g")
+    script, changed = tmp_path / "script.py", tmp_path / "changed.py"
+    changed.write_text("def early():\n    return bytearray(81000)\n")
+    script.write_text("import changed\ndef late():\n    return bytearray(82000)\nkept = [changed.early(), late()]\n")
+    native, python = record(program, options=["--native"]), record(DEFAULT.path, "script.py", cwd=tmp_path)
+    future = time.time() + 1000
+    os.utime(changed, (future, future))
+    paths = [str(tmp_path / "native"), str(tmp_path / "python"), str(tmp_path / "without")]
+    said = [bundle(recording.path, "-o", path, *options) for recording, path, options in
+            ((native, paths[0], []), (python, paths[1], []), (python, paths[2], ["--no-sources"]))]
+    assert "source file" in said[0] and "no source files" in said[2]
+    for file in (tmp_path / "plain.c", script, changed):
+        file.unlink()
+
+    def texts(trace, source):
+        result = heapline("lines", "--json", "--source", source, trace)
+        assert result.returncode == 0
+        return {row["line"]: row["text"] for row in json.loads(result.stdout)["lines"] if row["allocated_bytes"] > 80000}, result.stderr.decode()
+    assert texts(paths[0], "plain.c") == ({5: "    kept = malloc(bytes); /* 5 */"}, "")
+    assert texts(paths[1], "script.py") == ({3: "    return bytearray(82000)"}, "")
+    missing, warning = texts(paths[1], "changed.py")
+    assert missing == {2: None} and "cannot be read" in warning
+    missing, warning = texts(paths[2], "script.py")
+    assert missing == {3: None} and "cannot be read" in warning
+    # The texts are a table of their own, and stay when the trace is bundled again where the files are not.
+    assert Trace(paths[0]).sql("SELECT text FROM source WHERE file LIKE '%/plain.c'") == [{"text": PLAIN}]
+    assert not Trace(paths[0]).sql("SELECT key FROM property WHERE key LIKE 'source%'")
+    bundle(paths[0])
+    assert texts(paths[0], "plain.c")[0] == {5: "    kept = malloc(bytes); /* 5 */"}
 
 
 def test_bundle_in_place_and_again(record, tmp_path):
