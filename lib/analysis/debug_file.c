@@ -1,6 +1,7 @@
 /* Separate debug files: by build id, else by name (debug_file.h). The places are gdb's and elfutils' (libdwfl.h, debuginfo_path). */
 #include "debug_file.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
@@ -10,6 +11,8 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "compiler.h"
 
 #define DEBUG_FOLDER "/usr/lib/debug"
 
@@ -54,6 +57,34 @@ int debug_file_open(const char *debug_path, const char *build_id)
         if (snprintf(path, sizeof path, "%.*s/.build-id/%.2s/%s.debug", (int)length, folder, build_id, build_id + 2) < (int)sizeof path)
             file = open(path, O_RDONLY | O_CLOEXEC);
     return file;
+}
+
+/* ---- from servers ---- */
+
+static const char *servers(void)
+{
+    const char *urls = getenv("DEBUGINFOD_URLS");
+    return urls && *urls ? urls : NULL;
+}
+
+/* libdwfl has the client fetch debug files of modules that it has, but nothing of those that it hasn't. Loaded only when asked for, as it brings
+ * thirty libraries. A length of 0 says that the id is hexadecimal text. */
+int debug_file_fetch(const char *build_id)
+{
+    typedef int find_function(void *client, const unsigned char *build_id, int build_id_bytes, char **ret_path);
+    void *library = servers() && *build_id ? dlopen("libdebuginfod.so.1", RTLD_LAZY) : NULL;
+    if (!library)
+        return -1;
+    void *(*begin)(void) = (void *(*)(void))dlsym(library, "debuginfod_begin");
+    void (*end)(void *) = (void (*)(void *))dlsym(library, "debuginfod_end");
+    find_function *find[] = {(find_function *)dlsym(library, "debuginfod_find_debuginfo"), (find_function *)dlsym(library, "debuginfod_find_executable")};
+    void *client = begin && end && find[0] && find[1] ? begin() : NULL;
+    int file = -1;
+    for (size_t i = 0; client && file < 0 && i < ARRAY_LENGTH(find); i++)
+        file = find[i](client, (const unsigned char *)build_id, 0, NULL);
+    if (client)
+        end(client);
+    return file < 0 ? -1 : file; /* the library stays: the next module asks as well */
 }
 
 /* The kernel maps a whole ELF file; its section headers are the last thing in it. */
@@ -108,9 +139,8 @@ static int exists_by_name(const char *file_name, const char *debuglink_file, con
 
 static int may_be_found(const char *file_name, const char *debuglink_file, const char *debug_path)
 {
-    const char *servers = getenv("DEBUGINFOD_URLS");
     char real[PATH_MAX];
-    if ((servers && *servers) || !file_name || *file_name != '/' || exists_by_name(file_name, debuglink_file, debug_path))
+    if (servers() || !file_name || *file_name != '/' || exists_by_name(file_name, debuglink_file, debug_path))
         return 1;
     return realpath(file_name, real) && exists_by_name(real, debuglink_file, debug_path);
 }

@@ -13,6 +13,10 @@ char *debug_file_path(const struct symbol_sources *sources);
 /* Open a debug file by its build id alone, in the folders of such a path. -1: none. */
 int debug_file_open(const char *debug_path, const char *build_id);
 
+/* The debug file, else the executable or library itself, from the servers that DEBUGINFOD_URLS names, through elfutils' client where it is
+ * installed. -1: none. */
+int debug_file_fetch(const char *build_id);
+
 /* A copy of the vDSO of this process, which is the kernel's. -1: none. */
 int debug_file_open_vdso(void);
 

@@ -124,7 +124,7 @@ static int open_recorded(const char *path)
     return !stat(path, &status) && S_ISREG(status.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 }
 
-/* The recorded file; where that isn't what ran, its debug file. */
+/* The recorded file; where that isn't what ran, its debug file, or what a server has of it. */
 static enum symbolizer_state find_module(struct symbolizer *symbolizer, const char *path, const char *build_id)
 {
     enum symbolizer_state state = SYMBOLIZER_ABSENT;
@@ -135,6 +135,8 @@ static enum symbolizer_state find_module(struct symbolizer *symbolizer, const ch
         state = SYMBOLIZER_CHANGED;
     }
     file = debug_file_open(symbolizer->debug_path, build_id);
+    if (file < 0)
+        file = debug_file_fetch(build_id);
     if (file >= 0 && report_module(symbolizer, path, file) && same_build_id(symbolizer->module, build_id))
         return SYMBOLIZER_SYMBOLS;
     return state;

@@ -395,7 +395,7 @@ class DebugServer(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
-        found = self.path == f"/buildid/{self.server.build_id}/debuginfo"
+        found = self.path == f"/buildid/{self.server.build_id}/{self.server.kind}"
         self.send_response(200 if found else 404)
         body = self.server.file.read_bytes() if found else b""
         self.send_header("Content-Length", str(len(body)))
@@ -410,7 +410,7 @@ def test_debuginfod(record, tmp_path):
     """Servers are asked only when that was asked for, by option or environment."""
     split = Split(tmp_path, record)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), DebugServer)
-    server.asked, server.build_id, server.file = [], split.build_id(), split.debug
+    server.asked, server.build_id, server.kind, server.file = [], split.build_id(), "debuginfo", split.debug
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def ask(*options, **more):
@@ -426,6 +426,17 @@ def test_debuginfod(record, tmp_path):
             pytest.skip("elfutils has no client of debuginfod here")
         assert server.asked and ask(HEAPLINE_DEBUGINFOD="1") == split.found
         assert ask(HEAPLINE_DEBUGINFOD="0") == nameless
+        # Also of programs that aren't here (any more): the debug file, or the program itself.
+        split.program.rename(tmp_path / "gone")
+        assert ask("--debuginfod") == split.found and ask() == nameless
+        shutil.rmtree(tmp_path / "cache")
+        server.kind, server.file = "executable", tmp_path / "gone"
+        assert ask("--debuginfod") == nameless
+        server.file = tmp_path / "symbols"
+        run("objcopy", "--strip-debug", compile_program(tmp_path, "plain.c", PLAIN, "-g"), server.file)
+        split.program.unlink()
+        shutil.rmtree(tmp_path / "cache")
+        assert ask("--debuginfod") == [(function, None, None) for function, _, _ in split.found]
     finally:
         server.shutdown()
         server.server_close()
