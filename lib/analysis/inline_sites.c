@@ -28,17 +28,39 @@ static int holds_functions(int tag)
            tag == DW_TAG_subprogram;
 }
 
-static void collect(struct unit_functions *functions, Dwarf_Die *parent, uint32_t depth, uint32_t *entries)
+/* The number of a new scope in this one. */
+static uint32_t add_scope(struct unit_functions *functions, Dwarf_Die *entry, uint32_t parent)
+{
+    if (!functions->scope_count)
+        functions->scope_count = 1;
+    if (!ARRAY_RESERVE(functions->scopes, functions->scope_capacity, functions->scope_count + 1))
+        return parent;
+    functions->scopes[functions->scope_count] = (struct unit_scope){*entry, parent};
+    return (uint32_t)functions->scope_count++;
+}
+
+/* Entries come by rising offsets. */
+static void note_scope(struct unit_functions *functions, Dwarf_Die *entry, uint32_t scope)
+{
+    if (scope && !dwarf_hasattr(entry, DW_AT_linkage_name) && !dwarf_hasattr(entry, DW_AT_abstract_origin) &&
+        ARRAY_RESERVE(functions->scoped, functions->scoped_capacity, functions->scoped_count + 1))
+        functions->scoped[functions->scoped_count++] = (struct scoped_function){dwarf_dieoffset(entry), scope};
+}
+
+static void collect(struct unit_functions *functions, Dwarf_Die *parent, uint32_t scope, uint32_t depth, uint32_t *entries)
 {
     Dwarf_Die entry;
     if (depth > MAX_DEPTH || dwarf_child(parent, &entry))
         return;
     do {
         int tag = dwarf_tag(&entry);
-        if (tag == DW_TAG_subprogram)
+        if (tag == DW_TAG_subprogram) {
             add_function(functions, &entry);
-        if (holds_functions(tag))
-            collect(functions, &entry, depth + 1, entries);
+            note_scope(functions, &entry, scope);
+            collect(functions, &entry, scope, depth + 1, entries);
+        } else if (holds_functions(tag)) {
+            collect(functions, &entry, add_scope(functions, &entry, scope), depth + 1, entries);
+        }
     } while ((*entries)++ < MAX_ENTRIES && !dwarf_siblingof(&entry, &entry));
 }
 
@@ -52,7 +74,7 @@ void unit_functions_collect(struct unit_functions *functions, Dwarf_Die *unit)
 {
     uint32_t entries = 0;
     *functions = (struct unit_functions){0};
-    collect(functions, unit, 1, &entries);
+    collect(functions, unit, 0, 1, &entries);
     if (functions->count)
         qsort(functions->functions, functions->count, sizeof *functions->functions, compare_functions);
 }
@@ -60,7 +82,38 @@ void unit_functions_collect(struct unit_functions *functions, Dwarf_Die *unit)
 void unit_functions_done(struct unit_functions *functions)
 {
     free(functions->functions);
+    free(functions->scopes);
+    free(functions->scoped);
     *functions = (struct unit_functions){0};
+}
+
+/* A call leads to the function that it was made from, that to its declaration. */
+static int go_to_origin(Dwarf_Die *entry)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Attribute *origin = dwarf_attr(entry, DW_AT_abstract_origin, &attribute);
+    if (!origin)
+        origin = dwarf_attr(entry, DW_AT_specification, &attribute);
+    return origin && dwarf_formref_die(origin, entry);
+}
+
+static int compare_offsets(const void *a, const void *b)
+{
+    const struct scoped_function *left = a, *right = b;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+uint32_t unit_functions_scope(const struct unit_functions *functions, Dwarf_Die *entry)
+{
+    Dwarf_Die at = *entry;
+    const struct scoped_function *found = NULL;
+    for (int steps = 0; functions->scoped_count && steps < 4 && !found; steps++) {
+        struct scoped_function wanted = {.offset = dwarf_dieoffset(&at)};
+        found = bsearch(&wanted, functions->scoped, functions->scoped_count, sizeof wanted, compare_offsets);
+        if (!found && !go_to_origin(&at))
+            break;
+    }
+    return found ? found->scope : 0;
 }
 
 static const struct unit_function *find_function(const struct unit_functions *functions, uint64_t address)

@@ -17,10 +17,26 @@ struct unit_function {
     Dwarf_Die entry;
 };
 
-/* The functions of a unit by address. */
+/* A namespace or type, and what it lies in. */
+struct unit_scope {
+    Dwarf_Die entry;
+    uint32_t parent; /* 0: the unit */
+};
+
+/* A function that has only a plain name, and lies in a scope. */
+struct scoped_function {
+    uint64_t offset;
+    uint32_t scope;
+};
+
+/* The functions of a unit by address; those that have no linkage name by their entry's offset. */
 struct unit_functions {
     struct unit_function *functions;
     size_t count, capacity;
+    struct unit_scope *scopes; /* from 1 */
+    size_t scope_count, scope_capacity;
+    struct scoped_function *scoped; /* ascending */
+    size_t scoped_count, scoped_capacity;
 };
 
 struct inline_site {
@@ -38,6 +54,9 @@ struct inline_sites {
 /* What there is no memory for is left out. */
 void unit_functions_collect(struct unit_functions *functions, Dwarf_Die *unit);
 void unit_functions_done(struct unit_functions *functions);
+
+/* The innermost scope of a function without a linkage name. `entry`: it, or a call that was made from it. 0: none. */
+uint32_t unit_functions_scope(const struct unit_functions *functions, Dwarf_Die *entry);
 
 void inline_sites_find(const struct unit_functions *functions, uint64_t address, struct inline_sites *ret_sites);
 

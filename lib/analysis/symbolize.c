@@ -233,17 +233,41 @@ static char *readable_name(const char *name)
     return demangled;
 }
 
-/* What a function's own entry calls it, or the one that it was made from. */
-static char *name_of_entry(Dwarf_Die *entry)
+static const char *text_of(Dwarf_Die *entry, unsigned attribute_name)
 {
-    static const unsigned names[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name};
     Dwarf_Attribute attribute;
+    return dwarf_formstring(dwarf_attr_integrate(entry, attribute_name, &attribute));
+}
+
+/* space::type::name. */
+static char *scoped_name(const struct unit_functions *functions, uint32_t scope, const char *name)
+{
+    char *whole = strdup(name);
+    for (; whole && scope; scope = functions->scopes[scope].parent) {
+        Dwarf_Die *entry = &functions->scopes[scope].entry;
+        const char *around = text_of(entry, DW_AT_name);
+        char *inner = whole;
+        if (!around)
+            around = dwarf_tag(entry) == DW_TAG_namespace ? "(anonymous namespace)" : "(unnamed type)";
+        if (asprintf(&whole, "%s::%s", around, inner) < 0)
+            whole = NULL;
+        free(inner);
+    }
+    return whole;
+}
+
+/* What a function's own entry calls it, or the one that it was made from. What no other file can call has no linkage name: then what it is
+ * declared in is told by where. */
+static char *name_of_entry(const struct unit_functions *functions, Dwarf_Die *entry)
+{
+    static const unsigned names[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *name = dwarf_formstring(dwarf_attr_integrate(entry, names[i], &attribute));
+        const char *name = text_of(entry, names[i]);
         if (name)
             return readable_name(name);
     }
-    return NULL;
+    const char *name = text_of(entry, DW_AT_name);
+    return name ? scoped_name(functions, unit_functions_scope(functions, entry), name) : NULL;
 }
 
 static char *file_of_number(struct unit *unit, uint32_t number)
@@ -275,11 +299,11 @@ static void find_lines(struct symbolizer *symbolizer, struct unit *unit, uint64_
     inline_sites_find(&unit->functions, address, &inlined);
     for (size_t i = inlined.count; i-- > 0;) {
         struct inline_site *site = &inlined.sites[i];
-        add_symbol(symbolizer, name_of_entry(&site->entry), file, line);
+        add_symbol(symbolizer, name_of_entry(&unit->functions, &site->entry), file, line);
         file = site->call_line ? file_of_number(unit, site->call_file) : NULL;
         line = (int)site->call_line;
     }
-    char *function = name ? readable_name(name) : inlined.has_function ? name_of_entry(&inlined.function) : NULL;
+    char *function = name ? readable_name(name) : inlined.has_function ? name_of_entry(&unit->functions, &inlined.function) : NULL;
     add_symbol(symbolizer, function, file, line);
 }
 

@@ -116,6 +116,31 @@ def test_inlined_calls(version, flags, record, tmp_path):
         ("innermost", 6), ("space::layer(int, int)", 11), ("outer(int)", 17), ("main", 24)]
 
 
+LOCAL = """\
+#include <cstdlib>
+static void *volatile kept;
+#define INLINED __attribute__((always_inline)) inline
+namespace space { namespace {
+struct Maker { INLINED void make(int bytes) { kept = std::malloc(bytes); } }; // 5
+INLINED void hidden(int bytes) { Maker().make(bytes); } // 6
+}
+INLINED static void layer(int bytes) { hidden(bytes); } // 8
+}
+INLINED static void plain(int bytes) { space::layer(bytes); } // 10
+__attribute__((noinline)) void outer(int bytes) { plain(bytes); asm volatile("" ::: "memory"); } // 11
+int main() { outer(81000); asm volatile("" ::: "memory"); return 0; } // 12
+"""
+
+
+@pytest.mark.parametrize("flags", [["-g"], ["-g", "-gsplit-dwarf"]], ids=["whole", "split"])
+def test_inlined_functions_that_no_other_file_sees(flags, record, tmp_path):
+    """Their entries have no name but a plain one; the namespaces and types that they lie in are told all the same."""
+    recording = record(compile_program(tmp_path, "local.cpp", LOCAL, *flags), options=["--native"])
+    assert [(function.partition("(int)")[0], line) for function, _, line in frames_of(recording, 81000)] == [
+        ("space::(anonymous namespace)::Maker::make", 5), ("space::(anonymous namespace)::hidden", 6), ("space::layer", 8), ("plain", 10), ("outer", 11),
+        ("main", 12)]
+
+
 # ---- debug information kept apart ----
 
 def places(trace, *options, environment=None):
