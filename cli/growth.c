@@ -14,6 +14,10 @@
 /* Growth of the last third against its share of all. A straight line has 1. */
 #define LEVEL_RATE 0.2
 #define STEADY_RATE 0.5
+/* Blocks of the first half of the growth that are still live, against half of the growth. Fewer new blocks than FEW_BLOCKS tell nothing. */
+#define FEW_BLOCKS 4
+#define GONE_SHARE 0.2
+#define STAYED_SHARE 0.6
 
 /* 0 up to `none`, 1 from `all` on, a straight line between. */
 static double ramp(double value, double none, double all)
@@ -56,7 +60,30 @@ static int count_parts(const double *floor, int onset, int last)
     return growing;
 }
 
-static void judge_shape(struct growth *growth, const double *floor, int first, int onset, int last)
+/* How many live blocks were allocated between two moments. */
+static double born_between(const struct growth_series *series, double from_seconds, double to_seconds)
+{
+    double width = series->run_seconds / series->born_count, blocks = 0;
+    for (int part = 0; part < series->born_count; part++) {
+        double begin = fmax(part * width, from_seconds), end = fmin((part + 1) * width, to_seconds);
+        if (end > begin)
+            blocks += series->born[part] * (end - begin) / width;
+    }
+    return blocks;
+}
+
+/* 1 where blocks from the first half of the growth are still there, as many as its half; 0 where they are gone. What grows without new blocks
+ * (one that is made larger) says nothing. */
+static double judge_survival(const struct growth_series *series, struct growth *growth, int onset, int last)
+{
+    growth->old_blocks = -1;
+    if (!series->born || series->run_seconds <= 0)
+        return 1;
+    growth->old_blocks = born_between(series, series->seconds[onset], (series->seconds[onset] + series->seconds[last]) / 2);
+    return growth->grown_blocks < FEW_BLOCKS ? 1 : ramp(2 * growth->old_blocks / growth->grown_blocks, GONE_SHARE, STAYED_SHARE);
+}
+
+static void judge_shape(struct growth *growth, const double *floor, double survival, int first, int onset, int last)
 {
     double late = floor[last] - floor_at(floor, last - (last - onset) / 3.0);
     double late_rate = 3 * late / (floor[last] - floor[onset]);
@@ -64,13 +91,15 @@ static void judge_shape(struct growth *growth, const double *floor, int first, i
     double lasting = ramp((double)(last - onset) / (last - first), 0.3, 0.6);
     double spread = ramp(count_parts(floor, onset, last), 3, 5) * ramp(growth->rising_windows, 3, 7);
     double unabated = ramp(late_rate, LEVEL_RATE, STEADY_RATE);
-    growth->confidence = certain * lasting * spread * unabated;
+    growth->confidence = certain * lasting * spread * unabated * survival;
     if (lasting < 0.5)
         growth->shape = GROWTH_RECENT;
     else if (unabated < 0.5)
         growth->shape = GROWTH_LEVELS;
     else if (spread < 0.5)
         growth->shape = GROWTH_STEPS;
+    else if (survival < 0.5)
+        growth->shape = GROWTH_TURNOVER;
     else
         growth->shape = growth->confidence < 0.5 ? GROWTH_NOISE : GROWTH_STEADY;
 }
@@ -83,7 +112,7 @@ static double at_least_zero(double value)
 void growth_judge(const struct growth_series *series, struct growth *ret_growth)
 {
     int count = series->count, last = count - 1, first = count / 4 > 0 ? count / 4 - 1 : 0;
-    struct growth growth = {.p = 1, .end_bytes = count ? series->bytes[last] : 0};
+    struct growth growth = {.p = 1, .old_blocks = -1, .end_bytes = count ? series->bytes[last] : 0};
     double *floor = malloc(((size_t)count + 1) * sizeof *floor), *block_floor = malloc(((size_t)count + 1) * sizeof *floor);
     if (!floor || !block_floor)
         abort();
@@ -101,7 +130,7 @@ void growth_judge(const struct growth_series *series, struct growth *ret_growth)
         growth.window_count = last - onset;
         for (int i = onset; i < last; i++)
             growth.rising_windows += floor[i + 1] > floor[i];
-        judge_shape(&growth, floor, first, onset, last);
+        judge_shape(&growth, floor, judge_survival(series, &growth, onset, last), first, onset, last);
     }
     free(floor);
     free(block_floor);

@@ -148,6 +148,20 @@ static void load_spans(struct loading *loading)
     }
 }
 
+/* Counted a while before the lines are judged, at worst; then it says less of the youngest blocks. */
+static void load_births(struct loading *loading)
+{
+    struct leak_rows *rows = loading->rows;
+    rows->run_seconds = (double)query_integer(loading->database, "SELECT duration_ns FROM summary") / 1e9;
+    rows->knows_births = query_integer(loading->database, "SELECT survivor_window_id IS NOT NULL AND stream_end_ns IS NULL FROM summary") != 0;
+    sqlite3_stmt *born = query_prepare(loading->database, "SELECT stack_id, born_0, born_1, born_2, born_3, born_4, born_5, born_6, born_7 FROM survivor");
+    while (query_step(born)) {
+        uint32_t number = loading->stack_keys[stack_set_index(&rows->set, sqlite3_column_int64(born, 0))];
+        for (int part = 0; number != NOT_KEYED && part < LEAK_BORN_PARTS; part++)
+            rows->rows[number].born[part] += (double)sqlite3_column_int64(born, part + 1);
+    }
+}
+
 /* Arenas hold more than the objects in them: what is left of the heap. */
 static void load_slack(struct loading *loading)
 {
@@ -172,7 +186,10 @@ static double laplace(int64_t allocations, int64_t live)
 
 static void judge(struct leak_rows *rows, struct leak_row *row)
 {
-    struct growth_series series = {rows->seconds, row->bytes, row->blocks, rows->window_count};
+    struct growth_series series = {
+        .seconds = rows->seconds, .bytes = row->bytes, .blocks = row->blocks, .count = rows->window_count,
+        .born = rows->knows_births ? row->born : NULL, .born_count = LEAK_BORN_PARTS, .run_seconds = rows->run_seconds,
+    };
     if (row->stack_id < 0 || !rows->window_count)
         return;
     row->live_bytes = (int64_t)row->bytes[rows->window_count - 1];
@@ -264,6 +281,7 @@ void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64
     load_uses(&loading);
     place_series(&rows);
     load_spans(&loading);
+    load_births(&loading);
     load_slack(&loading);
     judge_all(&loading);
     free(loading.line_keys);

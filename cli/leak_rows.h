@@ -12,6 +12,8 @@
 #include "stack_set.h"
 #include "suppressions.h"
 
+#define LEAK_BORN_PARTS 8
+
 struct leak_row {
     uint32_t frame_id;                     /* the line; 0: none is known */
     int is_system;                         /* it belongs to no line of the program */
@@ -24,6 +26,7 @@ struct leak_row {
     struct growth growth;
     double laplace_score;                  /* leak_rows.c */
     int64_t limit_ns;                      /* time until the limit at this pace; -1: no limit, or no growth */
+    double born[LEAK_BORN_PARTS];          /* live blocks when judged by the eighth of the run in which they were allocated */
     double *bytes, *blocks;                /* by window; owned by the rows */
     int64_t stack_bytes;                   /* of stack_id */
 };
@@ -37,6 +40,8 @@ struct leak_rows {
     double survival;                    /* share of all allocations that was live when judged */
     int64_t judged_ns, teardown_ns;     /* teardown_ns: -1: none */
     int64_t limit_bytes, resident_bytes;/* 0: no limit; of the process, when judged */
+    int knows_births;                   /* `born` was counted */
+    double run_seconds;
     int window_count;                   /* that are judged */
     double *seconds;                    /* their ends */
     double *series;                     /* all rows' bytes and blocks */

@@ -16,6 +16,7 @@ const char *leak_shape(const struct leak_row *row)
     static const char *const shapes[] = {
         [GROWTH_NONE] = "does not grow", [GROWTH_STEADY] = "keeps growing",   [GROWTH_LEVELS] = "levels off",
         [GROWTH_STEPS] = "grew in steps", [GROWTH_RECENT] = "grew at the end only", [GROWTH_NOISE] = "comes and goes",
+        [GROWTH_TURNOVER] = "turns over",
     };
     return row->stack_id < 0 ? "" : shapes[row->growth.shape];
 }
@@ -65,11 +66,22 @@ static void add_shape(struct text *text, const struct leak_row *row)
     case GROWTH_RECENT:
         add(text, "%s, so it may be given back as what came before was; ", leak_shape(row));
         break;
+    case GROWTH_TURNOVER:
+        add(text, "%s, so that no block stays: of those from the first half of its growth %s live still; ", leak_shape(row),
+            growth->old_blocks < 0.5 ? "none is" : "few are");
+        break;
     case GROWTH_NOISE:
         add(text, "%s by as much as it has grown; ", leak_shape(row));
         break;
     }
     add_growth(text, row);
+}
+
+static void add_age(struct text *text, const struct leak_row *row)
+{
+    if (row->growth.shape == GROWTH_STEADY && row->growth.old_blocks >= 1 && row->growth.grown_blocks >= 1)
+        add(text, "; %s blocks from the first half of that time live still, of %s more in all", units_count((int64_t)(row->growth.old_blocks + 0.5)).text,
+            units_count((int64_t)row->growth.grown_blocks).text);
 }
 
 static void add_survival(struct text *text, const struct leak_rows *rows, const struct leak_row *row)
@@ -87,6 +99,7 @@ void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, cha
         return;
     }
     add_shape(&text, row);
+    add_age(&text, row);
     add_survival(&text, rows, row);
     if (row->limit_ns >= 0)
         add(&text, "; alone it fills the %s up to the limit of %s in %s",

@@ -322,6 +322,7 @@ void replay_free(struct replay *replay)
         return;
     definition_table_done(&replay->definitions);
     window_log_done(&replay->window_log);
+    survivor_log_done(&replay->survivors);
     stack_uses_done(&replay->uses);
     free(replay->peak.ids);
     free(replay->peak.levels);

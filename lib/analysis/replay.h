@@ -9,6 +9,7 @@
 #include "definition_table.h"
 #include "stack_uses.h"
 #include "status.h"
+#include "survivors.h"
 #include "trace_reader.h"
 #include "window_log.h"
 
@@ -72,6 +73,7 @@ struct replay {
     uint32_t timeline_count;
     struct window_row windows[REPLAY_WINDOWS];
     uint32_t window_count;
+    struct survivor_log survivors;  /* ages of live blocks */
     struct window_log window_log;   /* changes of live bytes by stack, window by window */
 };
 

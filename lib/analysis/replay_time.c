@@ -77,7 +77,8 @@ static int close_window(struct replay_state *state)
     uint32_t window_id = replay->window_count++;
     replay->windows[window_id] = (struct window_row){state->window_end_ns, trace_level_total(&state->level)};
     state->window_end_ns = window_end(replay, replay->window_count);
-    return log_changes(state, window_id);
+    int status = log_changes(state, window_id);
+    return status ? status : survivor_log_window(state, window_id, window_id == REPLAY_WINDOWS - 1);
 }
 
 int replay_time_pass(struct replay_state *state, uint64_t time_ns)

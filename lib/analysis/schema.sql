@@ -1,7 +1,7 @@
 -- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
 -- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
 -- Tables are singular nouns; views (schema_views.sql) answer the usual questions, best first.
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 PRAGMA application_id = 1212498256; -- "HEAP": tells a report from any other SQLite file
 
 -- One row: the process and its totals.
@@ -23,7 +23,8 @@ CREATE TABLE summary (
     peak_allocations INTEGER,
     stream_end_ns INTEGER,       -- NULL, or where the trace's bound was reached: from there on it holds only sums, exact ones
     allocated_bytes_error INTEGER, peak_bytes_error INTEGER, -- standard errors where figures are estimates from a sample; 0: exact
-    teardown_ns INTEGER          -- NULL, or when the program began to free what it held, because it ended
+    teardown_ns INTEGER,         -- NULL, or when the program began to free what it held, because it ended
+    survivor_window_id INTEGER   -- NULL, or at the end of which window `survivor` was counted
 );
 
 -- Everything else the trace says of the process, and what the replay needs to know its own file again.
@@ -115,3 +116,9 @@ CREATE TABLE live_span (
     stack_id INTEGER, first_window_id INTEGER, last_window_id INTEGER, live_bytes INTEGER, live_allocations INTEGER,
     PRIMARY KEY (stack_id, first_window_id)
 ) WITHOUT ROWID;
+
+-- Of the blocks of each stack that were live at the end of window summary.survivor_window_id, how many were allocated in each eighth of the run.
+CREATE TABLE survivor (
+    stack_id INTEGER PRIMARY KEY,
+    born_0 INTEGER, born_1 INTEGER, born_2 INTEGER, born_3 INTEGER, born_4 INTEGER, born_5 INTEGER, born_6 INTEGER, born_7 INTEGER
+);

@@ -42,7 +42,7 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
     const struct trace_identity *identity = &overview->identity;
     struct insert insert;
     char damage[320];
-    insert_begin(&insert, database, "summary", 32);
+    insert_begin(&insert, database, "summary", 33);
     insert_number(&insert, identity->pid);
     insert_number(&insert, identity->parent_pid);
     insert_text(&insert, definition_table_property(&replay->definitions, "command"));
@@ -85,6 +85,11 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
         insert_null(&insert);
     else
         insert_number(&insert, replay->teardown_ns);
+    const struct survivors *survivors = survivor_log_find(&replay->survivors, teardown_last_window(replay));
+    if (survivors)
+        insert_number(&insert, survivors->window_id);
+    else
+        insert_null(&insert);
     insert_row(&insert);
     return insert_end(&insert);
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "teardown.h"
+
 static const char *const kind_names[] = {
     [TRACE_FRAME_PYTHON] = "python", [TRACE_FRAME_NATIVE] = "native", [TRACE_FRAME_CUT] = "cut",
 };
@@ -23,6 +25,7 @@ static const struct {
     [TREE_LINE_USE_INCLUSIVE] = {"line_use_inclusive", BTREE_TABLE},
     [TREE_LINE_STACK] = {"line_stack", BTREE_TABLE},
     [TREE_LIVE_SPAN] = {"live_span", BTREE_INDEX},
+    [TREE_SURVIVOR] = {"survivor", BTREE_TABLE},
 };
 
 int store_roots_find(sqlite3 *database, struct store_roots *ret_roots)
@@ -134,6 +137,23 @@ static int write_stack_uses(struct btree_writer *tree, struct record *record, co
     return STATUS_OK;
 }
 
+static int write_survivors(struct btree_writer *tree, struct record *record, const struct store_input *input)
+{
+    const struct replay *replay = input->replay;
+    const struct survivors *survivors = survivor_log_find(&replay->survivors, teardown_last_window(replay));
+    for (uint32_t id = 0; survivors && id < replay->uses.stack_count; id++) {
+        const struct survivor_row *row = survivors_of(survivors, replay->uses.ids[id]);
+        if (!row)
+            continue;
+        record_begin(record);
+        record_null(record);
+        for (int part = 0; part < SURVIVOR_PARTS; part++)
+            record_number(record, row->born[part]);
+        add_row(tree, record, id);
+    }
+    return STATUS_OK;
+}
+
 static void write_live_key(struct btree_writer *tree, struct record *record, int64_t stack_id)
 {
     size_t bytes;
@@ -211,6 +231,7 @@ int store_tables_write(struct page_file *pages, const struct store_roots *roots,
         [TREE_LINE_USE_INCLUSIVE] = write_inclusive_lines,
         [TREE_LINE_STACK] = write_line_stacks,
         [TREE_LIVE_SPAN] = store_spans_write,
+        [TREE_SURVIVOR] = write_survivors,
     };
     struct record record;
     int status = record_init(&record);

@@ -20,6 +20,7 @@ enum store_tree {
     TREE_LINE_USE_INCLUSIVE,
     TREE_LINE_STACK,
     TREE_LIVE_SPAN,
+    TREE_SURVIVOR,
     TREE_COUNT
 };
 

@@ -133,17 +133,39 @@ static void test_trend(void)
     CHECK(trend_rising_p(rising, 3) == 1);
 }
 
-static struct growth judge(const double *bytes, int count)
+static struct growth judge_born(const double *bytes, int count, const double *born)
 {
     double seconds[64], blocks[64];
     struct growth growth;
-    struct growth_series series = {seconds, bytes, blocks, count};
+    struct growth_series series = {.seconds = seconds, .bytes = bytes, .blocks = blocks, .count = count,
+                                   .born = born, .born_count = 8, .run_seconds = count};
     for (int i = 0; i < count; i++) {
         seconds[i] = i + 1;
         blocks[i] = bytes[i] / 100;
     }
     growth_judge(&series, &growth);
     return growth;
+}
+
+static struct growth judge(const double *bytes, int count)
+{
+    return judge_born(bytes, count, NULL);
+}
+
+/* 32 windows with a straight line of 1 block each, from the 9th on: 12 blocks are half of the growth. */
+static void test_turnover(void)
+{
+    static const double stays[] = {4, 4, 4, 4, 4, 4, 4, 4}, gone[] = {8, 0, 0, 0, 0, 0, 12, 12}, half[] = {8, 0, 0, 4, 0, 0, 10, 10};
+    double bytes[32];
+    for (int i = 0; i < 32; i++)
+        bytes[i] = 1000 + 100 * i;
+    struct growth growth = judge_born(bytes, 32, stays);
+    CHECK(growth.shape == GROWTH_STEADY && growth.confidence > 0.99 && growth.old_blocks == 11.5); /* from 9 to 20.5 s */
+    growth = judge_born(bytes, 32, gone);
+    CHECK(growth.shape == GROWTH_TURNOVER && growth.confidence == 0 && growth.old_blocks == 0);
+    growth = judge_born(bytes, 32, half); /* 8/23 of what stays, between the shares that are none and all */
+    CHECK(growth.shape == GROWTH_TURNOVER && fabs(growth.confidence - (8 / 23.0 - 0.2) / 0.4) < 0.01);
+    CHECK(judge(bytes, 32).old_blocks == -1);
 }
 
 static void test_growth(void)
@@ -225,6 +247,7 @@ int main(void)
     test_paths();
     test_trend();
     test_growth();
+    test_turnover();
     test_json();
     return 0;
 }
