@@ -184,13 +184,14 @@ def test_subinterpreter(record, python):
 
 
 @every_interpreter
-@pytest.mark.parametrize("options", [[], ["--native"]], ids=["python", "native"])
+@pytest.mark.parametrize("options", [[], ["--native", "--check-native", "20"]], ids=["python", "native"])
 @pytest.mark.parametrize("package", ["greenlet", "gevent"])
 def test_switched_stacks(record, python, package, options):
     folder = package_folder(python, package)
     run = record_script(record, python, "strangers.py", package, options=options, environment={"PYTHONPATH": folder})
     assert run.returncode == 0, run.stderr.decode()
     check_marks(run.lines, PYTHON / "strangers.py", run.facts, groups=[package])
+    assert run.report["native_differences"] == 0 and (run.report["native_checks"] > 1000) == (bool(options) and python.version >= (3, 10))
 
 
 @some_interpreters

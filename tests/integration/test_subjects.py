@@ -207,3 +207,46 @@ def test_extensions(package, code, modules, line, least, record, tmp_path):
             (SELECT leaf FROM up JOIN stack USING (stack_id) JOIN frame USING (frame_id) WHERE file = '{script}' AND line = {line}
              INTERSECT SELECT leaf FROM up JOIN stack USING (stack_id) JOIN frame USING (frame_id) WHERE {its_own})""")
     assert shared["bytes"] >= least
+
+
+TENSOR = """\
+#include <Python.h>
+#include <vector>
+namespace tensor {
+std::vector<double> *volatile kept;
+__attribute__((noinline)) void fill(size_t count) { kept = new std::vector<double>(count); }    // 5
+static PyObject *zeros(PyObject *self, PyObject *count)
+{
+    fill(PyLong_AsSize_t(count));                                                               // 8
+    Py_RETURN_NONE;
+}
+static PyMethodDef methods[] = {{"zeros", zeros, METH_O, ""}, {NULL, NULL, 0, NULL}};
+static PyModuleDef module = {PyModuleDef_HEAD_INIT, "tensor", "", -1, methods, NULL, NULL, NULL, NULL};
+}
+PyMODINIT_FUNC PyInit_tensor(void) { return PyModule_Create(&tensor::module); }
+"""
+
+
+def test_an_extension_with_and_without_lines(record, tmp_path):
+    """C++ that Python calls: the line of each, by the rule that asks for it."""
+    headers = DEFAULT and subprocess.run([DEFAULT.path, "-c", "import sysconfig; print(sysconfig.get_path('include'))"], capture_output=True,
+                                         text=True).stdout.strip()
+    if not headers or not os.path.exists(f"{headers}/Python.h") or not shutil.which("g++"):
+        pytest.skip("no g++, or no headers of Python")
+    source, script, extension = tmp_path / "tensor.cpp", tmp_path / "program.py", tmp_path / "tensor.so"
+    source.write_text(TENSOR)
+    script.write_text("import tensor\ndef make():\n    tensor.zeros(100_000)\nmake()\n")
+    subprocess.run(["g++", "-g", "-O2", "-shared", "-fPIC", "-I", headers, "-o", extension, source], check=True, timeout=TIMEOUT)
+    for stripped in (False, True):
+        if stripped:
+            subprocess.run(["strip", extension], check=True)
+        run = record(DEFAULT.path, script, options=["--native", "--check-native", "5"])
+        check(run, 100)
+        places = {rule: [(row["file"], row["line"], row["function"], row["kind"]) for row in run.json("lines", "--by", rule)["lines"]
+                         if 800_000 <= row["allocated_bytes"] < 810_000] for rule in RULES}
+        assert places["line"] == places["python"] == [(str(script), 3, "make", "python")]
+        assert places["function"] == [(str(script), None, "make", "python")]
+        assert places["module"] == [(str(extension), None, None, "native")]
+        # Stripped, what other libraries can call still has its name.
+        assert places["native"] == [(str(extension), None, "tensor::fill(unsigned long)", "native") if stripped else
+                                    (str(source), 5, "tensor::fill(unsigned long)", "native")]
