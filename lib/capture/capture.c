@@ -8,6 +8,7 @@
 
 #include "copy_hooks.h"
 #include "native_check.h"
+#include "native_fallback.h"
 #include "process_hooks.h"
 #include "python_attach.h"
 #include "real.h"
@@ -112,6 +113,8 @@ __attribute__((constructor)) static void capture_construct(int argc, char **argv
     thread->busy = THREAD_INTERNAL;
     check_interception();
     native_check_start(real.dlopen, real.dlsym);
+    if (recorder_session->flags & SESSION_NATIVE)
+        native_fallback_start(real.dlopen, real.dlsym);
     thread_registry_init();
     process_hooks_init();
     if (recorder_session->flags & SESSION_FOLLOW)

@@ -1,12 +1,13 @@
-/* See cfi.h. The interpreter of call frame instructions keeps the three rules that a row can hold and marks everything else as unknown. */
+/* See cfi.h. The interpreter of call frame instructions keeps the three rules that a row can hold; everything else is beyond rows. */
 #include "cfi.h"
 
 #include <dlfcn.h>
 #include <string.h>
 
 #include "compiler.h"
+#include "native_machine.h"
 
-#if defined(__x86_64__) && defined(DLFO_STRUCT_HAS_EH_DBASE)
+#if NATIVE_MACHINE_HAS_ROWS && defined(DLFO_STRUCT_HAS_EH_DBASE)
 
 enum { REGISTER_RBP = 6, REGISTER_RSP = 7, REGISTER_RETURN = 16 };
 enum { STATE_STACK_DEPTH = 8 };
@@ -338,6 +339,7 @@ static void entry_to_row(const uint8_t *entry, uint64_t address, struct cfi_row 
     uint64_t bytes = read_encoded(&reader, cie.pointer_encoding & 0x0f, 0);
     if (address - start >= bytes)
         return;
+    row->rule = CFI_RULE(CFI_BEYOND_ROWS, 0);
     if (cie.has_augmentation)
         skip_block(&reader);
     if (cie.is_signal) {

@@ -2,7 +2,7 @@
  *
  * Consumes .eh_frame through its sorted .eh_frame_hdr (found by the lock-free _dl_find_object); produces rows that a walk can keep in a
  * cache. DWARF 5, section 6.4; LSB, "Exception Frames". x86-64: stack pointer, frame pointer and return address are all that is followed;
- * what doesn't fit a row is CFI_UNKNOWN, and the stack is cut there.
+ * what doesn't fit a row is left to libunwind (native_fallback.h), and so is all on other processors.
  * Reads mapped, read-only sections only. Any thread; never allocates; takes no lock. */
 #ifndef HEAPLINE_CAPTURE_CFI_H
 #define HEAPLINE_CAPTURE_CFI_H
@@ -12,13 +12,14 @@
 #include "compiler.h"
 
 enum cfi_kind {
-    CFI_UNKNOWN,     /* no information, or more than a row can say */
+    CFI_UNKNOWN,     /* no information */
     CFI_FROM_STACK,  /* CFA = this frame's CFA (the stack pointer after return) + offset */
     CFI_FROM_FRAME,  /* CFA = frame pointer + offset */
     CFI_FROM_MEMORY, /* CFA = *(frame pointer + offset): a realigned stack */
     CFI_PLT,         /* CFA = stack pointer + 8, + 8 more when the address' low four bits are at least offset / 8 */
     CFI_SIGNAL,      /* a signal frame: registers are in the ucontext at the stack pointer */
     CFI_OUTERMOST,   /* has no caller */
+    CFI_BEYOND_ROWS, /* more than a row can say: libunwind steps over it (native_fallback.h) */
 };
 
 /* frame_pointer_offset: where the caller's frame pointer was saved, from the CFA; 0: not saved, unchanged. In plain rows, those from the stack or

@@ -14,13 +14,15 @@
 
 /* ---- memory ---- */
 
-/* The kernel copies a word of it, or says that it can't. */
-COLD static int page_is_readable(uint64_t page)
+/* The kernel copies a word of it, or says that it can't. One without that call (or an emulator) reads a limit from there, for no resource. */
+int native_page_is_readable(uint64_t page)
 {
     int saved_errno = errno;
     uint64_t word;
     struct iovec to = {&word, sizeof word}, from = {(void *)(uintptr_t)page, sizeof word};
     int readable = syscall(SYS_process_vm_readv, syscall(SYS_getpid), &to, 1, &from, 1, 0) == sizeof word;
+    if (!readable && errno == ENOSYS)
+        readable = syscall(SYS_prlimit64, 0, ~0u, page, NULL) == -1 && errno == EINVAL;
     errno = saved_errno;
     return readable;
 }
@@ -31,7 +33,7 @@ static int read_word(struct native_memory *memory, uint64_t address, uint64_t *r
     if (address & 7)
         return 0;
     if (address - memory->low >= memory->high - memory->low && page != memory->page) {
-        if (!page_is_readable(page))
+        if (!native_page_is_readable(page))
             return 0;
         memory->page = page;
         memory->is_elsewhere = 1;

@@ -35,6 +35,9 @@ enum native_step {
     NATIVE_STEP_FAILED,    /* no row for it, or memory that can't be read: the stack is cut here */
 };
 
+/* A system call. */
+COLD int native_page_is_readable(uint64_t page);
+
 /* Goes to the caller; the place is left as it is when that fails. */
 enum native_step native_step(struct native_memory *memory, const struct cfi_row *row, struct native_place *place);
 

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "module_table.h"
+#include "native_fallback.h"
+#include "native_machine.h"
 #include "native_memo.h"
 #include "native_shortcut.h"
 #include "native_stack.h"
@@ -34,7 +36,7 @@ enum walk_end {
     END_OUTERMOST,
     END_CUT,       /* no row for the last frame, or what it says can't be */
     END_FULL,      /* no room for more frames */
-    END_ELSEWHERE, /* the stack goes on outside of the thread's own */
+    END_ELSEWHERE, /* the stack goes on outside of the thread's own, or by more than rows */
 };
 
 struct walk {
@@ -94,6 +96,10 @@ COLD static int step_specially(const struct native_unwinder *unwinder, struct wa
     if (!place->address) {
         walk->end_cell = place->stack - 8;
         *ret_end = END_OUTERMOST;
+        return 0;
+    }
+    if (cfi_row_kind(&frame->detail.row) == CFI_BEYOND_ROWS && native_fallback_is_there) {
+        *ret_end = END_ELSEWHERE;
         return 0;
     }
     enum native_step result = native_step(&memory, &frame->detail.row, place);
@@ -399,24 +405,9 @@ static uint32_t merge_stepwise(struct native_unwinder *unwinder, int32_t count, 
     return next == segments->count ? node : 0;
 }
 
-/* Frame by frame, believing nothing: on other stacks than the thread's own, or across to one. Nothing is kept. */
-COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct native_place place)
+/* The frames [0, count) of the fresh list as a stack. */
+static uint32_t node_of_fresh(struct native_unwinder *unwinder, int32_t count, int is_cut)
 {
-    struct native_memory memory = {0};
-    enum native_step result = NATIVE_STEP_TAKEN;
-    uint32_t greenlet = atomic_load_explicit(&module_table_greenlet, memory_order_relaxed);
-    int32_t count = 0;
-    if (native_stack_holds(unwinder, place.stack))
-        memory = (struct native_memory){.low = place.stack, .high = unwinder->stack.high};
-    while (result == NATIVE_STEP_TAKEN && (count < unwinder->capacity || native_unwinder_grow(unwinder))) {
-        struct native_frame *frame = &unwinder->fresh[count++];
-        *frame = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, *cfi_cache_find(&unwinder->rows, place.address)}};
-        if (frame->detail.row.module == greenlet && begins_greenlet(unwinder->segments, place.stack))
-            result = NATIVE_STEP_OUTERMOST;
-        else
-            result = native_step(&memory, &frame->detail.row, &place);
-    }
-    int is_cut = result != NATIVE_STEP_OUTERMOST;
     uint32_t node = merge_stepwise(unwinder, count, is_cut);
     if (likely(node) || !unwinder->segments->count)
         return node;
@@ -425,6 +416,63 @@ COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct n
     while (count-- > 0)
         node = node_of(unwinder->fresh[count].spot.address, &unwinder->fresh[count].detail.row, node, 0);
     return node;
+}
+
+/* Frame by frame, believing nothing: on other stacks than the thread's own, or across to one, or over frames that need libunwind. Nothing is
+ * kept. */
+COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct native_place place)
+{
+    struct native_memory memory = {0};
+    uint64_t registers[NATIVE_REGISTER_COUNT];
+    enum native_step result = NATIVE_STEP_TAKEN;
+    uint32_t greenlet = atomic_load_explicit(&module_table_greenlet, memory_order_relaxed);
+    int32_t count = 0;
+    int asks_libunwind = 0;
+    if (native_stack_holds(unwinder, place.stack))
+        memory = (struct native_memory){.low = place.stack, .high = unwinder->stack.high};
+    while (result == NATIVE_STEP_TAKEN && (count < unwinder->capacity || native_unwinder_grow(unwinder))) {
+        struct native_frame *frame = &unwinder->fresh[count++];
+        *frame = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, *cfi_cache_find(&unwinder->rows, place.address)}};
+        if (frame->detail.row.module == greenlet && begins_greenlet(unwinder->segments, place.stack))
+            result = NATIVE_STEP_OUTERMOST;
+        else if (cfi_row_kind(&frame->detail.row) != CFI_BEYOND_ROWS || !native_fallback_is_there)
+            result = native_step(&memory, &frame->detail.row, &place);
+        else {
+            if (!asks_libunwind) {
+                native_machine_registers(registers);
+                native_fallback_open(registers, memory.high);
+                asks_libunwind = 1;
+            }
+            result = native_fallback_step(&place);
+        }
+    }
+    if (asks_libunwind)
+        native_fallback_close();
+    return node_of_fresh(unwinder, count, result != NATIVE_STEP_OUTERMOST);
+}
+
+/* Where there are no rows. 0: there is no libunwind. */
+COLD static uint32_t capture_without_rows(struct native_unwinder *unwinder, const struct thread_state *thread, uint64_t caller)
+{
+    uint64_t registers[NATIVE_REGISTER_COUNT];
+    struct native_place place;
+    if (!native_fallback_is_there)
+        return 0;
+    native_machine_registers(registers);
+    int is_own = native_unwinder_find_stack(unwinder, thread, registers[NATIVE_REGISTER_STACK]);
+    native_fallback_open(registers, is_own ? unwinder->stack.high : 0);
+    int32_t count = 0, skipped = 0;
+    enum native_step result = native_fallback_first(&place) ? NATIVE_STEP_TAKEN : NATIVE_STEP_FAILED;
+    while (result == NATIVE_STEP_TAKEN && (count < unwinder->capacity || native_unwinder_grow(unwinder))) {
+        if (place.address == caller && count <= MAX_SKIPPED_FRAMES && !skipped)
+            skipped = count;
+        struct native_frame *frame = &unwinder->fresh[count++];
+        *frame = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, *cfi_cache_find(&unwinder->rows, place.address)}};
+        result = native_fallback_step(&place);
+    }
+    native_fallback_close();
+    memmove(unwinder->fresh, unwinder->fresh + skipped, (size_t)(count - skipped) * sizeof *unwinder->fresh);
+    return node_of_fresh(unwinder, count - skipped, result != NATIVE_STEP_OUTERMOST);
 }
 
 /* The whole walk; of a stack that is too deep, so much of its inner part as leaves room to grow in. */
@@ -550,6 +598,8 @@ static uint32_t unwind(struct native_unwinder *unwinder, const struct thread_sta
     unwinder->segments = segments;
     if (unlikely(unwinder->rows.epoch != epoch))
         native_unwinder_forget(unwinder, epoch);
+    if (!NATIVE_MACHINE_HAS_ROWS)
+        return capture_without_rows(unwinder, thread, (uintptr_t)caller);
     if (unlikely(unwinder->pthread_id != thread->pthread_id || !native_stack_holds(unwinder, place.stack))) {
         if (!native_unwinder_find_stack(unwinder, thread, place.stack))
             return capture_stepwise(unwinder, place);

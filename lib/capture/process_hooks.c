@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "definitions.h"
+#include "native_fallback.h"
 #include "futex.h"
 #include "hook.h"
 #include "pages.h"
@@ -63,12 +64,14 @@ static void before_fork(void)
     uintptr_t busy = current_thread->busy;
     if (busy == THREAD_READY)
         current_thread->busy = THREAD_INTERNAL;
+    /* Otherwise a signal handler forks that has interrupted one of our hooks: the child will go on in it, with pointers into our session. */
+    int outside_hook = busy == THREAD_READY || !thread_is_registered(current_thread);
+    if (outside_hook)
+        native_fallback_lock(); /* who holds it may ask for those */
     thread_registry_lock();
     definitions_lock();
     fork_state.signals = signals;
     fork_state.busy = busy;
-    /* Otherwise a signal handler forks that has interrupted one of our hooks: the child will go on in it, with pointers into our session. */
-    int outside_hook = busy == THREAD_READY || !thread_is_registered(current_thread);
     fork_state.outside_hook = outside_hook;
     if (outside_hook)
         sampling_lock();
@@ -84,10 +87,13 @@ static void after_fork_in_parent(void)
 {
     uintptr_t busy = fork_state.busy;
     uint64_t signals = fork_state.signals;
-    if (fork_state.outside_hook)
+    int outside_hook = fork_state.outside_hook;
+    if (outside_hook)
         sampling_unlock();
     definitions_unlock();
     thread_registry_unlock();
+    if (outside_hook)
+        native_fallback_unlock();
     if (busy == THREAD_READY)
         current_thread->busy = THREAD_READY;
     signals_restore(signals);
@@ -194,8 +200,10 @@ static void after_fork_in_child(void)
     int saved_errno = errno;
     ring_after_fork();
     python_attach_after_fork();
-    if (fork_state.outside_hook)
+    if (fork_state.outside_hook) {
         sampling_unlock();
+        native_fallback_unlock();
+    }
     if (fork_state.followed && begin_forked_session()) {
         definitions_after_fork();
         thread_registry_after_fork();

@@ -22,6 +22,7 @@
 #include "futex.h"
 #include "lock.h"
 #include "native_check.h"
+#include "native_fallback.h"
 #include "native_unwind.h"
 #include "pages.h"
 #include "python_attach.h"
@@ -335,6 +336,8 @@ __attribute__((constructor)) static void begin(void)
         recorder_session->flags |= SESSION_NATIVE;
     struct thread_state *thread = recorder_enter();
     native_check_start(dlopen, dlsym);
+    if (recorder_session->flags & SESSION_NATIVE)
+        native_fallback_start(dlopen, dlsym);
     python_attach_find();
     if (stacks && !strcmp(stacks, "off"))
         python_stack_capture = NULL;
