@@ -293,7 +293,7 @@ static void close_pipe(const int *numbers)
     }
 }
 
-/* Binds its symbols and maps its pages now, rather than in somebody's malloc. */
+/* Its first walk, which makes its tables, now rather than in somebody's malloc. */
 static void walk_once(void)
 {
     uint64_t registers[NATIVE_REGISTER_COUNT];
@@ -311,8 +311,7 @@ void native_fallback_start(void *(*open)(const char *, int), void *(*symbol)(voi
     unw_accessors_t accessors = {find_information, put_information, no_list,  access_memory, access_register,
                                  access_float_register, no_resume, no_name};
     int descriptors[2];
-    /* Lazily: it names a function of its sister, for what isn't done here. */
-    void *library = open(NATIVE_MACHINE_LIBUNWIND, RTLD_LAZY | RTLD_LOCAL);
+    void *library = open(NATIVE_MACHINE_LIBUNWIND, RTLD_NOW | RTLD_LOCAL);
     if (!library || !find_functions(library, symbol))
         return;
     walk.space = unwind.create_space(&accessors, 0);

@@ -57,6 +57,20 @@ def test_code_without_information_cuts_the_stack(name, tmp_path):
         assert frames[0][1].endswith(name) and frames[1][1] == ""
 
 
+def test_frames_beyond_rows(record, tmp_path):
+    """Registers that a row knows nothing of lead from each frame to the next."""
+    trace = record(target("cfi_expressions"), 30, options=["--native", "--check-native", "1"])
+    assert trace.report["native_checks"] >= 30 and trace.report["native_differences"] == 0
+    found = {}
+    for stack in trace.json("peak")["stacks"]:
+        functions = tuple(frame["function"] for frame in stack["frames"])
+        if functions[0] == "inner":
+            found[functions[:functions.index("main") + 1]] = (stack["bytes"], functions[-1])
+    assembly = ("inner", "value_by_expression", "third", "saved_by_expression", "second", "cfa_by_expression", "first", "cfa_by_register")
+    assert found == {(*assembly, *["outer"] * count, "main"): (400, "_start") for count in (1, 2, 3)}
+    check(run(tmp_path / "dump", target("cfi_expressions"), 1000), 1000)
+
+
 @pytest.mark.parametrize("name, least", [("exceptions", 16000), ("nonlocal", 10000), ("nonlocal_o2", 10000), ("cxx_new", 10)])
 def test_programs(name, least, tmp_path):
     check(run(tmp_path / "dump", target(name)), least)
