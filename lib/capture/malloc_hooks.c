@@ -1,11 +1,13 @@
 /* The malloc family. Each hook: the real call, then (before it, for deallocations) an event. Sizes are the requested ones.
  * Entered by any thread at any time, from the loader's first malloc to libc's last free. */
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hook.h"
+#include "module_table.h"
 
 #undef cfree
 void cfree(void *block);
@@ -26,10 +28,25 @@ EXPORT void *malloc(size_t size)
     return hook_allocation_passes(current_thread, size) ? real.malloc(size) : malloc_recorded(size, RETURN_ADDRESS);
 }
 
+/* What ld.so spans, at most. */
+#define LOADER_BYTES (256u << 10)
+
+COLD static void library_comes(void)
+{
+    struct thread_state *thread = recorder_enter();
+    if (thread) {
+        module_table_check();
+        recorder_leave(thread);
+    }
+}
+
 EXPORT void *calloc(size_t count, size_t size)
 {
     if (unlikely(!real_available()))
         return bootstrap_allocate(count * size, 16); /* the buffer is zero, and dlsym asks for small things */
+    /* Before the loader maps a library it asks for what it keeps of it: so many bytes. */
+    if (unlikely(size == 1) && unlikely((uintptr_t)RETURN_ADDRESS - _r_debug.r_ldbase < LOADER_BYTES))
+        library_comes();
     void *block = real.calloc(count, size);
     return hook_allocated(block, count * size, RETURN_ADDRESS);
 }

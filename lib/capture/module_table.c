@@ -190,6 +190,25 @@ static uint32_t find_current(uint64_t address, uint32_t epoch)
     return 0;
 }
 
+static int is_gone(const struct module *module)
+{
+    struct dl_find_object object;
+    return _dl_find_object((void *)(uintptr_t)module->start, &object) != 0 || (uintptr_t)object.dlfo_map_start != module->start ||
+           object.dlfo_link_map->l_addr != module->load_bias;
+}
+
+void module_table_check(void)
+{
+    int any_gone = 0;
+    definitions_lock();
+    uint32_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_acquire);
+    for (uint32_t i = 0; _dl_find_object && i < module_count && !any_gone; i++)
+        any_gone = modules[i].epoch == epoch && is_gone(&modules[i]);
+    definitions_unlock();
+    if (any_gone)
+        module_table_changed();
+}
+
 uint32_t module_table_find(uint64_t address)
 {
     struct dl_find_object object;
@@ -217,6 +236,10 @@ int module_table_may_be(uint64_t address, const char *part)
 }
 
 #else
+
+void module_table_check(void)
+{
+}
 
 uint32_t module_table_find(uint64_t address)
 {

@@ -21,6 +21,10 @@ INTERNAL _Atomic uint32_t module_table_greenlet;
 /* To be called after a dlclose: an address may belong to another module from now on. */
 void module_table_changed(void);
 
+/* To be called when the loader is about to map another library: some may have gone without a dlclose that we saw, as libc closes its own
+ * (character sets, name services) by itself. Takes the definition lock. */
+void module_table_check(void);
+
 /* Id of the module that holds the address; 0: none, or it can't be defined. Takes the definition lock. */
 uint32_t module_table_find(uint64_t address);
 

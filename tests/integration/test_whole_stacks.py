@@ -145,6 +145,46 @@ def test_another_library_at_the_same_address(record, tmp_path):
     assert same > 0, "the system never reused the address"
 
 
+CLOSED_BY_LIBC = """
+#include <dlfcn.h>
+#include <iconv.h>
+#include <stdint.h>
+static uintptr_t find(const char *name)
+{
+    char line[4096];
+    uintptr_t address = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (!address && fgets(line, sizeof line, maps)) if (strstr(line, name)) address = strtoul(line, NULL, 16);
+    fclose(maps);
+    return address;
+}
+int main(int argc, char **argv)
+{
+    iconv_t conversion = iconv_open("UTF-16", "UTF-8");
+    uintptr_t before = find("/UTF-16.so");
+    iconv_close(conversion);
+    for (int i = 0; i < 5; i++) { iconv_close(iconv_open("UTF-32", "UTF-8")); iconv_close(iconv_open("UTF-7", "UTF-8")); }
+    int is_gone = before && !find("/UTF-16.so");
+    void *library = dlopen(argv[1], RTLD_NOW);
+    ((void (*)(void))dlsym(library, "entry"))();
+    uintptr_t now = find("/first.so");
+    printf("%d", is_gone && now < before + 16384 && before < now + 16384);
+    return 0;
+}
+"""
+
+
+def test_another_library_where_libc_had_closed_its_own(record, tmp_path):
+    """It loads and closes libraries of character sets without a dlclose that anybody sees."""
+    program = build(tmp_path, "program.c", CLOSED_BY_LIBC, "-rdynamic", header=HEADER.replace("static void *volatile kept", "void *volatile kept"))
+    header = HEADER.replace("static void *volatile kept", "extern void *volatile kept").replace("static NOINLINE void allocate", "static inline void allocate")
+    library = build(tmp_path, "first.so.c", LIBRARY % ("", ""), "-shared", "-fPIC", "-DNAME=in_first", "-DBYTES=81000", header=header)
+    run = checked(record, program, library)
+    if run.stdout != b"1":
+        pytest.skip("libc kept its library, or the system did not reuse the address")
+    assert stacks(run, 81000) == one("allocate", "in_first", "entry", "main", *START)
+
+
 # ---- stacks that are left, changed, or not the thread's own ----
 
 def test_signal_handlers_on_alternate_stacks(record, tmp_path):
