@@ -77,7 +77,8 @@ int debug_file_fetch(const char *build_id)
         return -1;
     void *(*begin)(void) = (void *(*)(void))dlsym(library, "debuginfod_begin");
     void (*end)(void *) = (void (*)(void *))dlsym(library, "debuginfod_end");
-    find_function *find[] = {(find_function *)dlsym(library, "debuginfod_find_debuginfo"), (find_function *)dlsym(library, "debuginfod_find_executable")};
+    find_function *find[] = {(find_function *)dlsym(library, "debuginfod_find_debuginfo"),
+                             (find_function *)dlsym(library, "debuginfod_find_executable")};
     void *client = begin && end && find[0] && find[1] ? begin() : NULL;
     int file = -1;
     for (size_t i = 0; client && file < 0 && i < ARRAY_LENGTH(find); i++)

@@ -28,7 +28,8 @@ def check(trace, checks):
 
 def rows_of(trace, rule, *modules):
     """Rows of modules without lines: {function: row}."""
-    return {row["function"]: row for row in trace.json("lines", "--by", rule)["lines"] if (row["file"] or "").rpartition("/")[2].startswith(modules)}
+    return {row["function"]: row for row in trace.json("lines", "--by", rule)["lines"]
+            if (row["file"] or "").rpartition("/")[2].startswith(modules)}
 
 
 def needs(*programs):
@@ -196,7 +197,9 @@ def test_extensions(package, code, modules, line, least, record, tmp_path):
     native = rows_of(run, "native", *modules)
     assert sum(row["allocated_bytes"] for row in native.values()) >= least
     assert all(function and row["line"] is None and row["kind"] == "native" for function, row in native.items())
-    assert sum(row["allocated_bytes"] for row in run.json("lines", "--by", "module")["lines"] if (row["file"] or "").rpartition("/")[2].startswith(tuple(modules))) >= least
+    by_module = [row["allocated_bytes"] for row in run.json("lines", "--by", "module")["lines"]
+                 if (row["file"] or "").rpartition("/")[2].startswith(tuple(modules))]
+    assert sum(by_module) >= least
     # The same bytes: on the stacks that the native function is innermost on, the Python line is the innermost one of Python.
     its_own = " OR ".join(f"module LIKE '%/{module}%'" for module in modules)
     (shared,) = run.sql(f"""

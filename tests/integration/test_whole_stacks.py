@@ -107,7 +107,10 @@ def test_stripped(record, tmp_path):
 
 # ---- libraries that go and come at the same address ----
 
-LIBRARY = "%s\nNOINLINE void NAME(void) { %s allocate(BYTES); END; }\nNOINLINE void entry(void) { NAME(); END; }\n"
+# Of a program whose libraries use what is kept, and of those.
+SHOWN = HEADER.replace("static void *volatile kept", "void *volatile kept")
+SHARED = HEADER.replace("static void *volatile kept", "extern void *volatile kept").replace("static NOINLINE void", "static inline void")
+LIBRARY = "NOINLINE void NAME(void) { %s allocate(BYTES); END; }\nNOINLINE void entry(void) { NAME(); END; }\n"
 LOADER = """
 #include <dlfcn.h>
 #include <stdint.h>
@@ -132,10 +135,9 @@ int main(int argc, char **argv)
 
 def test_another_library_at_the_same_address(record, tmp_path):
     """What the stacks before name is the old library, with the same code and other names, or with frames of another size."""
-    header = HEADER.replace("static void *volatile kept", "extern void *volatile kept").replace("static NOINLINE void allocate", "static inline void allocate")
-    loader = build(tmp_path, "loader.c", LOADER, "-rdynamic", header=HEADER.replace("static void *volatile kept", "void *volatile kept"))
+    loader = build(tmp_path, "loader.c", LOADER, "-rdynamic", header=SHOWN)
     for name, size, frame in (("first", 81000, ""), ("second", 82000, ""), ("third", 83000, "volatile char room[200]; room[0] = 1;")):
-        build(tmp_path, f"{name}.so.c", LIBRARY % ("", frame), "-shared", "-fPIC", f"-DNAME=in_{name}", f"-DBYTES={size}", header=header)
+        build(tmp_path, f"{name}.so.c", LIBRARY % frame, "-shared", "-fPIC", f"-DNAME=in_{name}", f"-DBYTES={size}", header=SHARED)
     same = 0
     for other, size in (("second", 82000), ("third", 83000)):
         run = checked(record, loader, tmp_path / "first.so", tmp_path / f"{other}.so")
@@ -176,9 +178,8 @@ int main(int argc, char **argv)
 
 def test_another_library_where_libc_had_closed_its_own(record, tmp_path):
     """It loads and closes libraries of character sets without a dlclose that anybody sees."""
-    program = build(tmp_path, "program.c", CLOSED_BY_LIBC, "-rdynamic", header=HEADER.replace("static void *volatile kept", "void *volatile kept"))
-    header = HEADER.replace("static void *volatile kept", "extern void *volatile kept").replace("static NOINLINE void allocate", "static inline void allocate")
-    library = build(tmp_path, "first.so.c", LIBRARY % ("", ""), "-shared", "-fPIC", "-DNAME=in_first", "-DBYTES=81000", header=header)
+    program = build(tmp_path, "program.c", CLOSED_BY_LIBC, "-rdynamic", header=SHOWN)
+    library = build(tmp_path, "first.so.c", LIBRARY % "", "-shared", "-fPIC", "-DNAME=in_first", "-DBYTES=81000", header=SHARED)
     run = checked(record, program, library)
     if run.stdout != b"1":
         pytest.skip("libc kept its library, or the system did not reuse the address")
