@@ -3,6 +3,9 @@
 
 #include "replay_state.h"
 
+/* Counting looks at one block or stack for so many events, at most: a few percent of the replay. */
+#define EVENTS_FOR_EACH 4
+
 void survivors_done(struct survivors *survivors)
 {
     free(survivors->ids);
@@ -54,7 +57,8 @@ int survivor_log_window(struct replay_state *state, uint32_t window_id, int must
 {
     struct survivor_log *log = &state->replay->survivors;
     struct survivors taken = {.window_id = window_id, .heap_bytes = trace_level_total(&state->level), .taken = 1};
-    if (!must && state->event_count - log->event_count < state->slots->used_count)
+    uint64_t work = state->slots->used_count + (uint64_t)state->replay->uses.use_count;
+    if (!must && state->event_count - log->event_count < EVENTS_FOR_EACH * work)
         return STATUS_OK;
     int status = number_uses(&state->replay->uses, &taken);
     if (status) {

@@ -1,7 +1,7 @@
 /* How old are the blocks that are live? Of each stack, how many of them were allocated in each eighth of the run, as of the end of a window.
  *
- * What leaks survives from all of the run; what turns over is young. Counted by looking at every live block, but never at more blocks than
- * there were events: with many of them not at every window. Two counts are kept, because teardown (teardown.h) is known only afterwards:
+ * What leaks survives from all of the run; what turns over is young. Counted by looking at every live block, but not more often than
+ * the events are worth it: with many blocks not at every window. Two counts are kept, because teardown (teardown.h) is known only afterwards:
  * the latest, and the last before the heap began to fall. One thread; allocates. */
 #ifndef HEAPLINE_ANALYSIS_SURVIVORS_H
 #define HEAPLINE_ANALYSIS_SURVIVORS_H
