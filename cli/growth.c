@@ -72,15 +72,17 @@ static double born_between(const struct growth_series *series, double from_secon
     return blocks;
 }
 
-/* 1 where blocks from the first half of the growth are still there, as many as its half; 0 where they are gone. What grows without new blocks
- * (one that is made larger) says nothing. */
+/* 1 where blocks from the first half of the growth are still there, as many as its half; 0 where they are gone. What grows by making blocks
+ * larger (a list, a buffer) says nothing: each time it is a new one. */
 static double judge_survival(const struct growth_series *series, struct growth *growth, int onset, int last)
 {
     growth->old_blocks = -1;
     if (!series->born || series->run_seconds <= 0)
         return 1;
     growth->old_blocks = born_between(series, series->seconds[onset], (series->seconds[onset] + series->seconds[last]) / 2);
-    return growth->grown_blocks < FEW_BLOCKS ? 1 : ramp(2 * growth->old_blocks / growth->grown_blocks, GONE_SHARE, STAYED_SHARE);
+    double mean_bytes = series->blocks[last] > 0 ? series->bytes[last] / series->blocks[last] : 0;
+    int by_new_blocks = growth->grown_blocks >= FEW_BLOCKS && growth->grown_blocks * mean_bytes >= growth->grown_bytes / 2;
+    return !by_new_blocks ? 1 : ramp(2 * growth->old_blocks / growth->grown_blocks, GONE_SHARE, STAYED_SHARE);
 }
 
 static void judge_shape(struct growth *growth, const double *floor, double survival, int first, int onset, int last)

@@ -2,7 +2,8 @@
  * of time show (growth.h).
  *
  * Judged at the end of the last window before the program began to free what it held (summary.teardown_ns), else at the end of the run.
- * Order: lines that are reported (confidence LEAK_CONFIDENT and more) by growth a second; the others by live bytes x (confidence + 0.05).
+ * Order: lines that are reported (confidence LEAK_CONFIDENT and more) by growth a second, lines of the program before those of libraries (pace(),
+ * leak_rows.c); the others by live bytes x (confidence + 0.05).
  * Memory in proportion to stacks. Allocates; aborts without memory. */
 #ifndef HEAPLINE_CLI_LEAK_ROWS_H
 #define HEAPLINE_CLI_LEAK_ROWS_H
@@ -16,7 +17,8 @@
 
 struct leak_row {
     uint32_t frame_id;                     /* the line; 0: none is known */
-    int is_system;                         /* it belongs to no line of the program */
+    int is_foreign;                        /* not a line of the program itself */
+    double pace;                           /* by which it is ranked */
     int64_t stack_id;                      /* of its stacks the one that holds the most */
     int64_t live_bytes, live_allocations;  /* when judged */
     int64_t end_bytes, end_allocations;    /* at the end of the run */

@@ -158,9 +158,13 @@ static void print_place(const struct reading *reading, const struct leak_rows *r
 {
     const struct set_frame *frame = &rows->set.frames[row->frame_id];
     char *place = line_place(reading, frame->file ? frame->file : frame->module, frame->line, frame->function);
+    char *function = frame->function ? text_clean(frame->function, reading->terminal.unicode) : NULL;
     fputs("  ", reading->terminal.out);
     terminal_print(&reading->terminal, STYLE_PLACE, "%s", place);
+    if (function)
+        fprintf(reading->terminal.out, "  %s", function);
     free(place);
+    free(function);
 }
 
 static void print_candidate(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
