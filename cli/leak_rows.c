@@ -216,11 +216,12 @@ static double score(const struct leak_row *row)
  * Libraries and the interpreter hold what the program makes them hold (the stacks of its threads, the strings of its requests). And CPython hands
  * dicts, lists, floats and tuples that were freed to the next line that wants one, without freeing or allocating: a leak of such objects
  * shows where they were made first, at lines that allocate very much and keep hardly any of it. */
-static double pace(const struct leak_rows *rows, const struct leak_row *row)
+static double pace(const struct leak_rows *rows, struct leak_row *row)
 {
     double kept = row->allocations ? row->growth.blocks_per_second * (double)rows->judged_ns / 1e9 / (double)row->allocations : 1;
+    row->is_carrier = kept > 0 && kept < USUAL_KEPT;
     double weight = row->is_foreign ? FOREIGN_WEIGHT : 1;
-    return row->growth.bytes_per_second * weight * (kept > 0 && kept < USUAL_KEPT ? kept / USUAL_KEPT : 1);
+    return row->growth.bytes_per_second * weight * (row->is_carrier ? kept / USUAL_KEPT : 1);
 }
 
 static int compare_rows(const void *a, const void *b)

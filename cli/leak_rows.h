@@ -18,6 +18,7 @@
 struct leak_row {
     uint32_t frame_id;                     /* the line; 0: none is known */
     int is_foreign;                        /* not a line of the program itself */
+    int is_carrier;                        /* it keeps very little of what it allocates */
     double pace;                           /* by which it is ranked */
     int64_t stack_id;                      /* of its stacks the one that holds the most */
     int64_t live_bytes, live_allocations;  /* when judged */

@@ -91,6 +91,12 @@ static void add_survival(struct text *text, const struct leak_rows *rows, const 
             units_noun(row->allocations, "allocation").text, units_share(rows->survival, 1).text);
 }
 
+static int is_python(const struct leak_rows *rows, const struct leak_row *row)
+{
+    const char *kind = rows->set.frames[row->frame_id].kind;
+    return kind && !strcmp(kind, "python");
+}
+
 void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, char *out, size_t size)
 {
     struct text text = {out, out + size};
@@ -101,6 +107,8 @@ void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, cha
     add_shape(&text, row);
     add_age(&text, row);
     add_survival(&text, rows, row);
+    if (row->is_carrier && row->growth.confidence >= LEAK_CONFIDENT && is_python(rows, row))
+        add(&text, "; Python may have handed dicts, lists or numbers that were freed here on to the line that keeps them");
     if (row->limit_ns >= 0)
         add(&text, "; alone it fills the %s up to the limit of %s in %s",
             units_bytes(rows->limit_bytes > rows->resident_bytes ? rows->limit_bytes - rows->resident_bytes : 0).text,
