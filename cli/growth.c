@@ -14,7 +14,10 @@
 /* Growth of the last third against its share of all. A straight line has 1. */
 #define LEVEL_RATE 0.2
 #define STEADY_RATE 0.5
-/* Blocks of the first half of the growth that are still live, against half of the growth. Fewer new blocks than FEW_BLOCKS tell nothing. */
+/* p of 10 to the minus so much: a program has thousands of lines, of which some rise by chance. */
+#define CHANCE_EXPONENT 2
+#define CERTAIN_EXPONENT 4
+/* Bytes of the first half of the growth that are still live, against half of the growth. Fewer new blocks than FEW_BLOCKS tell nothing. */
 #define FEW_BLOCKS 4
 #define GONE_SHARE 0.2
 #define STAYED_SHARE 0.6
@@ -60,36 +63,36 @@ static int count_parts(const double *floor, int onset, int last)
     return growing;
 }
 
-/* How many live blocks were allocated between two moments. */
+/* How many live bytes were allocated between two moments. */
 static double born_between(const struct growth_series *series, double from_seconds, double to_seconds)
 {
-    double width = series->run_seconds / series->born_count, blocks = 0;
+    double width = series->run_seconds / series->born_count, bytes = 0;
     for (int part = 0; part < series->born_count; part++) {
         double begin = fmax(part * width, from_seconds), end = fmin((part + 1) * width, to_seconds);
         if (end > begin)
-            blocks += series->born[part] * (end - begin) / width;
+            bytes += series->born[part] * (end - begin) / width;
     }
-    return blocks;
+    return bytes;
 }
 
 /* 1 where blocks from the first half of the growth are still there, as many as its half; 0 where they are gone. What grows by making blocks
  * larger (a list, a buffer) says nothing: each time it is a new one. */
 static double judge_survival(const struct growth_series *series, struct growth *growth, int onset, int last)
 {
-    growth->old_blocks = -1;
+    growth->old_bytes = -1;
     if (!series->born || series->run_seconds <= 0)
         return 1;
-    growth->old_blocks = born_between(series, series->seconds[onset], (series->seconds[onset] + series->seconds[last]) / 2);
+    growth->old_bytes = born_between(series, series->seconds[onset], (series->seconds[onset] + series->seconds[last]) / 2);
     double mean_bytes = series->blocks[last] > 0 ? series->bytes[last] / series->blocks[last] : 0;
     int by_new_blocks = growth->grown_blocks >= FEW_BLOCKS && growth->grown_blocks * mean_bytes >= growth->grown_bytes / 2;
-    return !by_new_blocks ? 1 : ramp(2 * growth->old_blocks / growth->grown_blocks, GONE_SHARE, STAYED_SHARE);
+    return !by_new_blocks ? 1 : ramp(2 * growth->old_bytes / growth->grown_bytes, GONE_SHARE, STAYED_SHARE);
 }
 
 static void judge_shape(struct growth *growth, const double *floor, double survival, int first, int onset, int last)
 {
     double late = floor[last] - floor_at(floor, last - (last - onset) / 3.0);
     double late_rate = 3 * late / (floor[last] - floor[onset]);
-    double certain = 1 - growth->p;
+    double certain = growth->p > 0 ? ramp(-log10(growth->p), CHANCE_EXPONENT, CERTAIN_EXPONENT) : 1;
     double lasting = ramp((double)(last - onset) / (last - first), 0.3, 0.6);
     double spread = ramp(count_parts(floor, onset, last), 3, 5) * ramp(growth->rising_windows, 3, 7);
     double unabated = ramp(late_rate, LEVEL_RATE, STEADY_RATE);
@@ -114,7 +117,7 @@ static double at_least_zero(double value)
 void growth_judge(const struct growth_series *series, struct growth *ret_growth)
 {
     int count = series->count, last = count - 1, first = count / 4 > 0 ? count / 4 - 1 : 0;
-    struct growth growth = {.p = 1, .old_blocks = -1, .end_bytes = count ? series->bytes[last] : 0};
+    struct growth growth = {.p = 1, .old_bytes = -1, .end_bytes = count ? series->bytes[last] : 0};
     double *floor = malloc(((size_t)count + 1) * sizeof *floor), *block_floor = malloc(((size_t)count + 1) * sizeof *floor);
     if (!floor || !block_floor)
         abort();

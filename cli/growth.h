@@ -12,7 +12,7 @@ struct growth_series {
     const double *seconds;       /* the windows' ends; rise */
     const double *bytes, *blocks;
     int count;
-    const double *born;          /* NULL: unknown. Of the blocks live at the last window's end, how many were allocated in each of born_count
+    const double *born;          /* NULL: unknown. Of the blocks live at the last window's end, how many bytes were allocated in each of born_count
                                     equal parts of the run */
     int born_count;
     double run_seconds;
@@ -35,7 +35,7 @@ struct growth {
     double bytes_per_second, blocks_per_second; /* Theil-Sen, since the onset; never below 0 */
     double onset_seconds, onset_bytes, end_bytes;
     double grown_bytes, grown_blocks;           /* of the floor, since the onset */
-    double old_blocks;           /* still live of those allocated in the first half of that time; -1: unknown */
+    double old_bytes;            /* still live of those allocated in the first half of that time; -1: unknown */
     int rising_windows, window_count;           /* since the onset: with a rising floor, and all */
 };
 

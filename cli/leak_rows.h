@@ -29,7 +29,7 @@ struct leak_row {
     struct growth growth;
     double laplace_score;                  /* leak_rows.c */
     int64_t limit_ns;                      /* time until the limit at this pace; -1: no limit, or no growth */
-    double born[LEAK_BORN_PARTS];          /* live blocks when judged by the eighth of the run in which they were allocated */
+    double born[LEAK_BORN_PARTS];          /* live bytes when judged by the eighth of the run in which they were allocated */
     double *bytes, *blocks;                /* by window; owned by the rows */
     int64_t stack_bytes;                   /* of stack_id */
 };

@@ -68,7 +68,7 @@ static void add_shape(struct text *text, const struct leak_row *row)
         break;
     case GROWTH_TURNOVER:
         add(text, "%s, so that no block stays: of those from the first half of its growth %s live still; ", leak_shape(row),
-            growth->old_blocks < 0.5 ? "none is" : "few are");
+            growth->old_bytes < 0.5 ? "none is" : "few are");
         break;
     case GROWTH_NOISE:
         add(text, "%s by as much as it has grown; ", leak_shape(row));
@@ -79,9 +79,8 @@ static void add_shape(struct text *text, const struct leak_row *row)
 
 static void add_age(struct text *text, const struct leak_row *row)
 {
-    if (row->growth.shape == GROWTH_STEADY && row->growth.old_blocks >= 1 && row->growth.grown_blocks >= 1)
-        add(text, "; %s blocks from the first half of that time live still, of %s more in all", units_count((int64_t)(row->growth.old_blocks + 0.5)).text,
-            units_count((int64_t)row->growth.grown_blocks).text);
+    if (row->growth.shape == GROWTH_STEADY && row->growth.old_bytes >= 1)
+        add(text, "; %s from the first half of that time live still", units_bytes((int64_t)row->growth.old_bytes).text);
 }
 
 static void add_survival(struct text *text, const struct leak_rows *rows, const struct leak_row *row)

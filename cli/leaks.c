@@ -68,10 +68,10 @@ static void write_growth(struct json *json, const struct leak_row *row)
     else
         json_integer(json, "since_ns", (int64_t)(growth->onset_seconds * 1e9));
     json_real(json, "p", growth->p);
-    if (growth->old_blocks >= 0)
-        json_integer(json, "old_allocations", (int64_t)(growth->old_blocks + 0.5));
+    if (growth->old_bytes >= 0)
+        json_integer(json, "old_bytes", (int64_t)(growth->old_bytes + 0.5));
     else
-        json_null(json, "old_allocations");
+        json_null(json, "old_bytes");
     json_real(json, "laplace_score", row->laplace_score);
     json_real(json, "survival", row->allocations ? (double)row->live_allocations / (double)row->allocations : 0);
     if (row->limit_ns >= 0)

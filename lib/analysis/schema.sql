@@ -117,7 +117,7 @@ CREATE TABLE live_span (
     PRIMARY KEY (stack_id, first_window_id)
 ) WITHOUT ROWID;
 
--- Of the blocks of each stack that were live at the end of window summary.survivor_window_id, how many were allocated in each eighth of the run.
+-- Of the blocks of each stack that were live at the end of window summary.survivor_window_id, the bytes that were allocated in each eighth of the run.
 CREATE TABLE survivor (
     stack_id INTEGER PRIMARY KEY,
     born_0 INTEGER, born_1 INTEGER, born_2 INTEGER, born_3 INTEGER, born_4 INTEGER, born_5 INTEGER, born_6 INTEGER, born_7 INTEGER

@@ -148,7 +148,7 @@ static int write_survivors(struct btree_writer *tree, struct record *record, con
         record_begin(record);
         record_null(record);
         for (int part = 0; part < SURVIVOR_PARTS; part++)
-            record_number(record, row->born[part]);
+            record_number(record, row->born_bytes[part]);
         add_row(tree, record, id);
     }
     return STATUS_OK;

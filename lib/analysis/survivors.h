@@ -1,4 +1,4 @@
-/* How old are the blocks that are live? Of each stack, how many of them were allocated in each eighth of the run, as of the end of a window.
+/* How old are the blocks that are live? Of each stack, how many bytes were allocated in each eighth of the run, as of the end of a window.
  *
  * What leaks survives from all of the run; what turns over is young. Counted by looking at every live block, but not more often than
  * the events are worth it: with many blocks not at every window. Two counts are kept, because teardown (teardown.h) is known only afterwards:
@@ -11,7 +11,7 @@
 #define SURVIVOR_PARTS 8
 
 struct survivor_row {
-    uint32_t born[SURVIVOR_PARTS]; /* blocks */
+    uint64_t born_bytes[SURVIVOR_PARTS];
 };
 
 struct survivors {

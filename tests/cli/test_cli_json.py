@@ -112,7 +112,7 @@ def test_leaks(hand):
     # 2 MiB in 10 s, on a straight line.
     assert best["growth_bytes_per_second"] == round(2 * MIB / 10)
     assert best["growth_bytes_per_hour"] == 360 * 2 * MIB and best["growth_allocations_per_second"] == 12.8
-    assert 0.999 < best["confidence"] <= 1 and best["shape"] == "keeps growing" and best["since_ns"] == 5 * SECOND // 2
+    assert best["confidence"] == 1 and best["shape"] == "keeps growing" and best["since_ns"] == 5 * SECOND // 2
     # S = 78, variance 13*12*31/18: z = 77 / sqrt(268.67), p = 1.3156e-6.
     assert best["p"] == pytest.approx(1.3156e-6, rel=1e-4)
     assert best["evidence"] == ("since 2.50 s: 512 KiB to 2.00 MiB, rising in 12 of 12 windows (p = 1e-06), 720 MiB an hour; "
@@ -190,7 +190,7 @@ def test_sql_refuses(hand, tmp_path, query):
     ("report", "rss=64MiB", 0), ("report", "lost=0", 0), ("report", "copied=1G", 0), ("report", "allocated=100M", 1),
     ("peak", "peak=1K", 1), ("copies", "copies=340", 1), ("copies", "copies=341", 0), ("lines", "peak=24M", 0), ("lines", "peak=23M", 1),
     ("leaks", "growth=200K", 1), ("leaks", "growth=300K", 0), ("leaks", "candidates=0", 1), ("leaks", "candidates=1", 0),
-    ("leaks", "0.9", 1), ("leaks", "confidence=0.99", 1), ("leaks", "1", 0), ("leaks", "confidence=1.0", 0),
+    ("leaks", "0.9", 1), ("leaks", "confidence=0.99", 1), ("leaks", "1", 1), ("leaks", "confidence=1.0", 1),
     ("timeline", "rss=63M", 1),
 ])
 def test_threshold(hand, command, condition, status):

@@ -152,20 +152,21 @@ static struct growth judge(const double *bytes, int count)
     return judge_born(bytes, count, NULL);
 }
 
-/* 32 windows with a straight line of 1 block each, from the 9th on: 12 blocks are half of the growth. */
+/* 32 windows with a straight line of 1 block each, from the 9th on: 1150 bytes are half of the growth. */
 static void test_turnover(void)
 {
-    static const double stays[] = {4, 4, 4, 4, 4, 4, 4, 4}, gone[] = {8, 0, 0, 0, 0, 0, 12, 12}, half[] = {8, 0, 0, 4, 0, 0, 10, 10};
+    static const double stays[] = {400, 400, 400, 400, 400, 400, 400, 400}, gone[] = {800, 0, 0, 0, 0, 0, 1200, 1200},
+                        half[] = {800, 0, 0, 400, 0, 0, 1000, 1000};
     double bytes[32];
     for (int i = 0; i < 32; i++)
         bytes[i] = 1000 + 100 * i;
     struct growth growth = judge_born(bytes, 32, stays);
-    CHECK(growth.shape == GROWTH_STEADY && growth.confidence > 0.99 && growth.old_blocks == 11.5); /* from 9 to 20.5 s */
+    CHECK(growth.shape == GROWTH_STEADY && growth.confidence > 0.99 && growth.old_bytes == 1150); /* from 9 to 20.5 s */
     growth = judge_born(bytes, 32, gone);
-    CHECK(growth.shape == GROWTH_TURNOVER && growth.confidence == 0 && growth.old_blocks == 0);
+    CHECK(growth.shape == GROWTH_TURNOVER && growth.confidence == 0 && growth.old_bytes == 0);
     growth = judge_born(bytes, 32, half); /* 8/23 of what stays, between the shares that are none and all */
     CHECK(growth.shape == GROWTH_TURNOVER && fabs(growth.confidence - (8 / 23.0 - 0.2) / 0.4) < 0.01);
-    CHECK(judge(bytes, 32).old_blocks == -1);
+    CHECK(judge(bytes, 32).old_bytes == -1);
 }
 
 static void test_growth(void)
@@ -195,7 +196,8 @@ static void test_growth(void)
     growth = judge(late, 32);
     CHECK(growth.shape == GROWTH_RECENT && growth.confidence < 0.1);
     growth = judge(half, 32);
-    CHECK(growth.shape == GROWTH_STEADY && growth.confidence > 0.9 && growth.onset_seconds == 14);
+    CHECK(growth.shape == GROWTH_STEADY && growth.onset_seconds == 14);
+    CHECK(fabs(growth.p - 5.537e-4) < 1e-7 && fabs(growth.confidence - (-log10(growth.p) - 2) / 2) < 1e-9);
     CHECK(fabs(growth.bytes_per_second - 1000) < 1e-9);
     growth = judge(flat, 32);
     CHECK(growth.shape == GROWTH_NONE && growth.confidence == 0 && growth.bytes_per_second == 0 && growth.end_bytes == 5000);
