@@ -10,6 +10,7 @@
 #include "module_table.h"
 #include "own_code.h"
 #include "pages.h"
+#include "python_loop.h"
 
 #define FIRST_ENTRIES 256u
 #define MOST_ENTRIES 4096u
@@ -139,8 +140,10 @@ static uint16_t module_of(uint64_t address)
 {
     if (own_code_holds((const void *)(uintptr_t)address))
         return CFI_MODULE_OWN;
-    uint32_t module = module_table_find(address - 1);
-    return module < CFI_MODULE_HIGH ? (uint16_t)module : CFI_MODULE_HIGH;
+    uint32_t module = module_table_find(address - 1); /* may find the interpreter, and with it the loop */
+    if (python_loop_holds(address))
+        return CFI_MODULE_LOOP;
+    return module < CFI_MODULE_SPECIAL ? (uint16_t)module : CFI_MODULE_HIGH;
 }
 
 const struct cfi_row *cfi_cache_fill(struct cfi_cache *cache, struct cfi_cache_entry *entry, uint64_t address)

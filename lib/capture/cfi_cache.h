@@ -15,6 +15,8 @@
 /* Values of cfi_row.module that are no module ids. */
 #define CFI_MODULE_OWN 0xffffu  /* this library's code: no part of the target's stacks */
 #define CFI_MODULE_HIGH 0xfffeu /* the id doesn't fit: ask the module table */
+#define CFI_MODULE_LOOP 0xfffdu /* the interpreter's loop, where that has to be told by its code (python_loop.h): ask for the id, too */
+#define CFI_MODULE_SPECIAL CFI_MODULE_LOOP /* the lowest of these values */
 
 struct cfi_cache_entry {
     uint64_t address;

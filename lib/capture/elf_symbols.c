@@ -108,11 +108,20 @@ static uint32_t find_sysv(const struct symbol_tables *tables, const char *name)
     return 0;
 }
 
-void *elf_symbols_find(const struct link_map *module, const char *name)
+void *elf_symbols_find_extent(const struct link_map *module, const char *name, uint64_t *ret_bytes)
 {
     struct symbol_tables tables;
     if (!find_tables(module, &tables))
         return NULL;
     uint32_t index = tables.gnu_hash ? find_gnu(&tables, name) : find_sysv(&tables, name);
-    return index ? (void *)(module->l_addr + tables.symbols[index].st_value) : NULL;
+    if (!index)
+        return NULL;
+    *ret_bytes = tables.symbols[index].st_size;
+    return (void *)(module->l_addr + tables.symbols[index].st_value);
+}
+
+void *elf_symbols_find(const struct link_map *module, const char *name)
+{
+    uint64_t bytes;
+    return elf_symbols_find_extent(module, name, &bytes);
 }

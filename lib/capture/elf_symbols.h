@@ -5,11 +5,15 @@
 #define HEAPLINE_CAPTURE_ELF_SYMBOLS_H
 
 #include <link.h>
+#include <stdint.h>
 
 /* First module of the list, in load order; NULL while the linker is changing the list. */
 const struct link_map *elf_symbols_modules(void);
 
 /* Address of the symbol that this module itself defines and exports; NULL: none. Not for thread-local or indirect functions. */
 void *elf_symbols_find(const struct link_map *module, const char *name);
+
+/* The same, and how many bytes the symbol is said to have. */
+void *elf_symbols_find_extent(const struct link_map *module, const char *name, uint64_t *ret_bytes);
 
 #endif

@@ -1,6 +1,7 @@
 /* See native_shortcut.h. */
 #include "native_shortcut.h"
 
+#include "module_table.h"
 #include "native_memo.h"
 
 /* Does it begin here and lead to a level that stands where it did? */
@@ -24,6 +25,8 @@ static int segments_fit(const struct native_unwinder *unwinder, const struct nat
     uint32_t outside = unwinder->levels[shortcut->outer_at].segment_end, at = shortcut->segment_at;
     if (!at)
         return outside == segments->count;
+    if (python_segments_are_counted(segments))
+        return outside + 1 == segments->count;
     uint64_t low = at < shortcut->frame_count ? shortcut->spots[at].stack : shortcut->place.stack;
     return outside + 1 == segments->count && segments->list[outside].address - low < shortcut->spots[at - 1].stack - low;
 }
@@ -87,6 +90,7 @@ void native_shortcut_make(const struct native_unwinder *unwinder, struct native_
     if (!shortcut)
         return;
     int count = 0;
+    uint32_t greenlet = atomic_load_explicit(&module_table_greenlet, memory_order_relaxed);
     const struct native_level *inner = &unwinder->levels[inner_at], *outer = &unwinder->levels[outer_at];
     uint32_t cells_end = native_cell_count(inner), cell = native_cell_count(outer);
     /* A handler that jumps away in between must leave none that isn't whole. */
@@ -98,8 +102,8 @@ void native_shortcut_make(const struct native_unwinder *unwinder, struct native_
     shortcut->segment_at = 0;
     for (int at = outer_at; at < inner_at; at++) {
         const struct native_level *level = &unwinder->levels[at + 1];
-        if (level->detail.row.module == CFI_MODULE_OWN)
-            return; /* no part of the hash */
+        if (level->detail.row.module == CFI_MODULE_OWN || level->detail.row.module == greenlet)
+            return; /* no part of the hash; whether the stack goes on further out depends on the Python segments (native_unwind.c) */
         if (level->segment_end != level[-1].segment_end) {
             if (level->segment_end != level[-1].segment_end + 1 || shortcut->segment_at)
                 return;

@@ -113,13 +113,33 @@ COLD static int step_specially(const struct native_unwinder *unwinder, struct wa
     return result == NATIVE_STEP_TAKEN;
 }
 
-/* Is this frame of the greenlet module the first of a greenlet? None of this stack's Python segments is known to lie further out then. */
-COLD static int begins_greenlet(const struct python_segments *segments, uint64_t stack)
+/* Among these frames, those of the interpreter's loop where Python segments are told by counting them. */
+COLD static uint32_t count_loops(const struct native_frame *frames, int32_t count)
 {
-    uint32_t first = 0;
-    while (first < segments->count && segments->list[first].address == UINT64_MAX)
-        first++;
-    return first == segments->count || segments->list[first].address < stack;
+    uint32_t loops = 0;
+    while (count-- > 0)
+        loops += frames[count].detail.row.module == CFI_MODULE_LOOP;
+    return loops;
+}
+
+/* The outer segments whose place isn't known. */
+static uint32_t count_unknown(const struct python_segments *segments)
+{
+    uint32_t count = 0;
+    while (count < segments->count && segments->list[count].address == UINT64_MAX)
+        count++;
+    return count;
+}
+
+/* Is this frame of the greenlet module, the last of so many fresh ones, the first of a greenlet? None of this stack's Python segments is known
+ * to lie further out then. */
+COLD static int begins_greenlet(const struct native_unwinder *unwinder, int32_t fresh_count)
+{
+    const struct python_segments *segments = unwinder->segments;
+    if (python_segments_are_counted(segments))
+        return count_loops(unwinder->fresh, fresh_count) >= segments->count;
+    uint32_t first = count_unknown(segments);
+    return first == segments->count || segments->list[first].address < unwinder->fresh[fresh_count - 1].spot.stack;
 }
 
 /* From the innermost place of the thread's own stack to a verified level, or to the end. Fresh frames are in unwinder->fresh. */
@@ -153,7 +173,7 @@ HOT_INLINE enum walk_end walk_outward(struct native_unwinder *unwinder, struct w
                 return END_FULL;
             row = *cfi_cache_find(&unwinder->rows, place.address);
             *fresh++ = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, row}};
-            if (unlikely(row.module == greenlet) && begins_greenlet(unwinder->segments, place.stack)) {
+            if (unlikely(row.module == greenlet) && begins_greenlet(unwinder, (int32_t)(fresh - unwinder->fresh))) {
                 walk->end_cell = 0;
                 end = END_OUTERMOST;
                 break;
@@ -219,7 +239,7 @@ static uint32_t node_of(uint64_t address, const struct cfi_row *row, uint32_t pa
 {
     if (row->module == CFI_MODULE_OWN)
         return parent;
-    uint32_t module = row->module == CFI_MODULE_HIGH ? module_table_find(address - 1) : row->module;
+    uint32_t module = row->module >= CFI_MODULE_SPECIAL ? module_table_find(address - 1) : row->module;
     return stack_table_native(parent, module, address, hash);
 }
 
@@ -268,9 +288,18 @@ HOT_INLINE uint32_t node_of_level(struct native_unwinder *unwinder, int at)
 
 /* ---- levels ---- */
 
-HOT_INLINE uint64_t hash_of(uint64_t outer_hash, uint64_t address, const struct cfi_row *row)
+/* Of a level whose code is known to be something else than the program's. Returns where the segments end that it and all outside stand for:
+ * beyond their number, if there are more loops than segments. */
+COLD static uint32_t set_special_hash(const struct python_segments *segments, uint64_t address, struct native_level *level)
 {
-    return unlikely(row->module == CFI_MODULE_OWN) ? outer_hash : native_memo_hash(outer_hash, address);
+    const struct native_level *outer = level - 1;
+    uint32_t end = outer->segment_end;
+    int is_loop = level->detail.row.module == CFI_MODULE_LOOP;
+    if (is_loop && end < segments->count)
+        level->hash = native_segment_hash(outer->hash, &segments->list[end]);
+    else
+        level->hash = level->detail.row.module == CFI_MODULE_OWN ? outer->hash : native_memo_hash(outer->hash, address);
+    return end + (uint32_t)is_loop;
 }
 
 /* Which segments this level stands for, its hash, and that nobody has asked for its node. */
@@ -281,8 +310,10 @@ HOT_INLINE void set_identity(const struct python_segments *segments, const struc
     if (end < segments->count && segments->list[end].address >= spot->stack) {
         end = segments_outside(segments, end, spot->stack);
         level->hash = graft_hash(segments, outer->segment_end, end, outer->hash);
+    } else if (unlikely(level->detail.row.module >= CFI_MODULE_SPECIAL)) {
+        end = set_special_hash(segments, spot->address, level);
     } else {
-        level->hash = hash_of(outer->hash, spot->address, &level->detail.row);
+        level->hash = native_memo_hash(outer->hash, spot->address);
     }
     level->segment_end = end;
     level->node = 0;
@@ -290,9 +321,12 @@ HOT_INLINE void set_identity(const struct python_segments *segments, const struc
 
 static void set_root(struct native_unwinder *unwinder)
 {
+    const struct python_segments *segments = unwinder->segments;
     struct native_level *root = &unwinder->levels[-1];
-    root->segment_end = segments_outside(unwinder->segments, 0, unwinder->outer_limit);
-    root->node = root_of(unwinder->segments, root->segment_end, (int)unwinder->is_cut);
+    root->segment_end = segments_outside(segments, 0, unwinder->outer_limit);
+    if (unlikely(python_segments_are_counted(segments)))
+        root->segment_end = unwinder->outer_segments < segments->count ? unwinder->outer_segments : segments->count;
+    root->node = root_of(segments, root->segment_end, (int)unwinder->is_cut);
     root->hash = native_memo_hash(native_memo_hash(0, unwinder->rows.epoch + 1ull), root->node);
 }
 
@@ -351,6 +385,13 @@ HOT_INLINE void begin_levels(struct native_unwinder *unwinder)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* Of a cut stack: each loop among the frames that are known runs one segment, the innermost ones. */
+static uint32_t segments_outside_of_loops(const struct native_unwinder *unwinder, int32_t fresh_count)
+{
+    uint32_t loops = count_loops(unwinder->fresh, fresh_count), count = unwinder->segments->count;
+    return loops < count ? count - loops : 0;
+}
+
 /* All levels are new. */
 static void make_levels(struct native_unwinder *unwinder, const struct walk *walk, enum walk_end end)
 {
@@ -359,11 +400,30 @@ static void make_levels(struct native_unwinder *unwinder, const struct walk *wal
     unwinder->is_cut = end == END_CUT || end == END_FULL;
     /* A frame whose caller isn't known may end anywhere. */
     unwinder->outer_limit = unwinder->is_cut && walk->fresh_count ? unwinder->fresh[walk->fresh_count - 1].spot.stack : UINT64_MAX;
+    unwinder->outer_segments = unwinder->is_cut ? segments_outside_of_loops(unwinder, walk->fresh_count) : 0;
     unwinder->segments_version = unwinder->segments->version;
     set_root(unwinder);
     unwinder->cells[0] = (struct native_cell){walk->end_cell, 0};
     unwinder->levels[-1].dependence = walk->end_cell ? 1 << 1 : 0;
     push_fresh(unwinder, walk);
+}
+
+/* Where no Python segment is known to lie outside of a frame of the greenlet module, the stack begins with that frame: the innermost such one.
+ * Of fresh frames the walk sees to it (begins_greenlet), and no shortcut leads over such a frame. Levels were made with other segments, perhaps
+ * of another greenlet, or of the one that this one was started from: do so many of them still begin where they should? */
+static int begin_well(const struct native_unwinder *unwinder, int count)
+{
+    const struct native_level *levels = unwinder->levels;
+    uint32_t greenlet = atomic_load_explicit(&module_table_greenlet, memory_order_relaxed);
+    if (likely(greenlet == UINT32_MAX) || !count)
+        return 1;
+    uint32_t unknown = count_unknown(unwinder->segments);
+    if (levels[0].detail.row.module == greenlet && levels[0].segment_end > unknown)
+        return 0;
+    for (int at = 1; at < count && levels[at].segment_end <= unknown; at++)
+        if (levels[at].detail.row.module == greenlet)
+            return 0;
+    return 1;
 }
 
 /* Python segments have changed, from the first of them or from `steady` on: the levels that stand for them and all inside are other stacks. */
@@ -382,10 +442,18 @@ OUTLINED void follow_segments(struct native_unwinder *unwinder)
     for (at = at < 0 ? 0 : at; at < count; at++)
         set_identity(segments, &unwinder->spots[at], &unwinder->levels[at]);
     atomic_signal_fence(memory_order_seq_cst);
-    unwinder->level_count = count;
+    unwinder->level_count = begin_well(unwinder, count) ? count : 0;
 }
 
 /* ---- captures ---- */
+
+/* Segments that are counted, not told where they are, one for each loop among these frames: the innermost of them where outer frames aren't
+ * known, else all. Returns how many lie further out; > segments->count: the numbers aren't equal, so which is which isn't known. */
+static uint32_t pair_loops(const struct native_unwinder *unwinder, int32_t count, int is_cut)
+{
+    uint32_t loops = count_loops(unwinder->fresh, count), all = unwinder->segments->count;
+    return loops > all || (loops < all && !is_cut) ? UINT32_MAX : all - loops;
+}
 
 /* The frames [0, count) of the fresh list and the segments that lie in them. Where stacks are changed in between, a frame's end is unknown. */
 static uint32_t merge_stepwise(struct native_unwinder *unwinder, int32_t count, int is_cut)
@@ -393,10 +461,14 @@ static uint32_t merge_stepwise(struct native_unwinder *unwinder, int32_t count, 
     const struct python_segments *segments = unwinder->segments;
     const struct native_frame *frame = &unwinder->fresh[count];
     uint64_t limit = is_cut && count ? frame[-1].spot.stack : UINT64_MAX;
-    uint32_t next = segments_outside(segments, 0, limit), node = root_of(segments, next, is_cut);
+    int are_counted = python_segments_are_counted(segments);
+    uint32_t next = are_counted ? pair_loops(unwinder, count, is_cut) : segments_outside(segments, 0, limit);
+    if (next > segments->count)
+        return 0;
+    uint32_t node = root_of(segments, next, is_cut);
     while (frame-- > unwinder->fresh) {
-        uint32_t end = next;
-        while (end < segments->count && segments->list[end].address - frame->spot.stack < limit - frame->spot.stack)
+        uint32_t end = next + (are_counted && frame->detail.row.module == CFI_MODULE_LOOP);
+        while (!are_counted && end < segments->count && segments->list[end].address - frame->spot.stack < limit - frame->spot.stack)
             end++;
         node = end != next ? graft(segments, next, end, node, 0) : node_of(frame->spot.address, &frame->detail.row, node, 0);
         limit = frame->spot.stack;
@@ -411,8 +483,8 @@ static uint32_t node_of_fresh(struct native_unwinder *unwinder, int32_t count, i
     uint32_t node = merge_stepwise(unwinder, count, is_cut);
     if (likely(node) || !unwinder->segments->count)
         return node;
-    /* Python frames whose place isn't known: all of them, then the native frames. */
-    node = root_of(unwinder->segments, unwinder->segments->count, is_cut);
+    /* Python frames whose place isn't known: all of them, then the native frames, marked as cut. */
+    node = graft(unwinder->segments, 0, unwinder->segments->count, stack_table_cut(), 0);
     while (count-- > 0)
         node = node_of(unwinder->fresh[count].spot.address, &unwinder->fresh[count].detail.row, node, 0);
     return node;
@@ -433,7 +505,7 @@ COLD static uint32_t capture_stepwise(struct native_unwinder *unwinder, struct n
     while (result == NATIVE_STEP_TAKEN && (count < unwinder->capacity || native_unwinder_grow(unwinder))) {
         struct native_frame *frame = &unwinder->fresh[count++];
         *frame = (struct native_frame){{place.stack, place.address}, {place.frame_pointer, *cfi_cache_find(&unwinder->rows, place.address)}};
-        if (frame->detail.row.module == greenlet && begins_greenlet(unwinder->segments, place.stack))
+        if (frame->detail.row.module == greenlet && begins_greenlet(unwinder, count))
             result = NATIVE_STEP_OUTERMOST;
         else if (cfi_row_kind(&frame->detail.row) != CFI_BEYOND_ROWS || !native_fallback_is_there)
             result = native_step(&memory, &frame->detail.row, &place);
@@ -522,8 +594,11 @@ HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_plac
         begin_levels(unwinder);
         push_fresh(unwinder, &walk);
     }
-    if (unlikely(unwinder->levels[depth - 1].segment_end != unwinder->segments->count))
-        return capture_stepwise(unwinder, place);
+    if (unlikely(unwinder->levels[depth - 1].segment_end != unwinder->segments->count)) {
+        /* Where segments are counted, levels of another greenlet may have stood for them. */
+        int is_anew = end != END_KEPT || !python_segments_are_counted(unwinder->segments);
+        return is_anew ? capture_stepwise(unwinder, place) : capture_anew(unwinder, place);
+    }
     uint32_t node = depth ? node_of_level(unwinder, depth - 1) : unwinder->levels[-1].node;
     int outer = walk.fresh_count ? walk.kept - 1 : walk.kept - 2;
     if (outer >= 0)

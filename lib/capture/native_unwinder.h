@@ -80,7 +80,8 @@ struct native_unwinder {
     uint32_t last_node;         /* found by its hash */
     uint64_t segments_version;  /* of the Python segments that the levels' hashes tell */
     const struct python_segments *segments;
-    uint64_t outer_limit;       /* Python segments from this address on stand outside of all levels */
+    uint64_t outer_limit;       /* Python segments from this address on stand outside of all levels … */
+    uint32_t outer_segments;    /* … or, where they are counted, so many */
     uint64_t version;           /* raised whenever levels are made or changed */
     struct native_spot *spots;  /* spots[-1].stack is beyond all addresses */
     struct native_level *levels;

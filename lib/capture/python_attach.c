@@ -11,7 +11,9 @@
 #include "module_table.h"
 #include "object_hooks.h"
 #include "python_api.h"
+#include "python_frame.h"
 #include "python_layout.h"
+#include "python_loop.h"
 #include "python_stack.h"
 #include "recorder.h"
 
@@ -99,7 +101,7 @@ static void watch_code_objects(void)
     *slot = (void *)code_dealloc;
 }
 
-static void start_stacks(void)
+static void start_stacks(const struct link_map *provider)
 {
     struct python_layout layout;
     unsigned index;
@@ -107,6 +109,8 @@ static void start_stacks(void)
     switch (python_layout_choose(python_api.version_text(), python_api.runtime, &python_api.version, &layout, &index)) {
     case PYTHON_LAYOUT_KNOWN:
         watch_code_objects();
+        if (recorder_session->flags & SESSION_NATIVE && layout.version < VERSION_3_10)
+            python_loop_find(provider);
         python_stack_start(&layout, index);
         break;
     case PYTHON_LAYOUT_FREE_THREADED: flags = PYTHON_STACKS_OFF | PYTHON_FREE_THREADED; break;
@@ -168,7 +172,7 @@ static void attach(const struct link_map *modules, const struct link_map *provid
         return;
     }
     python_api = api;
-    start_stacks();
+    start_stacks(provider);
     if (!recorder_is_paused())
         install_hooks();
     __atomic_store_n(&python_attached, 1, __ATOMIC_RELEASE);

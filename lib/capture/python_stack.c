@@ -5,6 +5,7 @@
 #include "python_stack.h"
 
 #include "python_api.h"
+#include "python_loop.h"
 #include "python_walk.h"
 #include "recorder.h"
 
@@ -70,7 +71,7 @@ const struct python_segments *python_stack_segments(struct thread_state *thread,
     uint32_t before = segments->count, steady = before;
     if (walk->steady != walk->depth || segments->depth != walk->depth)
         steady = find_segments(layout, walk);
-    if (layout->version < VERSION_3_12)
+    if (layout->version < VERSION_3_12 && layout->version >= VERSION_3_10)
         find_cframes(walk, state, segments->count, &steady);
     segments->version += steady < before || steady < segments->count || segments->depth != walk->depth;
     segments->steady = steady;
@@ -165,6 +166,6 @@ void python_stack_start(const struct python_layout *layout, unsigned index)
 {
     python_stack_layout = *layout;
     chosen_layout = index;
-    python_stack_has_segments = recorder_session->flags & SESSION_NATIVE && layout->version >= VERSION_3_10;
+    python_stack_has_segments = recorder_session->flags & SESSION_NATIVE && (layout->version >= VERSION_3_10 || python_loop[0].bytes);
     python_stack_capture = check_then_capture;
 }

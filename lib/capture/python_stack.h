@@ -35,7 +35,8 @@ void python_stack_start(const struct python_layout *layout, unsigned index);
 
 /* With SESSION_NATIVE: the frames that one activation of the interpreter's loop runs, the outermost of which it was called for. */
 struct python_segment {
-    uint64_t address; /* within the native frame of that activation; UINT64_MAX: unknown, further out than all native frames */
+    uint64_t address; /* within the native frame of that activation; UINT64_MAX: unknown, further out than all native frames;
+                         0: it isn't told, but each activation of the loop (python_loop.h) has one, in their order (up to 3.9) */
     uint32_t first;   /* level of its outermost frame */
     uint32_t node;    /* its frames alone, as a stack; 0: none of them is a program's */
 };
@@ -48,11 +49,17 @@ struct python_segments {
     uint64_t version;                  /* raised by every change; 0: of no Python stack */
 };
 
-/* Is the native stack below Python frames known? From 3.10 on. */
+/* Can it be found where on the native stack Python frames run? */
 extern int python_stack_has_segments;
 
 /* Of the stack that was captured last, of this state. Looks at what has changed since it was asked last. */
 const struct python_segments *python_stack_segments(struct thread_state *thread, const void *state);
+
+/* Are they told from one another by their order alone? */
+HOT_INLINE int python_segments_are_counted(const struct python_segments *segments)
+{
+    return segments->count && !segments->list[0].address;
+}
 
 /* The levels of segment i end here. */
 HOT_INLINE uint32_t python_segment_end(const struct python_segments *segments, uint32_t i)

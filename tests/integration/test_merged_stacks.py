@@ -9,9 +9,7 @@ from recording import SOURCES, heapline, target
 from test_python_lines import record_script
 
 MERGED = SOURCES / "python" / "merged.py"
-# Before 3.10 the interpreter doesn't tell where its loop runs.
-every_layout = pytest.mark.parametrize("python", [python for python in LAYOUTS if python.version >= (3, 10) and not python.free_threaded],
-                                       ids=lambda python: python.id)
+every_layout = pytest.mark.parametrize("python", [python for python in LAYOUTS if not python.free_threaded], ids=lambda python: python.id)
 
 
 class Stacks:
