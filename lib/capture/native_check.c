@@ -13,12 +13,15 @@ uint32_t native_check_interval;
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include "module_table.h"
 #include "own_code.h"
 #include "stack_table.h"
 
 #define TEXT_OF(name) #name
 #define SYMBOL(name) TEXT_OF(name)
 #define MAX_FRAMES 4096
+#define KNOWN_NAMES 4096u
+#define NOT_SO UINT32_MAX
 
 /* By address: linked, libunwind would stand in front of the program's own _Unwind_ functions. */
 static struct {
@@ -49,16 +52,78 @@ void native_check_start(void *(*open)(const char *, int), void *(*symbol)(void *
         native_check_interval = recorder_session->native_check_interval;
 }
 
-/* The next frame outward that isn't ours; an interrupted instruction counts as the one behind it, as if it were a return address. 0: none. */
-static uint64_t next_address(unw_cursor_t *cursor)
+/* ---- libunwind's frames ---- */
+
+/* Its walk, a frame ahead of what is compared. */
+struct oracle {
+    unw_cursor_t cursor;
+    uint64_t address;                   /* of the frame that is compared; 0: there is none */
+    uint64_t low, high;                 /* its extent on the stack */
+    uint64_t next_address, next_stack;  /* of its caller, to which the cursor points */
+    int is_loop;                        /* the interpreter's */
+};
+
+/* On to the next frame outward that isn't ours; an interrupted instruction counts as the one behind it, as if it were a return address. */
+static void read_ahead(struct oracle *oracle)
 {
-    unw_word_t address = 0;
+    unw_word_t address = 0, stack = 0;
     do {
-        if (unwind.step(cursor) <= 0 || unwind.get_reg(cursor, UNW_REG_IP, &address) != 0 || !address)
-            return 0;
+        if (unwind.step(&oracle->cursor) <= 0 || unwind.get_reg(&oracle->cursor, UNW_REG_IP, &address) != 0 || !address ||
+            unwind.get_reg(&oracle->cursor, UNW_REG_SP, &stack) != 0) {
+            oracle->next_address = 0;
+            oracle->next_stack = UINT64_MAX;
+            return;
+        }
     } while (own_code_holds((const void *)(uintptr_t)address));
-    return address + (unwind.is_signal_frame(cursor) > 0);
+    oracle->next_address = address + (unwind.is_signal_frame(&oracle->cursor) > 0);
+    oracle->next_stack = stack;
 }
+
+/* ---- the interpreter's loop ---- */
+
+/* A name costs libunwind a search: what return addresses turned out to be, in any thread. */
+static struct {
+    _Atomic uint64_t key; /* address, module epoch, is it in the loop? */
+} known_names[KNOWN_NAMES];
+
+static _Atomic uint32_t loop_has_name; /* not in stripped interpreters from 3.13 on */
+
+static int has_loop_name(unw_cursor_t *cursor)
+{
+    static const char loop[] = "_PyEval_EvalFrameDefault";
+    char name[sizeof loop];
+    unw_word_t offset;
+    int result = unwind.get_proc_name(cursor, name, sizeof name, &offset);
+    return (result == 0 || result == -UNW_ENOMEM) && !memcmp(name, loop, sizeof loop - 1); /* also its cold part, whose name is longer */
+}
+
+/* Is the frame that the cursor points to one of the loop's? */
+static int is_loop(struct oracle *oracle)
+{
+    uint64_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_relaxed);
+    uint64_t key = (oracle->next_address ^ epoch << 48) << 1;
+    _Atomic uint64_t *known = &known_names[(oracle->next_address ^ oracle->next_address >> 12) % KNOWN_NAMES].key;
+    uint64_t found = atomic_load_explicit(known, memory_order_relaxed);
+    if ((found & ~1ull) != key) {
+        found = key | (uint64_t)has_loop_name(&oracle->cursor);
+        atomic_store_explicit(known, found, memory_order_relaxed);
+        if (found & 1)
+            atomic_store_explicit(&loop_has_name, 1, memory_order_relaxed);
+    }
+    return found & 1;
+}
+
+static void go_outward(struct oracle *oracle)
+{
+    oracle->address = oracle->next_address;
+    oracle->low = oracle->next_stack;
+    oracle->is_loop = oracle->address ? is_loop(oracle) : 0;
+    if (oracle->address)
+        read_ahead(oracle);
+    oracle->high = oracle->next_stack;
+}
+
+/* ---- our frames ---- */
 
 /* 0: it is a Python frame, or the cut. */
 static uint64_t address_of(uint32_t node)
@@ -72,54 +137,89 @@ static int is_python(uint32_t node)
     return node && !(stack_nodes[node].identity >> 63);
 }
 
-/* Python frames in a row stand for one or more activations of the interpreter's loop, no more than there are. Returns the frame further out,
- * and goes there. */
-static uint32_t pass_python(uint32_t stack, unw_cursor_t *cursor, uint64_t *address)
+/* The Python frames of segment i, in this order, from `stack` outward? Returns what is further out; NOT_SO: no. */
+static uint32_t pass_segment(const struct python_segments *segments, uint32_t i, uint32_t stack)
 {
-    int most = 0;
-    for (; is_python(stack); stack = stack_nodes[stack].parent)
-        most++;
-    do
-        *address = next_address(cursor);
-    while (--most > 0 && *address != address_of(stack));
+    uint32_t first = segments->list[i].first;
+    for (uint32_t at = python_segment_end(segments, i); at-- > first;) {
+        uint32_t frame = segments->nodes[at], outer = at > first ? segments->nodes[at - 1] : 0;
+        if (!frame || frame == outer)
+            continue; /* hidden */
+        if (stack_nodes[stack].identity != stack_nodes[frame].identity)
+            return NOT_SO;
+        stack = stack_nodes[stack].parent;
+    }
     return stack;
 }
 
-/* The interpreter's loop runs a frame that isn't there yet: where a call makes its cells, or a generator. No Python frame stands for it. */
-static int is_empty_loop(unw_cursor_t *cursor)
+/* Are the outer `count` segments, whose place isn't known, all that is left, marked as cut? */
+static int ends_with(const struct python_segments *segments, uint32_t count, uint32_t stack)
 {
-    static const char loop[] = "_PyEval_EvalFrameDefault";
-    char name[sizeof loop];
-    unw_word_t offset;
-    int result = unwind.get_proc_name(cursor, name, sizeof name, &offset);
-    return (result == 0 || result == -UNW_ENOMEM) && !memcmp(name, loop, sizeof loop - 1); /* also its cold part, whose name is longer */
+    int is_told = 1; /* that they are further out than all that is known */
+    while (count-- > 0 && stack != NOT_SO) {
+        is_told &= segments->list[count].address == UINT64_MAX;
+        stack = pass_segment(segments, count, stack);
+    }
+    return stack == stack_table_cut() || (stack == 0 && is_told);
 }
 
-/* Frame by frame; ours may begin further out (operator new is left out), and ends at the cut, if there is one, or with a greenlet. */
-static int differs(uint32_t stack, unw_cursor_t *cursor)
+/* Is no Python frame's place known? Then all come first, marked as cut. */
+static int is_unplaced(const struct python_segments *segments, uint32_t stack)
 {
-    uint64_t address = next_address(cursor);
-    for (int skipped = 0; address != address_of(stack) && skipped < 3; skipped++)
-        address = next_address(cursor);
-    for (int frames = 0; address_of(stack) || is_python(stack); frames++) {
+    while (stack && !is_python(stack))
+        stack = stack_nodes[stack].parent;
+    return is_python(stack) && ends_with(segments, segments->count, stack);
+}
+
+static int holds_segment(const struct oracle *oracle, const struct python_segments *segments, uint32_t i)
+{
+    if (python_segments_are_counted(segments))
+        return oracle->is_loop;
+    return oracle->address && segments->list[i].address - oracle->low < oracle->high - oracle->low;
+}
+
+/* ---- the comparison ---- */
+
+/* Ours may begin further out: operator new is left out. */
+static void find_beginning(struct oracle *oracle, uint32_t stack)
+{
+    read_ahead(oracle);
+    go_outward(oracle);
+    for (int skipped = 0; oracle->address != address_of(stack) && skipped < 3; skipped++)
+        go_outward(oracle);
+}
+
+/* Frame by frame: those of the loop that run a segment are that segment's Python frames, all others themselves. A loop may run a frame that
+ * isn't there yet, where a call makes its cells: no Python frame stands for it. Ours ends at the cut, or with a greenlet. */
+static int differs(uint32_t stack, struct oracle *oracle, const struct python_segments *segments)
+{
+    uint32_t left = is_unplaced(segments, stack) ? 0 : segments->count, greenlet = atomic_load(&module_table_greenlet);
+    uint64_t last = 0;
+    find_beginning(oracle, stack);
+    for (int frames = 0; stack; frames++) {
         if (frames == MAX_FRAMES)
             return 0;
-        if (is_python(stack) && !(stack = pass_python(stack, cursor, &address)))
-            return 0; /* Python frames whose place isn't known stand outermost */
-        if (address != address_of(stack) && address && is_empty_loop(cursor))
-            address = next_address(cursor);
-        if (address != address_of(stack))
+        last = oracle->address ? oracle->address : last;
+        if (left && holds_segment(oracle, segments, left - 1)) {
+            stack = pass_segment(segments, --left, stack);
+            if (stack == NOT_SO || (!oracle->is_loop && atomic_load_explicit(&loop_has_name, memory_order_relaxed)))
+                return 1;
+        } else if (is_python(stack) || !address_of(stack)) {
+            return !ends_with(segments, is_python(stack) && !left ? segments->count : left, stack);
+        } else if (oracle->address == address_of(stack)) {
+            stack = stack_nodes[stack].parent;
+        } else if (!oracle->is_loop) {
             return 1;
-        stack = stack_nodes[stack].parent;
-        address = address ? next_address(cursor) : 0;
+        }
+        go_outward(oracle);
     }
-    return 0;
+    return left || (oracle->address && (greenlet == UINT32_MAX || module_table_find(last - 1) != greenlet));
 }
 
-void native_check_stack(struct thread_state *thread, uint32_t stack)
+void native_check_stack(struct thread_state *thread, uint32_t stack, const struct python_segments *segments)
 {
     unw_context_t context;
-    unw_cursor_t cursor;
+    struct oracle oracle;
     int saved_errno = errno;
     uintptr_t was_busy = thread->busy;
     if (!address_of(stack))
@@ -131,9 +231,9 @@ void native_check_stack(struct thread_state *thread, uint32_t stack)
 #else
     unw_getcontext(&context);
 #endif
-    if (unwind.init_local(&cursor, &context) == 0) {
+    if (unwind.init_local(&oracle.cursor, &context) == 0) {
         atomic_fetch_add_explicit(&recorder_session->native_checks, 1, memory_order_relaxed);
-        if (differs(stack, &cursor))
+        if (differs(stack, &oracle, segments))
             atomic_fetch_add_explicit(&recorder_session->native_differences, 1, memory_order_relaxed);
     }
     thread->busy = was_busy;
@@ -146,7 +246,7 @@ void native_check_start(void *(*open)(const char *, int), void *(*symbol)(void *
 {
 }
 
-void native_check_stack(struct thread_state *thread, uint32_t stack)
+void native_check_stack(struct thread_state *thread, uint32_t stack, const struct python_segments *segments)
 {
 }
 

@@ -23,7 +23,7 @@ HOT_INLINE const void *state_without_gil(void)
 HOT_INLINE uint32_t unwind(struct thread_state *thread, const void *return_address, const struct python_segments *segments)
 {
     uint32_t stack = native_unwind(thread, return_address, segments);
-    native_check(thread, stack);
+    native_check(thread, stack, segments);
     return stack;
 }
 
