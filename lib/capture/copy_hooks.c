@@ -42,16 +42,18 @@ static void copy_by_hand(char *to, const char *from, size_t bytes)
             __atomic_store_n(to + bytes, from[bytes], __ATOMIC_RELAXED);
 }
 
-/* In 3.11 and 3.12 the way to Python's frames begins in a struct on the C stack (cframe). While greenlet puts a saved stack back, with
- * memcpy, that struct may be overwritten already or not be back yet. */
-static int way_to_frames_is_unsafe(const void *return_address)
+/* Greenlet puts a saved stack back with memcpy, and calls it where that stack is to be: what was there may be overwritten already, by this very
+ * hook, and what is to be there isn't yet. On it are native frames, the structs in which the way to Python's frames begins (cframe, up to 3.12),
+ * and frames of that way (from 3.12 on). */
+static int stack_is_moving(const void *return_address)
 {
-    return (python_api.version == 0x030b || python_api.version == 0x030c) && module_table_may_be((uintptr_t)return_address, "greenlet");
+    int needs_stack = python_api.version >= 0x030b || (python_api.version && recorder_session->flags & SESSION_NATIVE);
+    return needs_stack && module_table_may_be((uintptr_t)return_address, "greenlet");
 }
 
 static uint32_t stack_of_copy(struct thread_state *thread, const void *return_address)
 {
-    return unlikely(way_to_frames_is_unsafe(return_address)) ? native_stack_of_caller(thread, return_address)
+    return unlikely(stack_is_moving(return_address)) ? native_stack_of_caller(thread, return_address)
                                                              : stack_of_native_hook(thread, return_address);
 }
 

@@ -20,7 +20,7 @@ uint32_t native_check_interval;
 #define TEXT_OF(name) #name
 #define SYMBOL(name) TEXT_OF(name)
 #define MAX_FRAMES 4096
-#define KNOWN_NAMES 4096u
+#define KNOWN_FUNCTIONS 4096u
 #define NOT_SO UINT32_MAX
 
 /* By address: linked, libunwind would stand in front of the program's own _Unwind_ functions. */
@@ -30,6 +30,7 @@ static struct {
     __typeof__(&unw_get_reg) get_reg;
     __typeof__(&unw_is_signal_frame) is_signal_frame;
     __typeof__(&unw_get_proc_name) get_proc_name;
+    __typeof__(&unw_get_proc_info) get_proc_info;
     int (*getcontext)(unw_context_t *); /* on x86-64; elsewhere it is a macro that needs no library */
 } unwind;
 
@@ -42,17 +43,21 @@ void native_check_start(void *(*open)(const char *, int), void *(*symbol)(void *
     unwind.step = (__typeof__(unwind.step))symbol(library, SYMBOL(UNW_OBJ(step)));
     unwind.get_reg = (__typeof__(unwind.get_reg))symbol(library, SYMBOL(UNW_OBJ(get_reg)));
     unwind.is_signal_frame = (__typeof__(unwind.is_signal_frame))symbol(library, SYMBOL(UNW_OBJ(is_signal_frame)));
+    unwind.get_proc_info = (__typeof__(unwind.get_proc_info))symbol(library, SYMBOL(UNW_OBJ(get_proc_info)));
     unwind.get_proc_name = (__typeof__(unwind.get_proc_name))symbol(library, SYMBOL(UNW_OBJ(get_proc_name)));
 #if defined(__x86_64__)
     unwind.getcontext = (__typeof__(unwind.getcontext))symbol(library, SYMBOL(unw_tdep_getcontext));
     if (!unwind.getcontext)
         return;
 #endif
-    if (unwind.init_local && unwind.step && unwind.get_reg && unwind.is_signal_frame && unwind.get_proc_name)
+    if (unwind.init_local && unwind.step && unwind.get_reg && unwind.is_signal_frame && unwind.get_proc_name && unwind.get_proc_info)
         native_check_interval = recorder_session->native_check_interval;
 }
 
 /* ---- libunwind's frames ---- */
+
+/* What its name says of a frame's function. Parts of stripped functions have none. */
+enum function { FUNCTION_UNKNOWN, FUNCTION_LOOP, FUNCTION_OTHER };
 
 /* Its walk, a frame ahead of what is compared. */
 struct oracle {
@@ -60,7 +65,7 @@ struct oracle {
     uint64_t address;                   /* of the frame that is compared; 0: there is none */
     uint64_t low, high;                 /* its extent on the stack */
     uint64_t next_address, next_stack;  /* of its caller, to which the cursor points */
-    int is_loop;                        /* the interpreter's */
+    enum function function;
 };
 
 /* On to the next frame outward that isn't ours; an interrupted instruction counts as the one behind it, as if it were a return address. */
@@ -82,42 +87,40 @@ static void read_ahead(struct oracle *oracle)
 /* ---- the interpreter's loop ---- */
 
 /* A name costs libunwind a search: what return addresses turned out to be, in any thread. */
-static struct {
-    _Atomic uint64_t key; /* address, module epoch, is it in the loop? */
-} known_names[KNOWN_NAMES];
+static _Atomic uint64_t known_functions[KNOWN_FUNCTIONS]; /* address and module epoch << 2 | enum function */
 
-static _Atomic uint32_t loop_has_name; /* not in stripped interpreters from 3.13 on */
-
-static int has_loop_name(unw_cursor_t *cursor)
+/* Names are those of the nearest symbol below: it counts only where the function begins with it. */
+static enum function find_function(unw_cursor_t *cursor)
 {
     static const char loop[] = "_PyEval_EvalFrameDefault";
     char name[sizeof loop];
-    unw_word_t offset;
+    unw_word_t offset, address;
+    unw_proc_info_t info;
     int result = unwind.get_proc_name(cursor, name, sizeof name, &offset);
-    return (result == 0 || result == -UNW_ENOMEM) && !memcmp(name, loop, sizeof loop - 1); /* also its cold part, whose name is longer */
+    if ((result != 0 && result != -UNW_ENOMEM) || unwind.get_proc_info(cursor, &info) != 0 ||
+        unwind.get_reg(cursor, UNW_REG_IP, &address) != 0 || info.start_ip != address - offset)
+        return FUNCTION_UNKNOWN;
+    return memcmp(name, loop, sizeof loop - 1) ? FUNCTION_OTHER : FUNCTION_LOOP; /* also its cold part, whose name is longer */
 }
 
-/* Is the frame that the cursor points to one of the loop's? */
-static int is_loop(struct oracle *oracle)
+/* Of the frame that the cursor points to. */
+static enum function function_of(unw_cursor_t *cursor, uint64_t address)
 {
-    uint64_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_relaxed);
-    uint64_t key = (oracle->next_address ^ epoch << 48) << 1;
-    _Atomic uint64_t *known = &known_names[(oracle->next_address ^ oracle->next_address >> 12) % KNOWN_NAMES].key;
+    uint64_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_relaxed), key = (address ^ epoch << 48) << 2;
+    _Atomic uint64_t *known = &known_functions[(address ^ address >> 12) % KNOWN_FUNCTIONS];
     uint64_t found = atomic_load_explicit(known, memory_order_relaxed);
-    if ((found & ~1ull) != key) {
-        found = key | (uint64_t)has_loop_name(&oracle->cursor);
+    if ((found & ~3ull) != key) {
+        found = key | find_function(cursor);
         atomic_store_explicit(known, found, memory_order_relaxed);
-        if (found & 1)
-            atomic_store_explicit(&loop_has_name, 1, memory_order_relaxed);
     }
-    return found & 1;
+    return (enum function)(found & 3);
 }
 
 static void go_outward(struct oracle *oracle)
 {
     oracle->address = oracle->next_address;
     oracle->low = oracle->next_stack;
-    oracle->is_loop = oracle->address ? is_loop(oracle) : 0;
+    oracle->function = oracle->address ? function_of(&oracle->cursor, oracle->address) : FUNCTION_UNKNOWN;
     if (oracle->address)
         read_ahead(oracle);
     oracle->high = oracle->next_stack;
@@ -155,12 +158,9 @@ static uint32_t pass_segment(const struct python_segments *segments, uint32_t i,
 /* Are the outer `count` segments, whose place isn't known, all that is left, marked as cut? */
 static int ends_with(const struct python_segments *segments, uint32_t count, uint32_t stack)
 {
-    int is_told = 1; /* that they are further out than all that is known */
-    while (count-- > 0 && stack != NOT_SO) {
-        is_told &= segments->list[count].address == UINT64_MAX;
+    while (count-- > 0 && stack != NOT_SO)
         stack = pass_segment(segments, count, stack);
-    }
-    return stack == stack_table_cut() || (stack == 0 && is_told);
+    return stack == stack_table_cut();
 }
 
 /* Is no Python frame's place known? Then all come first, marked as cut. */
@@ -174,7 +174,7 @@ static int is_unplaced(const struct python_segments *segments, uint32_t stack)
 static int holds_segment(const struct oracle *oracle, const struct python_segments *segments, uint32_t i)
 {
     if (python_segments_are_counted(segments))
-        return oracle->is_loop;
+        return oracle->function == FUNCTION_LOOP;
     return oracle->address && segments->list[i].address - oracle->low < oracle->high - oracle->low;
 }
 
@@ -189,8 +189,8 @@ static void find_beginning(struct oracle *oracle, uint32_t stack)
         go_outward(oracle);
 }
 
-/* Frame by frame: those of the loop that run a segment are that segment's Python frames, all others themselves. A loop may run a frame that
- * isn't there yet, where a call makes its cells: no Python frame stands for it. Ours ends at the cut, or with a greenlet. */
+/* Frame by frame: those of the loop that run a segment are that segment's Python frames, all others themselves. A loop may
+ * run a frame that isn't there yet, where a call makes its cells: that one is native, too. Ours ends at the cut, or with a greenlet. */
 static int differs(uint32_t stack, struct oracle *oracle, const struct python_segments *segments)
 {
     uint32_t left = is_unplaced(segments, stack) ? 0 : segments->count, greenlet = atomic_load(&module_table_greenlet);
@@ -202,14 +202,14 @@ static int differs(uint32_t stack, struct oracle *oracle, const struct python_se
         last = oracle->address ? oracle->address : last;
         if (left && holds_segment(oracle, segments, left - 1)) {
             stack = pass_segment(segments, --left, stack);
-            if (stack == NOT_SO || (!oracle->is_loop && atomic_load_explicit(&loop_has_name, memory_order_relaxed)))
+            if (stack == NOT_SO || oracle->function == FUNCTION_OTHER)
                 return 1;
         } else if (is_python(stack) || !address_of(stack)) {
             return !ends_with(segments, is_python(stack) && !left ? segments->count : left, stack);
-        } else if (oracle->address == address_of(stack)) {
-            stack = stack_nodes[stack].parent;
-        } else if (!oracle->is_loop) {
+        } else if (oracle->address != address_of(stack)) {
             return 1;
+        } else {
+            stack = stack_nodes[stack].parent;
         }
         go_outward(oracle);
     }
@@ -233,7 +233,7 @@ void native_check_stack(struct thread_state *thread, uint32_t stack, const struc
 #endif
     if (unwind.init_local(&oracle.cursor, &context) == 0) {
         atomic_fetch_add_explicit(&recorder_session->native_checks, 1, memory_order_relaxed);
-        if (differs(stack, &oracle, segments))
+        if (differs(stack, &oracle, segments)) 
             atomic_fetch_add_explicit(&recorder_session->native_differences, 1, memory_order_relaxed);
     }
     thread->busy = was_busy;

@@ -228,11 +228,11 @@ HOT_INLINE uint32_t segments_outside(const struct python_segments *segments, uin
     return first;
 }
 
-/* Python frames are all that the outermost level stands on, if there are any. */
+/* Python frames whose place isn't known, or further out than the known native frames, come first: marked as cut. */
 static uint32_t root_of(const struct python_segments *segments, uint32_t segment_end, int is_cut)
 {
     int python_is_cut = segments->count && segments->nodes[-1];
-    return graft(segments, 0, segment_end, python_is_cut || is_cut ? stack_table_cut() : 0, 0);
+    return graft(segments, 0, segment_end, python_is_cut || is_cut || segment_end ? stack_table_cut() : 0, 0);
 }
 
 static uint32_t node_of(uint64_t address, const struct cfi_row *row, uint32_t parent, uint64_t hash)

@@ -1,11 +1,14 @@
 """With --native, one stack of Python and native frames: Python frames stand where the interpreter's loop ran them."""
 
 import collections
+import pathlib
+import shutil
+import subprocess
 
 import pytest
 
-from interpreters import LAYOUTS
-from recording import SOURCES, heapline, target
+from interpreters import LAYOUTS, package_folder
+from recording import SOURCES, clean_environment, heapline, target
 from test_python_lines import record_script
 
 MERGED = SOURCES / "python" / "merged.py"
@@ -108,6 +111,67 @@ def test_checked_against_libunwind(record, python):
     run = record_script(record, python, "merged.py", options=["--native", "--check-native", "10"])
     assert run.returncode == 0, run.stderr.decode()
     assert run.report["native_checks"] > 1000 and run.report["native_differences"] == 0 and run.report["lost_events"] == 0
+
+
+@every_layout
+def test_greenlets_at_many_depths(record, python):
+    """Each stack is compared with libunwind's, up to the greenlet's first frame."""
+    folder = package_folder(python, "greenlet")
+    run = record_script(record, python, "greenlets.py", options=["--native", "--check-native", "1"], environment={"PYTHONPATH": folder})
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.report["native_checks"] > 5000 and run.report["native_differences"] == 0 and run.report["lost_events"] == 0
+    stacks = Stacks(run)
+    ends = collections.Counter()
+    for frames in map(stacks.frames_of, (use["stack_id"] for use in stacks.uses)):
+        if any(frame["kind"] == "python" and frame["function"] == "body" for frame in frames):
+            innermost, outermost = [str(frame["module"]).rpartition("/")[2].partition(".")[0] for frame in (frames[0], frames[-1])]
+            ends[frames[-1]["kind"], "_greenlet" in (innermost if frames[-1]["kind"] == "cut" else outermost)] += 1
+    assert ends.pop(("native", True)) > 500
+    # From 3.12 on the greenlet module takes the interpreter's entry frames out, while it puts a stack away.
+    assert not ends or (set(ends) == {("cut", True)} and python.version >= (3, 12))
+
+
+# They don't tell where their loops run: Python frames and loops are counted.
+counted = pytest.mark.parametrize("python", [python for python in LAYOUTS if python.version < (3, 10)], ids=lambda python: python.id)
+
+
+@counted
+def test_a_loop_without_a_frame_is_marked(record, python):
+    """One loop more than there are Python frames: where each belongs is not guessed."""
+    run = record_script(record, python, "recursion.py", options=["--native", "--check-native", "1"])
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.report["native_checks"] > 1000 and run.report["native_differences"] == 0
+    stacks = Stacks(run)
+    deep = [frames for frames in (stacks.frames_of(use["stack_id"]) for use in stacks.uses)
+            if sum(frame["function"] == "down" for frame in frames) > 900]
+    marked = [frames for frames in deep if frames[-1]["kind"] == "cut"]
+    assert marked
+    for frames in marked:
+        kinds = [frame["kind"] for frame in frames]
+        natives = kinds.index("python")
+        assert set(kinds[:natives]) == {"native"} and set(kinds[natives:-1]) == {"python"}
+        loops = sum("EvalFrameDefault" in frame["function"] for frame in frames[:natives])
+        assert loops == kinds.count("python") + 1
+    (allocated,) = [frames for frames in (stacks.frames_of(use["stack_id"]) for use in stacks.uses if use["allocated_bytes"] == 3 * 7034)
+                    if frames[-1]["kind"] != "cut"]
+    assert stacks.shorten(allocated) == ["...", "<module>", "..."]
+
+
+@counted
+def test_a_stripped_interpreter(record, python, tmp_path):
+    """The loop is told by its exported name."""
+    maps = subprocess.run([python.path, "-c", "print(open('/proc/self/maps').read())"], capture_output=True, text=True, env=clean_environment())
+    library = next((line.split()[-1] for line in maps.stdout.splitlines() if "/libpython" in line), None)
+    if not library:
+        pytest.skip("has no library of its own")
+    copy = tmp_path / pathlib.Path(library).name
+    shutil.copy(library, copy)
+    subprocess.run(["strip", "--strip-all", copy], check=True)
+    run = record_script(record, python, "merged.py", options=["--native", "--check-native", "1"], environment={"LD_LIBRARY_PATH": tmp_path})
+    assert run.returncode == 0, run.stderr.decode()
+    assert any(row["module"] == str(copy) for row in run.sql("SELECT module FROM frame WHERE kind = 'native'"))
+    assert run.report["native_checks"] > 10000 and run.report["native_differences"] == 0
+    assert Stacks(run).of_size(90030, 90060) == {names(python, ["inner", "outer", "<lambda>"], ["main", "<module>"]): 1}
 
 
 def test_unchecked(record):

@@ -1,0 +1,16 @@
+/* What test_python_loop.c takes for an interpreter: a loop with a rare part elsewhere, as compilers make them. Only assembly makes them everywhere. */
+__asm__(".text\n"
+        ".globl _PyEval_EvalFrameDefault\n"
+        ".type _PyEval_EvalFrameDefault, %function\n"
+        "_PyEval_EvalFrameDefault: .skip 48\n"
+        ".size _PyEval_EvalFrameDefault, 48\n"
+        ".type _PyEval_EvalFrameDefault.coldest, %function\n"
+        "_PyEval_EvalFrameDefault.coldest: .skip 16\n"
+        ".size _PyEval_EvalFrameDefault.coldest, 16\n"
+        ".section .text.unlikely, \"ax\", %progbits\n"
+        "rare_begin: .skip 8\n"
+        ".type _PyEval_EvalFrameDefault.cold.7, %function\n"
+        "_PyEval_EvalFrameDefault.cold.7: .skip 24\n"
+        ".size _PyEval_EvalFrameDefault.cold.7, 24\n"
+        ".skip 8\n"
+        ".text\n");
