@@ -54,7 +54,7 @@ static int stack_is_moving(const void *return_address)
 static uint32_t stack_of_copy(struct thread_state *thread, const void *return_address)
 {
     return unlikely(stack_is_moving(return_address)) ? native_stack_of_caller(thread, return_address)
-                                                             : stack_of_native_hook(thread, return_address);
+                                                     : stack_of_native_hook(thread, return_address);
 }
 
 /* Inside CPython's object allocator, which copies when a realloc moves: that counts with the realloc. */

@@ -126,7 +126,6 @@ def test_compiler(tmp_path):
     check(run(tmp_path / "dump", compiler, "-quiet", "-O2", source, "-o", tmp_path / "source.s"), 100000)
 
 
-# Before 3.10 the interpreter doesn't tell where its loop runs: Python stacks stay without native frames.
 every_layout = pytest.mark.parametrize("python", LAYOUTS, ids=lambda python: python.id)
 
 
