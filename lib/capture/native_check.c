@@ -14,6 +14,7 @@ uint32_t native_check_interval;
 #include <libunwind.h>
 
 #include "module_table.h"
+#include "native_machine.h"
 #include "own_code.h"
 #include "stack_table.h"
 
@@ -72,7 +73,9 @@ struct oracle {
 static void read_ahead(struct oracle *oracle)
 {
     unw_word_t address = 0, stack = 0;
+    int was_signal;
     do {
+        was_signal = unwind.is_signal_frame(&oracle->cursor) > 0;
         if (unwind.step(&oracle->cursor) <= 0 || unwind.get_reg(&oracle->cursor, UNW_REG_IP, &address) != 0 || !address ||
             unwind.get_reg(&oracle->cursor, UNW_REG_SP, &stack) != 0) {
             oracle->next_address = 0;
@@ -80,7 +83,7 @@ static void read_ahead(struct oracle *oracle)
             return;
         }
     } while (own_code_holds((const void *)(uintptr_t)address));
-    oracle->next_address = address + (unwind.is_signal_frame(&oracle->cursor) > 0);
+    oracle->next_address = address + (NATIVE_MACHINE_SIGNAL_FRAME_IS_TRAMPOLINE ? was_signal : unwind.is_signal_frame(&oracle->cursor) > 0);
     oracle->next_stack = stack;
 }
 

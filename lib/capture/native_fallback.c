@@ -199,11 +199,12 @@ enum native_step native_fallback_step(struct native_place *place)
 {
     if (!reach(place))
         return NATIVE_STEP_FAILED;
-    /* Rows step over signal frames themselves. */
-    int is_signal = !NATIVE_MACHINE_HAS_ROWS && unwind.is_signal_frame(&walk.cursor) > 0;
+    int is_signal = NATIVE_MACHINE_SIGNAL_FRAME_IS_TRAMPOLINE && unwind.is_signal_frame(&walk.cursor) > 0;
     enum native_step result = step();
     if (result != NATIVE_STEP_TAKEN)
         return result;
+    if (!NATIVE_MACHINE_SIGNAL_FRAME_IS_TRAMPOLINE)
+        is_signal = unwind.is_signal_frame(&walk.cursor) > 0;
     struct native_place caller = here();
     if (!is_signal && caller.stack <= place->stack)
         return NATIVE_STEP_FAILED;

@@ -8,6 +8,8 @@
 
 #define NATIVE_MACHINE_HAS_ROWS 0
 #define NATIVE_MACHINE_LIBUNWIND "libunwind-aarch64.so.8"
+/* Is libunwind's signal frame the one that the handler returns to, or the one that the signal interrupted? */
+#define NATIVE_MACHINE_SIGNAL_FRAME_IS_TRAMPOLINE 1
 
 enum { NATIVE_REGISTER_FRAME = 29, NATIVE_REGISTER_STACK = 31, NATIVE_REGISTER_ADDRESS = 32, NATIVE_REGISTER_COUNT = 33 };
 

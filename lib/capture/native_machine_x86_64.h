@@ -8,6 +8,8 @@
 
 #define NATIVE_MACHINE_HAS_ROWS 1
 #define NATIVE_MACHINE_LIBUNWIND "libunwind-x86_64.so.8"
+/* Is libunwind's signal frame the one that the handler returns to, or the one that the signal interrupted? */
+#define NATIVE_MACHINE_SIGNAL_FRAME_IS_TRAMPOLINE 0
 
 enum { NATIVE_REGISTER_FRAME = 6, NATIVE_REGISTER_STACK = 7, NATIVE_REGISTER_ADDRESS = 16, NATIVE_REGISTER_COUNT = 17 };
 

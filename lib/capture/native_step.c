@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "compiler.h"
+#include "native_machine.h"
 
 #define PAGE_BYTES 4096u
 
@@ -44,7 +45,7 @@ static int read_word(struct native_memory *memory, uint64_t address, uint64_t *r
 
 /* ---- signal frames ---- */
 
-#if defined(__x86_64__)
+#if NATIVE_MACHINE_HAS_ROWS
 enum { SAVED_ADDRESS = REG_RIP, SAVED_STACK = REG_RSP, SAVED_FRAME_POINTER = REG_RBP };
 
 /* The handler's return address has been popped, the kernel's ucontext is next. */

@@ -16,6 +16,7 @@
 #include "lock.h"
 #include "recorder.h"
 #include "session_start.h"
+#include "signals.h"
 
 #define UNIT_BYTES SESSION_FIRST_RING_BYTES
 #define UNIT_COUNT (SESSION_RING_SPACE_BYTES / UNIT_BYTES)
@@ -35,10 +36,23 @@ static uint64_t *unit_words(uint32_t unit)
     return session_words(recorder_session) + (SESSION_RINGS_OFFSET + (uint64_t)unit * UNIT_BYTES) / 8;
 }
 
+/* A handler that jumps away must not leave it held. */
+static uint64_t take_space_lock(void)
+{
+    uint64_t signals = signals_block();
+    lock_take(&space_lock);
+    return signals;
+}
+
+static void release_space_lock(uint64_t signals)
+{
+    lock_release(&space_lock);
+    signals_restore(signals);
+}
+
 static uint64_t *space_take(uint32_t units, uint32_t budget)
 {
-    uint64_t *words = NULL;
-    lock_take(&space_lock);
+    uint64_t *words = NULL, signals = take_space_lock();
     for (uint32_t first = 0, free_run = 0, unit = 0; unit < UNIT_COUNT && units_taken + units <= budget; unit++) {
         free_run = unit_taken[unit] ? 0 : free_run + 1;
         if (free_run < units)
@@ -50,18 +64,18 @@ static uint64_t *space_take(uint32_t units, uint32_t budget)
         words = unit_words(first);
         break;
     }
-    lock_release(&space_lock);
+    release_space_lock(signals);
     return words;
 }
 
 static void space_give_back(uint64_t *words, uint32_t word_count)
 {
     uint32_t first = (uint32_t)((uint64_t)(words - unit_words(0)) * 8 / UNIT_BYTES);
-    lock_take(&space_lock);
+    uint64_t signals = take_space_lock();
     for (uint32_t i = 0; i < word_count * 8 / UNIT_BYTES; i++)
         unit_taken[first + i] = 0;
     units_taken -= (uint32_t)(word_count * 8 / UNIT_BYTES);
-    lock_release(&space_lock);
+    release_space_lock(signals);
 }
 
 static uint32_t ring_word_count(const struct thread_state *thread)

@@ -57,6 +57,14 @@ def test_code_without_information_cuts_the_stack(name, tmp_path):
         assert frames[0][1].endswith(name) and frames[1][1] == ""
 
 
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_stacks_when_recorded(kind, record):
+    """With the whole library, and each stack against libunwind's."""
+    trace = record(target("odd_stacks"), kind, 20, options=["--native", "--check-native", "1"])
+    report = trace.report
+    assert report["native_checks"] == report["allocations"] > 400 and report["native_differences"] == 0
+
+
 def test_frames_beyond_rows(record, tmp_path):
     """Registers that a row knows nothing of lead from each frame to the next."""
     trace = record(target("cfi_expressions"), 30, options=["--native", "--check-native", "1"])
