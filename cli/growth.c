@@ -21,6 +21,9 @@
 #define FEW_BLOCKS 4
 #define GONE_SHARE 0.2
 #define STAYED_SHARE 0.6
+/* Of a sample: growth of fewer blocks that were seen is chance. */
+#define CHANCE_GRAINS 16
+#define CERTAIN_GRAINS 48
 
 /* 0 up to `none`, 1 from `all` on, a straight line between. */
 static double ramp(double value, double none, double all)
@@ -135,7 +138,11 @@ void growth_judge(const struct growth_series *series, struct growth *ret_growth)
         growth.window_count = last - onset;
         for (int i = onset; i < last; i++)
             growth.rising_windows += floor[i + 1] > floor[i];
+        double seen = series->grain_bytes > 0 ? ramp(growth.grown_bytes / series->grain_bytes, CHANCE_GRAINS, CERTAIN_GRAINS) : 1;
         judge_shape(&growth, floor, judge_survival(series, &growth, onset, last), first, onset, last);
+        growth.confidence *= seen;
+        if (growth.shape == GROWTH_STEADY && growth.confidence < 0.5)
+            growth.shape = GROWTH_NOISE;
     }
     free(floor);
     free(block_floor);

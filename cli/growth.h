@@ -16,6 +16,7 @@ struct growth_series {
                                     equal parts of the run */
     int born_count;
     double run_seconds;
+    double grain_bytes;          /* of a sample: its interval; 0: exact */
 };
 
 enum growth_shape {

@@ -157,6 +157,7 @@ static void load_spans(struct loading *loading)
 static void load_births(struct loading *loading)
 {
     struct leak_rows *rows = loading->rows;
+    rows->grain_bytes = (double)query_integer(loading->database, "SELECT sampling_interval_bytes FROM summary");
     rows->run_seconds = (double)query_integer(loading->database, "SELECT duration_ns FROM summary") / 1e9;
     rows->knows_births = query_integer(loading->database, "SELECT survivor_window_id IS NOT NULL AND stream_end_ns IS NULL FROM summary") != 0;
     sqlite3_stmt *born = query_prepare(loading->database, "SELECT stack_id, born_0, born_1, born_2, born_3, born_4, born_5, born_6, born_7 FROM survivor");
@@ -194,6 +195,7 @@ static void judge(struct leak_rows *rows, struct leak_row *row)
     struct growth_series series = {
         .seconds = rows->seconds, .bytes = row->bytes, .blocks = row->blocks, .count = rows->window_count,
         .born = rows->knows_births ? row->born : NULL, .born_count = LEAK_BORN_PARTS, .run_seconds = rows->run_seconds,
+        .grain_bytes = rows->grain_bytes,
     };
     if (row->stack_id < 0 || !rows->window_count)
         return;

@@ -44,7 +44,7 @@ struct leak_rows {
     int64_t judged_ns, teardown_ns;     /* teardown_ns: -1: none */
     int64_t limit_bytes, resident_bytes;/* 0: no limit; of the process, when judged */
     int knows_births;                   /* `born` was counted */
-    double run_seconds;
+    double run_seconds, grain_bytes;    /* grain_bytes: the sampling interval; 0: exact */
     int window_count;                   /* that are judged */
     double *seconds;                    /* their ends */
     double *series;                     /* all rows' bytes and blocks */

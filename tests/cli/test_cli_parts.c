@@ -169,6 +169,24 @@ static void test_turnover(void)
     CHECK(judge(bytes, 32).old_bytes == -1);
 }
 
+/* What a sample shows of a straight line: 23 windows of growth, in grains. */
+static void test_grains(void)
+{
+    double seconds[32], bytes[32], blocks[32] = {0};
+    struct growth growth;
+    struct growth_series series = {.seconds = seconds, .bytes = bytes, .blocks = blocks, .count = 32};
+    for (int i = 0; i < 32; i++) {
+        seconds[i] = i + 1;
+        bytes[i] = 100 * i;
+    }
+    series.grain_bytes = 2300 / 64.0;
+    growth_judge(&series, &growth);
+    CHECK(growth.shape == GROWTH_STEADY && growth.confidence == 1);
+    series.grain_bytes = 2300 / 24.0;
+    growth_judge(&series, &growth);
+    CHECK(growth.shape == GROWTH_NOISE && fabs(growth.confidence - 0.25) < 1e-9);
+}
+
 static void test_growth(void)
 {
     double straight[32], full[32], batches[32], step[32], late[32], half[32], flat[32], churned[32];
@@ -250,6 +268,7 @@ int main(void)
     test_trend();
     test_growth();
     test_turnover();
+    test_grains();
     test_json();
     return 0;
 }
