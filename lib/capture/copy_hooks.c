@@ -60,7 +60,7 @@ static uint32_t stack_of_copy(struct thread_state *thread, const void *return_ad
 /* Inside CPython's object allocator, which copies when a realloc moves: that counts with the realloc. */
 HOT_INLINE int moves_object(const struct thread_state *thread)
 {
-    return thread->object_depth != 0;
+    return thread->object_request != OBJECT_NONE;
 }
 
 static __attribute__((noinline)) void record_large(uint64_t bytes, const void *return_address)

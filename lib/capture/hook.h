@@ -19,13 +19,18 @@
 /* Is this the block that an outer hook of this thread was asked for, and records? */
 HOT_INLINE int serves_object(const struct thread_state *thread, uint64_t size)
 {
-    return unlikely(thread->object_depth) && size - thread->object_size <= OBJECT_OVERHEAD_BYTES;
+    return unlikely(thread->object_request == OBJECT_ALLOCATES) && size - thread->object_size <= OBJECT_OVERHEAD_BYTES;
 }
 
-/* Is this the block that an outer hook of this thread is giving up, and has recorded? */
-HOT_INLINE int releases_object(const struct thread_state *thread, const void *block)
+/* Is this the block that an outer hook of this thread is giving up, and has recorded? Once for each: nothing says when the allocator is done
+ * with an object. The mark of one that needed no free stays until the next, in memory that is the allocator's: it can't be another block's
+ * before that has been unmapped, which takes the mark away (thread_registry_forget). */
+HOT_INLINE int releases_object(struct thread_state *thread, const void *block)
 {
-    return unlikely(thread->object_depth) && thread->object_address - (uintptr_t)block <= OBJECT_OVERHEAD_BYTES;
+    if (likely(thread->object_address - (uintptr_t)block > OBJECT_OVERHEAD_BYTES))
+        return 0;
+    thread->object_address = 0;
+    return 1;
 }
 
 /* Are the bytes that a realloc moves to be counted? */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hook.h"
+#include "thread_registry.h"
 
 int brk(void *end);
 void *sbrk(intptr_t increment);
@@ -25,7 +26,7 @@ static uint64_t whole_pages(uint64_t bytes)
 /* Asked for by CPython's object allocator, whose objects are recorded by their own hooks? */
 static int serves_objects(void)
 {
-    return current_thread->object_depth != 0;
+    return current_thread->object_request != OBJECT_NONE;
 }
 
 static void record_map(const void *address, uint64_t length, uint32_t flags, const void *return_address)
@@ -49,6 +50,7 @@ static void record_unmap(const void *address, uint64_t length)
     struct thread_state *thread = recorder_enter();
     if (!thread)
         return;
+    thread_registry_forget(address, length);
     uint64_t *words = recorder_begin(thread);
     if (words) {
         words[0] = EVENT_WORD(EVENT_UNMAP, (uintptr_t)address);

@@ -1,6 +1,6 @@
 /* Consumes CPython's requests for object memory, produces EVENT_*_OBJECT events. Runs in any thread that holds the GIL.
  *
- * While the allocator below works, thread->object_depth, object_size and object_address tell the malloc hooks what for: the malloc that
+ * While the allocator below works, thread->object_request, object_size and object_address tell the malloc hooks what for: the malloc that
  * serves the very object must not count again, pymalloc's arenas and tables must. */
 #include "object_hooks.h"
 
@@ -9,9 +9,9 @@
 
 #include "hook.h"
 #include "python_api.h"
+#include "python_walk.h"
 
 #define MAX_LAYERS 16
-#define NO_SIZE (1ull << 63) /* no malloc serves a deallocation */
 
 struct layer {
     struct python_allocator below;
@@ -26,7 +26,7 @@ static unsigned layer_count;
 /* A hook within a hook: the outermost one records. Or the thread is not registered yet, or interrupted while it records. */
 COLD static struct thread_state *admit(struct thread_state *thread, uintptr_t frame)
 {
-    if (thread->object_depth)
+    if (thread->object_request)
         return NULL;
     thread = recorder_admit(thread, frame);
     if (thread)
@@ -38,24 +38,59 @@ COLD static struct thread_state *admit(struct thread_state *thread, uintptr_t fr
 HOT_INLINE struct thread_state *thread_to_record(void)
 {
     struct thread_state *thread = current_thread;
-    if (likely(!thread->busy && !thread->object_depth))
+    if (likely(!thread->busy && !thread->object_request))
         return thread;
     return recorder_rests(thread) ? NULL : admit(thread, HOOK_FRAME);
 }
 
-HOT_INLINE void enter_below(struct thread_state *thread, uint64_t size, const void *address)
+HOT_INLINE void begin_request(struct thread_state *thread, uint32_t request)
 {
-    thread->object_size = size;
-    thread->object_address = (uintptr_t)address;
-    thread->object_depth = 1;
+    thread->object_request = request;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
-HOT_INLINE void leave_below(struct thread_state *thread)
+HOT_INLINE void end_request(struct thread_state *thread)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    thread->object_depth = 0;
+    thread->object_request = OBJECT_NONE;
+}
+
+HOT_INLINE void *malloc_below(struct thread_state *thread, const struct layer *layer, size_t size)
+{
+    thread->object_size = size;
+    begin_request(thread, OBJECT_ALLOCATES);
+    void *object = layer->below.malloc(layer->below.context, size);
+    end_request(thread);
+    return object;
+}
+
+HOT_INLINE void *calloc_below(struct thread_state *thread, const struct layer *layer, size_t count, size_t size)
+{
+    thread->object_size = count * size;
+    begin_request(thread, OBJECT_ALLOCATES);
+    void *object = layer->below.calloc(layer->below.context, count, size);
+    end_request(thread);
+    return object;
+}
+
+HOT_INLINE void *realloc_below(struct thread_state *thread, const struct layer *layer, void *old, size_t size)
+{
+    thread->object_size = size;
+    begin_request(thread, OBJECT_ALLOCATES);
+    thread->object_address = (uintptr_t)old;
+    void *object = layer->below.realloc(layer->below.context, old, size);
     thread->object_address = 0;
+    end_request(thread);
+    return object;
+}
+
+HOT_INLINE void free_below(struct thread_state *thread, const struct layer *layer, void *object)
+{
+    begin_request(thread, OBJECT_RELEASES);
+    thread->object_address = (uintptr_t)object;
+    layer->below.free(layer->below.context, object);
+    thread->object_address = 0;
+    end_request(thread);
 }
 
 /* `is_sampled` is a constant wherever it is passed on: each function that CPython calls exists twice, and asks nothing about samples where
@@ -80,12 +115,10 @@ COLD static void record_passed(const void *object, size_t size, const void *retu
     recorder_leave(thread);
 }
 
-/* 1: it was to be recorded, and is. */
-HOT_INLINE int record_release(unsigned opcode, const void *object, int is_sampled)
+/* By the thread that may record. 1: the object is one of those that are recorded. */
+HOT_INLINE int record_release(struct thread_state *thread, unsigned opcode, const void *object, int is_sampled)
 {
-    struct thread_state *thread = recorder_enter();
-    if (unlikely(!thread))
-        return 0;
+    recorder_enter_as(thread);
     int known = !is_sampled || sampling_ends(object);
     if (known)
         recorder_free(thread, opcode, object);
@@ -116,9 +149,7 @@ HOT_INLINE void *do_malloc(const struct layer *layer, size_t size, const void *r
     if (unlikely(!thread))
         return layer->below.malloc(layer->below.context, size);
     int taken = takes(thread, size, is_sampled);
-    enter_below(thread, size, NULL);
-    void *object = layer->below.malloc(layer->below.context, size);
-    leave_below(thread);
+    void *object = malloc_below(thread, layer, size);
     if (taken && likely(object != NULL))
         record_object(EVENT_ALLOCATE_OBJECT, object, size, return_address, is_sampled);
     return object;
@@ -130,9 +161,7 @@ HOT_INLINE void *do_calloc(const struct layer *layer, size_t count, size_t size,
     if (unlikely(!thread))
         return layer->below.calloc(layer->below.context, count, size);
     int taken = takes(thread, count * size, is_sampled);
-    enter_below(thread, count * size, NULL);
-    void *object = layer->below.calloc(layer->below.context, count, size);
-    leave_below(thread);
+    void *object = calloc_below(thread, layer, count, size);
     if (taken && likely(object != NULL)) /* then the product did not overflow */
         record_object(EVENT_ALLOCATE_OBJECT, object, count * size, return_address, is_sampled);
     return object;
@@ -143,12 +172,8 @@ HOT_INLINE void *do_realloc(const struct layer *layer, void *old, size_t size, c
     struct thread_state *thread = thread_to_record();
     if (unlikely(!thread))
         return layer->below.realloc(layer->below.context, old, size);
-    int taken = takes(thread, size, is_sampled), known = old && record_release(EVENT_REALLOC_BEGIN, old, is_sampled);
-    if (!is_sampled && old && unlikely(!known))
-        return layer->below.realloc(layer->below.context, old, size);
-    enter_below(thread, size, old);
-    void *object = layer->below.realloc(layer->below.context, old, size);
-    leave_below(thread);
+    int taken = takes(thread, size, is_sampled), known = old && record_release(thread, EVENT_REALLOC_BEGIN, old, is_sampled);
+    void *object = realloc_below(thread, layer, old, size);
     if (unlikely(!object)) {
         if (known)
             record_failure(old);
@@ -168,18 +193,56 @@ HOT_INLINE void do_free(const struct layer *layer, void *object, int is_sampled)
         layer->below.free(layer->below.context, object);
         return;
     }
-    record_release(EVENT_FREE, object, is_sampled);
-    enter_below(thread, NO_SIZE, object);
-    layer->below.free(layer->below.context, object);
-    leave_below(thread);
+    record_release(thread, EVENT_FREE, object, is_sampled);
+    free_below(thread, layer, object);
 }
 
 /* ---- where everything is recorded ---- */
 
-static void *object_malloc(void *context, size_t size)
+OUTLINED void *object_malloc(void *context, size_t size)
 {
     return do_malloc(context, size, __builtin_return_address(0), 0);
 }
+
+OUTLINED uint32_t general_stack(struct thread_state *thread, const void *return_address)
+{
+    return stack_of_object_hook(thread, return_address);
+}
+
+/* Most of what a Python program asks for. One function a layout, which has the walk over its frames within; whatever isn't as usual goes the
+ * general way. `thread` stays the one that may record, whatever the allocator below does: a program that has been paused meanwhile has
+ * raised its order word. */
+HOT_INLINE void *usual_malloc(const struct python_layout *layout, python_walk_follow_function follow,
+                              const struct layer *layer, size_t size)
+{
+    struct thread_state *thread = current_thread;
+    if (unlikely(thread->busy || thread->object_request))
+        return object_malloc((void *)layer, size);
+    void *object = malloc_below(thread, layer, size);
+    if (unlikely(!object))
+        return NULL;
+    recorder_enter_as(thread);
+    const void *state = stacks_state_under_gil(layout, thread);
+    uint32_t stack = likely(state != NULL) ? python_walk_quick(layout, thread->python, state, follow) : 0;
+    if (unlikely(!stack))
+        stack = general_stack(thread, __builtin_return_address(0));
+    recorder_allocate(thread, EVENT_ALLOCATE_OBJECT, object, size, stack);
+    recorder_leave(thread);
+    return object;
+}
+
+#define X(index, initializer)                                                        \
+    static void *object_malloc_##index(void *context, size_t size)                   \
+    {                                                                                \
+        static const struct python_layout layout = initializer;                      \
+        return usual_malloc(&layout, python_walk_follow_##index, context, size);     \
+    }
+PYTHON_LAYOUTS(X)
+#undef X
+
+#define X(index, initializer) [index] = object_malloc_##index,
+static void *(*const mallocs[])(void *context, size_t size) = {PYTHON_LAYOUTS(X) [PYTHON_LAYOUT_OTHER] = object_malloc};
+#undef X
 
 static void *object_calloc(void *context, size_t count, size_t size)
 {
@@ -196,6 +259,22 @@ static void object_free(void *context, void *object)
     do_free(context, object, 0);
 }
 
+/* The same, over an allocator in which no layer of ours can be. */
+static void object_free_lowest(void *context, void *object)
+{
+    const struct layer *layer = context;
+    struct thread_state *thread = current_thread;
+    if (likely(object && !thread->busy && !thread->object_request)) {
+        thread->object_address = (uintptr_t)object; /* first: a thread that is put to rest by the event forgets it */
+        recorder_enter_as(thread);
+        recorder_free(thread, EVENT_FREE, object);
+        recorder_leave(thread);
+        layer->below.free(layer->below.context, object);
+    } else {
+        object_free(context, object);
+    }
+}
+
 /* ---- where a sample is ---- */
 
 static __attribute__((noinline)) void *take_malloc(const struct layer *layer, size_t size, const void *return_address)
@@ -206,7 +285,7 @@ static __attribute__((noinline)) void *take_malloc(const struct layer *layer, si
 /* No sampling point in it? `busy` need not be asked for: no signal handler allocates objects, and where all threads rest nothing matters. */
 HOT_INLINE int passes(struct thread_state *thread, uint64_t size)
 {
-    if (unlikely(size >= thread->sample_left || thread->object_depth))
+    if (unlikely(size >= thread->sample_left || thread->object_request))
         return 0;
     thread->sample_left -= size;
     return 1;
@@ -218,13 +297,7 @@ static void *sampled_malloc(void *context, size_t size)
     struct thread_state *thread = current_thread;
     if (unlikely(!passes(thread, size)))
         return take_malloc(layer, size, __builtin_return_address(0));
-    thread->object_size = size;
-    thread->object_depth = 1;
-    atomic_signal_fence(memory_order_seq_cst);
-    void *object = layer->below.malloc(layer->below.context, size);
-    atomic_signal_fence(memory_order_seq_cst);
-    thread->object_depth = 0;
-    return object;
+    return malloc_below(thread, layer, size);
 }
 
 static void *sampled_calloc(void *context, size_t count, size_t size)
@@ -243,9 +316,7 @@ static void *sampled_realloc(void *context, void *old, size_t size)
     struct thread_state *thread = current_thread;
     if (unlikely(sampling_may_know(old)) || unlikely(!passes(thread, size)))
         return take_realloc(layer, old, size, __builtin_return_address(0));
-    enter_below(thread, size, old);
-    void *object = layer->below.realloc(layer->below.context, old, size);
-    leave_below(thread);
+    void *object = realloc_below(thread, layer, old, size);
     return object;
 }
 
@@ -271,12 +342,20 @@ static int same_allocator(const struct python_allocator *a, const struct python_
     return a->context == b->context && a->malloc == b->malloc && a->calloc == b->calloc && a->realloc == b->realloc && a->free == b->free;
 }
 
-/* A layer over this allocator: the one it had before, if any. NULL: too many. */
-static struct layer *layer_over(const struct python_allocator *below, int domain)
+static int is_ours(const struct python_allocator *allocator)
 {
-    for (unsigned i = 0; i < layer_count; i++)
+    return allocator->free == object_free || allocator->free == object_free_lowest || allocator->free == sampled_free;
+}
+
+/* A layer over this allocator: the one it had before, if any. NULL: too many. */
+static struct layer *layer_over(const struct python_allocator *below, int domain, int *ret_is_lowest)
+{
+    *ret_is_lowest = 1;
+    for (unsigned i = 0; i < layer_count; i++) {
         if (layers[i].domain == domain && same_allocator(&layers[i].below, below))
             return &layers[i];
+        *ret_is_lowest &= layers[i].domain != domain;
+    }
     if (layer_count == MAX_LAYERS)
         return NULL;
     layers[layer_count] = (struct layer){*below, domain};
@@ -286,13 +365,13 @@ static struct layer *layer_over(const struct python_allocator *below, int domain
 static void install(int domain)
 {
     struct python_allocator current;
+    int is_lowest;
     python_api.get_allocator(domain, &current);
-    if (current.malloc == object_malloc || current.malloc == sampled_malloc)
-        return;
-    struct layer *layer = layer_over(&current, domain);
+    struct layer *layer = is_ours(&current) ? NULL : layer_over(&current, domain, &is_lowest);
     if (!layer)
         return;
-    struct python_allocator all = {layer, object_malloc, object_calloc, object_realloc, object_free};
+    struct python_allocator all = {layer, mallocs[python_stack_layout_index], object_calloc, object_realloc,
+                                   is_lowest ? object_free_lowest : object_free};
     struct python_allocator some = {layer, sampled_malloc, sampled_calloc, sampled_realloc, sampled_free};
     python_api.set_allocator(domain, recorder_filter ? &some : &all);
 }

@@ -85,6 +85,12 @@ HOT_INLINE uint8_t python_read_byte(uint64_t object, int offset)
     return *(const uint8_t *)(object + (uint64_t)offset);
 }
 
+/* pthread_self() of the thread that this state belongs to. */
+HOT_INLINE uint64_t python_layout_owner(const struct python_layout *layout, const void *state)
+{
+    return python_read_word((uintptr_t)state, layout->state_thread_id);
+}
+
 /* The reference count is not zero. Its lower half tells, in every version: an immortal object's is never zero there. */
 HOT_INLINE int python_object_is_alive(uint64_t object)
 {

@@ -15,6 +15,7 @@
 python_stack_function python_stack_capture;
 
 struct python_layout python_stack_layout;
+unsigned python_stack_layout_index = PYTHON_LAYOUT_OTHER;
 
 int python_stack_has_segments;
 
@@ -113,16 +114,27 @@ void python_walk_check(const struct python_layout *layout, struct python_walk *w
 #endif
 
 /* One function a layout: the offsets become constants. */
-#define X(index, initializer)                                                                    \
-    uint32_t python_stack_capture_##index(struct thread_state *thread, const void *state)        \
-    {                                                                                            \
-        static const struct python_layout layout = initializer;                                  \
-        return python_walk_capture(&layout, thread, state, 0);                                   \
-    }                                                                                            \
-    static uint32_t capture_segments_##index(struct thread_state *thread, const void *state)     \
-    {                                                                                            \
-        static const struct python_layout layout = initializer;                                  \
-        return python_walk_capture(&layout, thread, state, 1);                                   \
+#define X(index, initializer)                                                                               \
+    uint32_t python_walk_follow_##index(struct python_walk *walk, uint32_t at, uint32_t level)              \
+    {                                                                                                       \
+        static const struct python_layout layout = initializer;                                             \
+        return walk_follow(&layout, walk, at, level);                                                       \
+    }                                                                                                       \
+    OUTLINED uint32_t capture_whole_##index(struct thread_state *thread, const void *state)                 \
+    {                                                                                                       \
+        static const struct python_layout layout = initializer;                                             \
+        return python_walk_capture(&layout, thread, state, 0);                                              \
+    }                                                                                                       \
+    static uint32_t capture_##index(struct thread_state *thread, const void *state)                         \
+    {                                                                                                       \
+        static const struct python_layout layout = initializer;                                             \
+        uint32_t stack = python_walk_quick(&layout, thread->python, state, python_walk_follow_##index);     \
+        return likely(stack) ? stack : capture_whole_##index(thread, state);                                \
+    }                                                                                                       \
+    static uint32_t capture_segments_##index(struct thread_state *thread, const void *state)                \
+    {                                                                                                       \
+        static const struct python_layout layout = initializer;                                             \
+        return python_walk_capture(&layout, thread, state, 1);                                              \
     }
 PYTHON_LAYOUTS(X)
 #undef X
@@ -137,7 +149,7 @@ static uint32_t capture_segments_published(struct thread_state *thread, const vo
     return python_walk_capture(&python_stack_layout, thread, state, 1);
 }
 
-#define X(index, initializer) [index] = {python_stack_capture_##index, capture_segments_##index},
+#define X(index, initializer) [index] = {capture_##index, capture_segments_##index},
 static const python_stack_function captures[][2] = {
     PYTHON_LAYOUTS(X)
     [PYTHON_LAYOUT_OTHER] = {capture_published, capture_segments_published},
@@ -145,8 +157,6 @@ static const python_stack_function captures[][2] = {
 #undef X
 
 /* ---- start ---- */
-
-static unsigned chosen_layout;
 
 /* Stands in until the first frame is seen. */
 static uint32_t check_then_capture(struct thread_state *thread, const void *state)
@@ -158,14 +168,14 @@ static uint32_t check_then_capture(struct thread_state *thread, const void *stat
         python_stack_capture = NULL;
         return 0;
     }
-    python_stack_capture = captures[chosen_layout][python_stack_has_segments];
-    return captures[chosen_layout][python_stack_has_segments](thread, state);
+    python_stack_capture = captures[python_stack_layout_index][python_stack_has_segments];
+    return captures[python_stack_layout_index][python_stack_has_segments](thread, state);
 }
 
 void python_stack_start(const struct python_layout *layout, unsigned index)
 {
     python_stack_layout = *layout;
-    chosen_layout = index;
+    python_stack_layout_index = index;
     python_stack_has_segments = recorder_session->flags & SESSION_NATIVE && (layout->version >= VERSION_3_10 || python_loop[0].bytes);
     python_stack_capture = check_then_capture;
 }

@@ -24,11 +24,6 @@
 typedef uint32_t (*python_stack_function)(struct thread_state *thread, const void *state);
 INTERNAL python_stack_function python_stack_capture;
 
-/* What python_stack_capture is for the known layouts, unless native frames are wanted: for hooks that have it inlined (python_walk.h). */
-#define X(index, initializer) uint32_t python_stack_capture_##index(struct thread_state *thread, const void *state);
-PYTHON_LAYOUTS(X)
-#undef X
-
 /* Begin to read stacks by this layout (index: in python_layouts, or PYTHON_LAYOUT_OTHER). The first stack is checked before it is believed;
  * when it doesn't fit, stacks are switched off and the session says so. */
 void python_stack_start(const struct python_layout *layout, unsigned index);
@@ -67,14 +62,9 @@ HOT_INLINE uint32_t python_segment_end(const struct python_segments *segments, u
     return i + 1 < segments->count ? segments->list[i + 1].first : segments->depth;
 }
 
-/* The layout in use; valid while python_stack_capture is not NULL. */
+/* The layout in use, and its index; valid while python_stack_capture is not NULL. */
 INTERNAL struct python_layout python_stack_layout;
-
-/* Does this thread state belong to the thread with this pthread_self()? */
-HOT_INLINE int python_stack_is_own(const void *state, uint64_t thread_id)
-{
-    return python_read_word((uintptr_t)state, python_stack_layout.state_thread_id) == thread_id;
-}
+INTERNAL unsigned python_stack_layout_index;
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
 /* Every capture is compared with a walk that believes nothing: how many there were, how many differed. */

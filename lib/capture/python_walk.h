@@ -22,7 +22,7 @@
 #define WALK_SLOT_BITS 9
 #define WALK_RECENT_BITS 11
 #define WALK_NOT_KNOWN UINT32_MAX
-#define WALK_ALL_LINKED UINT32_MAX
+#define WALK_NO_KEY 0ull
 
 struct walk_level {
     uint64_t frame;
@@ -30,6 +30,7 @@ struct walk_level {
 };
 
 struct python_walk {
+    uint64_t quick_epoch;  /* code_epoch, where python_walk_quick may be asked: whole stacks that are not kept by segments; else 0 */
     uint64_t code_epoch;   /* the walk is valid for; 0: for none */
     uint32_t tag;          /* of that epoch, for predictions */
     struct walk_level *levels;  /* root to top; levels[-1].frame is no frame's address, so that comparing ends there */
@@ -71,26 +72,34 @@ HOT_INLINE uint32_t walk_level(struct python_walk *walk, uint64_t frame)
     return level < walk->depth && walk->levels[level].frame == frame ? level : WALK_NOT_KNOWN;
 }
 
-/* Compares level `from` and all outside of it with the frames. Returns WALK_ALL_LINKED, with the outermost level whose key differs (from + 1:
- * none), or the level whose caller is another one by now. */
-HOT_INLINE uint32_t walk_compare(const struct python_layout *layout, const struct python_walk *walk, uint32_t from, uint32_t *ret_changed,
-                            int segmented)
+/* Of a level and all outside of it with their frames. */
+struct walk_comparison {
+    const struct walk_level *moved; /* the outermost one whose key differs; beyond the level where it began: none */
+    const struct walk_level *end;   /* the outermost one that was looked at */
+    uint64_t caller;                /* of that one */
+};
+
+HOT_INLINE struct walk_comparison walk_compare(const struct python_layout *layout, const struct python_walk *walk, uint32_t from,
+                                               int segmented)
 {
-    const struct walk_level *level = &walk->levels[from] + 1, *changed = level;
+    const struct walk_level *level = &walk->levels[from] + 1, *moved = level;
     uint64_t expected = walk->levels[from].frame, caller;
     do {
         uint64_t frame = expected;
         /* It equals `caller`, and the compiler must not know: going on from there would chain the loads. */
         __asm__("" : "+r"(frame));
         level--;
-        changed = python_frame_segment_key(layout, frame, segmented) != level->key ? level : changed;
+        moved = python_frame_segment_key(layout, frame, segmented) != level->key ? level : moved;
         caller = python_frame_caller(layout, frame);
         expected = level[-1].frame;
     } while (likely(caller == expected));
-    *ret_changed = (uint32_t)(changed - walk->levels);
-    if (unlikely(level > walk->levels))
-        return (uint32_t)(level - walk->levels);
-    return likely(!caller == !walk->nodes[-1]) ? WALK_ALL_LINKED : 0;
+    return (struct walk_comparison){moved, level, caller};
+}
+
+/* Is every level's caller what it was? Else `end` has another one by now. */
+HOT_INLINE int walk_is_linked(const struct python_walk *walk, const struct walk_comparison *comparison)
+{
+    return comparison->end == walk->levels && !comparison->caller == !walk->nodes[-1];
 }
 
 /* What of the walk still holds. */
@@ -117,8 +126,10 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
     for (uint64_t frame = top; frame; frame = python_frame_caller(layout, frame)) {
         uint32_t level = walk_level(walk, frame);
         if (level != WALK_NOT_KNOWN) {
-            uint32_t stop = walk_compare(layout, walk, level, &kept->changed, segmented);
-            if (likely(stop == WALK_ALL_LINKED)) {
+            struct walk_comparison comparison = walk_compare(layout, walk, level, segmented);
+            uint32_t stop = (uint32_t)(comparison.end - walk->levels);
+            kept->changed = (uint32_t)(comparison.moved - walk->levels);
+            if (likely(walk_is_linked(walk, &comparison))) {
                 kept->depth = level + 1;
                 return 1;
             }
@@ -204,6 +215,59 @@ HOT_INLINE uint32_t walk_capture(const struct python_layout *layout, struct pyth
         node = walk_update(layout, walk, &kept, segmented);
     if (unlikely(walk->unreadable))
         walk->unreadable = walk->code_epoch = 0;
+    walk->quick_epoch = segmented || walk->nodes[-1] ? 0 : walk->code_epoch;
+    return node;
+}
+
+/* Levels from `at` to `level` have moved on: gives them the nodes that were expected. 0: another one at least. */
+HOT_INLINE uint32_t walk_follow(const struct python_layout *layout, struct python_walk *walk, uint32_t at, uint32_t level)
+{
+    for (; at <= level; at++) {
+        struct walk_level *moved = &walk->levels[at];
+        uint32_t *node = &walk->nodes[at], parent = node[-1];
+        uint64_t key = python_frame_key(layout, moved->frame);
+        if (unlikely(python_frame_is_shim(layout, moved->frame))) {
+            *node = parent;
+            continue;
+        }
+        uint32_t expected = stack_table_predict(parent, *node, key, walk->tag);
+        if (unlikely(!expected)) {
+            moved->key = WALK_NO_KEY; /* its caller may be what has moved on: python_walk_capture must look at it, too */
+            return 0;
+        }
+        moved->key = key;
+        *node = expected;
+    }
+    return walk->nodes[level];
+}
+
+/* walk_follow of a layout, out of line. */
+typedef uint32_t (*python_walk_follow_function)(struct python_walk *walk, uint32_t at, uint32_t level);
+#define X(index, initializer) uint32_t python_walk_follow_##index(struct python_walk *walk, uint32_t at, uint32_t level);
+PYTHON_LAYOUTS(X)
+#undef X
+
+/* The stack of this state, where the walk knows its innermost frame; 0: ask python_walk_capture. Four out of five stacks, nearly all of them
+ * without a call. */
+HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct python_walk *walk, const void *state,
+                                      python_walk_follow_function follow)
+{
+    if (unlikely(!walk) || unlikely(walk->quick_epoch != atomic_load_explicit(&code_table_epoch, memory_order_relaxed)))
+        return 0;
+    uint64_t top = python_frame_top(layout, state);
+    uint32_t level = walk_level(walk, top);
+    if (unlikely(level == WALK_NOT_KNOWN))
+        return 0;
+    struct walk_comparison comparison = walk_compare(layout, walk, level, 0);
+    if (unlikely(comparison.caller) || unlikely(comparison.end != walk->levels))
+        return 0;
+    uint32_t node = comparison.moved > &walk->levels[level] ? walk->nodes[level]
+                                                             : follow(walk, (uint32_t)(comparison.moved - walk->levels), level);
+    walk->depth = likely(node) ? level + 1 : walk->depth;
+#ifdef HEAPLINE_STACK_SELF_CHECK
+    if (node)
+        python_walk_check(layout, walk, top, 0);
+#endif
     return node;
 }
 

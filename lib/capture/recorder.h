@@ -59,14 +59,20 @@ HOT_INLINE int recorder_rests(const struct thread_state *thread)
 
 #define HOOK_FRAME ((uintptr_t)__builtin_frame_address(0))
 
+/* By the current thread that isn't busy. */
+HOT_INLINE void recorder_enter_as(struct thread_state *thread)
+{
+    thread->busy = HOOK_FRAME;
+    /* A signal handler on this thread must see the flag before anything that follows. */
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 HOT_INLINE struct thread_state *recorder_enter(void)
 {
     struct thread_state *thread = current_thread;
     if (unlikely(thread->busy))
         return recorder_rests(thread) ? NULL : recorder_admit(thread, HOOK_FRAME);
-    thread->busy = HOOK_FRAME;
-    /* A signal handler on this thread must see the flag before anything that follows. */
-    atomic_signal_fence(memory_order_seq_cst);
+    recorder_enter_as(thread);
     return thread;
 }
 
@@ -83,6 +89,8 @@ HOT_INLINE uint64_t *recorder_begin(struct thread_state *thread)
         if (!recorder_prepare(thread))
             return NULL;
     uint64_t *words = thread->cursor;
+    if (!words)
+        __builtin_unreachable(); /* the caller need not ask for NULL on this way */
     if (unlikely(thread->stamping))
         *words++ = EVENT_WORD(EVENT_STAMP, clock_ticks());
     return words;

@@ -17,12 +17,12 @@
 #define STACKS_VERSION_OF_THREAD_LOCAL_STATE 0x030c
 
 /* The GIL is held by contract, so the current state is this thread's; where it is the GIL holder's, an extension may have broken that. */
-HOT_INLINE const void *stacks_state_under_gil(const struct thread_state *thread)
+HOT_INLINE const void *stacks_state_under_gil(const struct python_layout *layout, const struct thread_state *thread)
 {
     const void *state = python_api.current_state();
-    if (python_api.version >= STACKS_VERSION_OF_THREAD_LOCAL_STATE)
+    if (layout->version >= STACKS_VERSION_OF_THREAD_LOCAL_STATE)
         return state;
-    return likely(state && python_stack_is_own(state, thread->pthread_id)) ? state : NULL;
+    return likely(state && python_layout_owner(layout, state) == thread->pthread_id) ? state : NULL;
 }
 
 /* SESSION_NATIVE */
@@ -39,7 +39,7 @@ uint32_t stack_of_object_hook_rare(struct thread_state *thread, const void *stat
 HOT_INLINE uint32_t stack_of_object_hook(struct thread_state *thread, const void *return_address)
 {
     python_stack_function capture = python_stack_capture;
-    const void *state = likely(capture != NULL) ? stacks_state_under_gil(thread) : NULL;
+    const void *state = likely(capture != NULL) ? stacks_state_under_gil(&python_stack_layout, thread) : NULL;
     uint32_t stack = likely(state && !stacks_are_native()) ? capture(thread, state) : 0;
     return likely(stack) ? stack : stack_of_object_hook_rare(thread, state, return_address);
 }

@@ -63,6 +63,8 @@ static struct thread_state *own_state(void)
 void thread_registry_rest(void)
 {
     rested_thread = own_state();
+    if (rested_thread)
+        rested_thread->object_address = 0; /* the free that asks for it may come when it rests */
     current_thread = &resting;
     /* In this order: whoever wakes up after us clears it after us. */
     atomic_store(&recorder_is_quiet, 1);
@@ -113,12 +115,24 @@ static void begin_generation(struct thread_state *state)
     state->order = 0;
     state->exit_rounds = 0;
     state->hurried_claims = 0;
-    state->object_depth = 0;
+    state->object_request = OBJECT_NONE;
+    state->object_address = 0;
     atomic_store_explicit(&state->shared->thread_id, state->kernel_id, memory_order_relaxed);
     atomic_fetch_add_explicit(&state->shared->generation, 1, memory_order_release);
     sampling_begin_thread(state);
     if (atomic_load_explicit(&recorder_session->thread_slots_used, memory_order_relaxed) < slot_count)
         atomic_store_explicit(&recorder_session->thread_slots_used, slot_count, memory_order_release);
+}
+
+void thread_registry_forget(const void *address, uint64_t length)
+{
+    lock_take(&registry_lock);
+    for (struct thread_state *state = first_state; state; state = state->next) {
+        uintptr_t object = __atomic_load_n(&state->object_address, __ATOMIC_RELAXED);
+        if (object - (uintptr_t)address < length)
+            __atomic_compare_exchange_n(&state->object_address, &object, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
+    lock_release(&registry_lock);
 }
 
 void thread_registry_name(struct thread_state *thread, const char *name)

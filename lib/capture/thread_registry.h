@@ -19,6 +19,9 @@ struct thread_state *thread_registry_add(void);
 void thread_registry_rest(void);
 struct thread_state *thread_registry_wake(void);
 
+/* This memory is about to be unmapped: no thread has an object in it that it is giving up (thread_state.object_address). With busy set. */
+void thread_registry_forget(const void *address, uint64_t length);
+
 /* Record a thread's name as it is now. */
 void thread_registry_name(struct thread_state *thread, const char *name);
 

@@ -24,11 +24,11 @@ struct thread_state {
     uintptr_t busy;             /* enum thread_busy, or the frame address of the hook that is recording; 0: go ahead */
     uint64_t sample_left;       /* allocations that are smaller pass, and make it smaller; 0: every one is recorded */
     uint32_t stamping;          /* events carry a STAMP: the epoch is a parallel one */
-    uint32_t object_depth;      /* > 0: inside CPython's object allocator, called through our hook, which records the block … */
+    uint32_t object_request;    /* enum thread_object_request: inside CPython's object allocator, called through our hook, which records … */
     const void *new_caller;     /* who called the operator new that is running; NULL: none */
     uint64_t copy_left;         /* the same for copies */
-    uint64_t object_size;       /* … asked for so many bytes: the malloc that serves it must not count again */
-    uintptr_t object_address;   /* … giving up this block: the free that serves it must not count again; 0: none */
+    uint64_t object_size;       /* … the block of so many bytes: the malloc that serves it must not count again */
+    uintptr_t object_address;   /* recorded as given up: the free that serves it must not count again; 0: none (hook.h) */
 
     /* cold */
     uint64_t *ring, *ring_end;
@@ -56,6 +56,8 @@ enum thread_busy {
     THREAD_RESTING = 3,      /* the static state of all threads that have noticed that nothing is to be recorded */
     THREAD_BUSY_FRAMES = 4096, /* larger values: an event is being written; another one now (signal handler) is counted as lost */
 };
+
+enum thread_object_request { OBJECT_NONE = 0, OBJECT_ALLOCATES = 1, OBJECT_RELEASES = 2 };
 
 INTERNAL TLS_FAST struct thread_state *current_thread;
 

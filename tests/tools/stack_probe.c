@@ -20,6 +20,7 @@
 
 #include "definitions.h"
 #include "futex.h"
+#include "hook.h"
 #include "lock.h"
 #include "native_check.h"
 #include "native_fallback.h"
@@ -184,16 +185,6 @@ int recorder_prepare(struct thread_state *thread)
 }
 
 /* ---- malloc ---- */
-
-static int serves_object(const struct thread_state *thread, uint64_t size)
-{
-    return thread->object_depth && size - thread->object_size <= OBJECT_OVERHEAD_BYTES;
-}
-
-static int releases_object(const struct thread_state *thread, const void *block)
-{
-    return thread->object_depth && thread->object_address - (uintptr_t)block <= OBJECT_OVERHEAD_BYTES;
-}
 
 static void *allocated(void *block, uint64_t size, const void *caller)
 {
