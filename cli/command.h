@@ -35,6 +35,6 @@ void program_help(FILE *out);
 void command_list(FILE *out);
 
 extern const struct command run_command, start_command, stop_command, report_command, lines_command, peak_command, copies_command, leaks_command, timeline_command,
-    tree_command, sizes_command, sql_command, dump_command, bundle_command, help_command;
+    tree_command, sizes_command, sql_command, dump_command, bundle_command, export_command, help_command;
 
 #endif

@@ -1,0 +1,79 @@
+/* Exports of rows: 'csv' (a line of source a row, RFC 4180) and 'json' (lines and stacks with all their measures). */
+#include "export.h"
+#include "stack_rows.h"
+
+static const struct line_query all_lines = {.about = MEASURE_NONE, .order = "peak_bytes DESC, allocated_bytes DESC, file, line, function"};
+
+/* ---- csv ---- */
+
+static void write_field(FILE *out, const char *text)
+{
+    putc('"', out);
+    for (; text && *text; text++) {
+        if (*text == '"')
+            putc('"', out);
+        putc(*text, out);
+    }
+    putc('"', out);
+}
+
+static void write_csv_row(FILE *out, const struct line_row *row)
+{
+    write_field(out, row->kind);
+    putc(',', out);
+    write_field(out, row->file);
+    putc(',', out);
+    if (row->line > 0)
+        fprintf(out, "%lld", (long long)row->line);
+    putc(',', out);
+    write_field(out, row->function);
+    for (int i = 0; i < MEASURE_COUNT; i++)
+        fprintf(out, ",%lld", (long long)row->measures[i]);
+    fputs("\r\n", out);
+}
+
+void export_csv(const struct export *export)
+{
+    struct line_rows rows;
+    line_rows_load(export->database, &all_lines, &rows);
+    fputs("kind,file,line,function", export->out);
+    for (int i = 0; i < MEASURE_COUNT; i++)
+        fprintf(export->out, ",%s", measures[i].name);
+    fputs("\r\n", export->out);
+    for (int64_t i = 0; i < rows.count; i++)
+        write_csv_row(export->out, &rows.rows[i]);
+    line_rows_free(&rows);
+}
+
+/* ---- json ---- */
+
+static void write_stacks(const struct export *export, struct json *json)
+{
+    struct stack_walker walker;
+    sqlite3_stmt *row = query_prepare(export->database,
+                                      "SELECT stack_id, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, allocations, "
+                                      "temporary_allocations, copied_bytes, copies FROM stack_use ORDER BY peak_bytes DESC, stack_id");
+    stack_walker_init(&walker, export->database);
+    json_array(json, "stacks");
+    while (query_step(row)) {
+        json_object(json, NULL);
+        for (int i = 0; i < MEASURE_COUNT; i++)
+            json_integer(json, measures[i].name, sqlite3_column_int64(row, 1 + i));
+        stack_frames_json(stack_walk(&walker, sqlite3_column_int64(row, 0)), json);
+        json_object_end(json);
+    }
+    json_array_end(json);
+    stack_walker_done(&walker);
+}
+
+void export_json(const struct export *export)
+{
+    struct json json;
+    struct line_rows rows;
+    json_begin(&json, export->out, "export");
+    line_rows_load(export->database, &all_lines, &rows);
+    line_rows_json(&rows, &json, "lines");
+    line_rows_free(&rows);
+    write_stacks(export, &json);
+    json_end(&json);
+}
