@@ -219,26 +219,32 @@ HOT_INLINE uint32_t walk_capture(const struct python_layout *layout, struct pyth
     return node;
 }
 
-/* Levels from `at` to `level` have moved on: gives them the nodes that were expected. 0: another one at least. */
+/* This level has moved on: its node, if it is the one that was expected; 0: another one. */
+HOT_INLINE uint32_t walk_follow_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at)
+{
+    struct walk_level *moved = &walk->levels[at];
+    uint32_t *node = &walk->nodes[at], parent = node[-1];
+    uint64_t key = python_frame_key(layout, moved->frame);
+    if (unlikely(python_frame_is_shim(layout, moved->frame))) {
+        moved->key = key;
+        return *node = parent;
+    }
+    uint32_t expected = stack_table_predict(parent, *node, key, walk->tag);
+    if (unlikely(!expected)) {
+        moved->key = WALK_NO_KEY; /* its caller may be what has moved on: python_walk_capture must look at it, too */
+        return 0;
+    }
+    moved->key = key;
+    return *node = expected;
+}
+
+/* The same, of all levels from `at` to `level`. */
 HOT_INLINE uint32_t walk_follow(const struct python_layout *layout, struct python_walk *walk, uint32_t at, uint32_t level)
 {
-    for (; at <= level; at++) {
-        struct walk_level *moved = &walk->levels[at];
-        uint32_t *node = &walk->nodes[at], parent = node[-1];
-        uint64_t key = python_frame_key(layout, moved->frame);
-        if (unlikely(python_frame_is_shim(layout, moved->frame))) {
-            *node = parent;
-            continue;
-        }
-        uint32_t expected = stack_table_predict(parent, *node, key, walk->tag);
-        if (unlikely(!expected)) {
-            moved->key = WALK_NO_KEY; /* its caller may be what has moved on: python_walk_capture must look at it, too */
+    while (at < level)
+        if (unlikely(!walk_follow_level(layout, walk, at++)))
             return 0;
-        }
-        moved->key = key;
-        *node = expected;
-    }
-    return walk->nodes[level];
+    return walk_follow_level(layout, walk, level);
 }
 
 /* walk_follow of a layout, out of line. */
@@ -261,8 +267,8 @@ HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct
     struct walk_comparison comparison = walk_compare(layout, walk, level, 0);
     if (unlikely(comparison.caller) || unlikely(comparison.end != walk->levels))
         return 0;
-    uint32_t node = comparison.moved > &walk->levels[level] ? walk->nodes[level]
-                                                             : follow(walk, (uint32_t)(comparison.moved - walk->levels), level);
+    uint32_t at = (uint32_t)(comparison.moved - walk->levels);
+    uint32_t node = at > level ? walk->nodes[level] : at == level ? walk_follow_level(layout, walk, at) : follow(walk, at, level);
     walk->depth = likely(node) ? level + 1 : walk->depth;
 #ifdef HEAPLINE_STACK_SELF_CHECK
     if (node)
