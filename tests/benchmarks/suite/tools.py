@@ -74,10 +74,13 @@ def in_python(*options, before_arguments=()):
     return command
 
 
-def pass_through(context, program):
-    """The floor: the recorder's hooks with nothing in them (pass_through.c)."""
-    library = context.heapline.parent.parent / "tests" / "benchmarks" / "libpass_through.so"
-    return [*program.prefix, "env", f"LD_PRELOAD={library}", *bare(context, dataclasses.replace(program, prefix=()))]
+def floor(name):
+    """A floor: the recorder's hooks with next to nothing in them (pass_through.c)."""
+    def command(context, program):
+        library = context.heapline.parent.parent / "tests" / "benchmarks" / f"lib{name}.so"
+        return [*program.prefix, "env", f"LD_PRELOAD={library}", *bare(context, dataclasses.replace(program, prefix=()))]
+
+    return command
 
 
 def heaptrack(context, program):
@@ -93,7 +96,8 @@ def memray(name, title, *options, slow=False):
 
 TOOLS = [
     Tool("bare", "bare", bare),
-    Tool("pass-through", "empty hooks", pass_through),
+    Tool("pass-through", "empty hooks", floor("pass_through")),
+    Tool("least-recorder", "least recorder", floor("least_recorder"), ("python",)),
     heapline_tool("heapline", "heapline"),
     heapline_tool("heapline-native", "heapline --native", "--native"),
     heapline_tool("heapline-paused", "heapline --paused", "--paused", native_stacks=True),
