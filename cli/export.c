@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "compiler.h"
+#include "cost.h"
 #include "export.h"
 
 struct export_settings {
@@ -28,13 +29,6 @@ static const struct format {
     {"json", export_json},
 };
 
-static const struct {
-    const char *name;
-    enum measure cost;
-} costs[] = {
-    {"peak", PEAK_BYTES}, {"live", LIVE_BYTES}, {"allocated", ALLOCATED_BYTES}, {"temporary", TEMPORARY_ALLOCATIONS}, {"copied", COPIED_BYTES},
-};
-
 static const struct format *parse_format(const struct export_settings *settings)
 {
     const char *name = settings->format ? settings->format : settings->reading.json ? "json" : NULL;
@@ -44,16 +38,6 @@ static const struct format *parse_format(const struct export_settings *settings)
     if (!name)
         fail_usage("export", "export: which --format? folded, speedscope, csv or json");
     fail_usage("export", "export: --format is folded, speedscope, csv or json, not '%s'", name);
-}
-
-static enum measure parse_cost(const struct export_settings *settings)
-{
-    if (!settings->cost)
-        return PEAK_BYTES;
-    for (size_t i = 0; i < ARRAY_LENGTH(costs); i++)
-        if (!strcmp(settings->cost, costs[i].name))
-            return costs[i].cost;
-    fail_usage("export", "export: --cost is peak, live, allocated, temporary or copied, not '%s'", settings->cost);
 }
 
 static FILE *open_output(const char *path)
@@ -80,7 +64,7 @@ static int run_export(int argc, char **argv)
     struct export_settings settings = {.reading = READING_INIT};
     reading_parse(&export_command, &settings.reading, argc, argv, 1);
     const struct format *format = parse_format(&settings);
-    struct export export = {.reading = &settings.reading, .cost = parse_cost(&settings), .is_folded = !settings.reading.all_frames};
+    struct export export = {.reading = &settings.reading, .cost = cost_parse("export", settings.cost)->amount, .is_folded = !settings.reading.all_frames};
     export.database = reading_open(&settings.reading);
     export.out = open_output(settings.output);
     format->write(&export);

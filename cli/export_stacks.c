@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compiler.h"
+#include "cost.h"
 #include "export.h"
 #include "paths.h"
 
@@ -129,17 +129,6 @@ void export_folded(const struct export *export)
 
 /* ---- speedscope ---- */
 
-static const struct profile {
-    enum measure cost;
-    const char *name, *unit;
-} profiles[] = {
-    {PEAK_BYTES, "live at the peak", "bytes"},
-    {LIVE_BYTES, "live at the end", "bytes"},
-    {ALLOCATED_BYTES, "allocated", "bytes"},
-    {TEMPORARY_ALLOCATIONS, "temporary allocations", "none"},
-    {COPIED_BYTES, "copied", "bytes"},
-};
-
 struct speedscope {
     struct json json;
     const struct stack_set *set;
@@ -183,19 +172,19 @@ static void write_weight(void *context, uint32_t stack, int64_t amount)
     json_integer(&speedscope->json, NULL, amount);
 }
 
-static void write_profile(const struct export *export, struct speedscope *speedscope, const struct profile *profile)
+static void write_profile(const struct export *export, struct speedscope *speedscope, const struct cost *cost)
 {
     struct json *json = &speedscope->json;
     speedscope->total = 0;
     json_object(json, NULL);
     json_text(json, "type", "sampled");
-    json_text(json, "name", profile->name);
-    json_text(json, "unit", profile->unit);
+    json_text(json, "name", cost->text);
+    json_text(json, "unit", measures[cost->amount].is_bytes ? "bytes" : "none");
     json_array(json, "samples");
-    export_each_stack(export, speedscope->set, profile->cost, write_sample, speedscope);
+    export_each_stack(export, speedscope->set, cost->amount, write_sample, speedscope);
     json_array_end(json);
     json_array(json, "weights");
-    export_each_stack(export, speedscope->set, profile->cost, write_weight, speedscope);
+    export_each_stack(export, speedscope->set, cost->amount, write_weight, speedscope);
     json_array_end(json);
     json_integer(json, "startValue", 0);
     json_integer(json, "endValue", speedscope->total);
@@ -215,8 +204,8 @@ void export_speedscope(const struct export *export)
     json_text(json, "name", paths_base(export->reading->trace));
     write_shared_frames(json, &set);
     json_array(json, "profiles");
-    for (size_t i = 0; i < ARRAY_LENGTH(profiles); i++)
-        write_profile(export, &speedscope, &profiles[i]);
+    for (size_t i = 0; i < COST_COUNT; i++)
+        write_profile(export, &speedscope, &costs[i]);
     json_array_end(json);
     json_end(json);
     free(speedscope.frames);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "attribution.h"
-#include "compiler.h"
+#include "cost.h"
 #include "summary.h"
 #include "tree_view.h"
 #include "units.h"
@@ -33,28 +33,6 @@ static const struct option_spec tree_options[] = {
      "show the N largest branches, 25 unless told; 0: all (the default with --json)"},
     {0},
 };
-
-static const struct cost {
-    const char *name;
-    enum measure amount, count;
-    const char *text;
-} costs[] = {
-    {"peak", PEAK_BYTES, PEAK_ALLOCATIONS, "live at the peak"},
-    {"live", LIVE_BYTES, LIVE_ALLOCATIONS, "live at the end"},
-    {"allocated", ALLOCATED_BYTES, ALLOCATIONS, "allocated"},
-    {"temporary", TEMPORARY_ALLOCATIONS, ALLOCATIONS, "temporary allocations"},
-    {"copied", COPIED_BYTES, COPIES, "copied"},
-};
-
-static const struct cost *parse_cost(const struct tree_settings *settings)
-{
-    if (!settings->cost)
-        return &costs[0];
-    for (size_t i = 0; i < ARRAY_LENGTH(costs); i++)
-        if (!strcmp(settings->cost, costs[i].name))
-            return &costs[i];
-    fail_usage("tree", "tree: --cost is peak, live, allocated, temporary or copied, not '%s'", settings->cost);
-}
 
 static enum set_key parse_by(const struct tree_settings *settings)
 {
@@ -145,7 +123,7 @@ static int run_tree(int argc, char **argv)
     struct tree_settings settings = {.reading = READING_INIT};
     struct call_tree tree;
     reading_parse(&tree_command, &settings.reading, argc, argv, 1);
-    const struct cost *cost = parse_cost(&settings);
+    const struct cost *cost = cost_parse("tree", settings.cost);
     if (settings.callers && settings.callees)
         fail_usage("tree", "tree: --callers and --callees exclude each other");
     if (settings.callees && settings.bottom_up)

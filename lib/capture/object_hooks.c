@@ -199,9 +199,14 @@ HOT_INLINE void do_free(const struct layer *layer, void *object, int is_sampled)
 
 /* ---- where everything is recorded ---- */
 
-OUTLINED void *object_malloc(void *context, size_t size)
+OUTLINED void *general_malloc(const struct layer *layer, size_t size, const void *return_address)
 {
-    return do_malloc(context, size, __builtin_return_address(0), 0);
+    return do_malloc(layer, size, return_address, 0);
+}
+
+static void *object_malloc(void *context, size_t size)
+{
+    return general_malloc(context, size, __builtin_return_address(0));
 }
 
 OUTLINED uint32_t general_stack(struct thread_state *thread, const void *return_address)
@@ -217,7 +222,7 @@ HOT_INLINE void *usual_malloc(const struct python_layout *layout, python_walk_fo
 {
     struct thread_state *thread = current_thread;
     if (unlikely(thread->busy || thread->object_request))
-        return object_malloc((void *)layer, size);
+        return general_malloc(layer, size, __builtin_return_address(0));
     void *object = malloc_below(thread, layer, size);
     if (unlikely(!object))
         return NULL;
@@ -316,8 +321,7 @@ static void *sampled_realloc(void *context, void *old, size_t size)
     struct thread_state *thread = current_thread;
     if (unlikely(sampling_may_know(old)) || unlikely(!passes(thread, size)))
         return take_realloc(layer, old, size, __builtin_return_address(0));
-    void *object = realloc_below(thread, layer, old, size);
-    return object;
+    return realloc_below(thread, layer, old, size);
 }
 
 static __attribute__((noinline)) void take_free(const struct layer *layer, void *object)

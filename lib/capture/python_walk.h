@@ -253,8 +253,8 @@ typedef uint32_t (*python_walk_follow_function)(struct python_walk *walk, uint32
 PYTHON_LAYOUTS(X)
 #undef X
 
-/* The stack of this state, where the walk knows its innermost frame; 0: ask python_walk_capture. Four out of five stacks, nearly all of them
- * without a call. */
+/* The stack of this state, where the walk knows its innermost frame; 0: ask python_walk_capture. 95 % of JSON records' objects, 73 % of
+ * nqueens': most of them without a call. */
 HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct python_walk *walk, const void *state,
                                       python_walk_follow_function follow)
 {

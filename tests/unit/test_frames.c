@@ -133,7 +133,7 @@ static void origins(void)
         const char *path;
         enum frame_origin origin;
     } python[] = {
-        {"/home/me/work/app.py", FRAME_USER},
+        {"/home/me/project/app.py", FRAME_USER},
         {"app.py", FRAME_USER},
         {"<string>", FRAME_USER},
         {"/home/me/lib/importlib/x.py", FRAME_USER},
