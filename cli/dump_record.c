@@ -127,10 +127,10 @@ void dump_begin(struct dump_writer *writer, int is_json, const struct trace_over
 
 static void put_end(struct dump_writer *writer, const struct trace_end *end)
 {
-    static const char *const reasons[] = {"unknown", "exit", "signal", "exec", "stopped"};
+    static const char *const reasons[] = {"unknown", "exit", "signal", "exec", "stopped", "snapshot"};
     const struct trace_totals *totals = &end->totals;
     begin_record(writer, "end");
-    put_word(writer, "reason", end->reason < 5 ? reasons[end->reason] : "?");
+    put_word(writer, "reason", end->reason < 6 ? reasons[end->reason] : "?");
     put_signed(writer, "status", end->status);
     put_number(writer, "time_ns", end->time_ns);
     put_number(writer, "events", totals->event_count);

@@ -52,8 +52,9 @@ static void load_processes(const struct reading *reading, struct process_list *l
 static const char *end_word(int reason)
 {
     static const char *const words[] = {[TRACE_END_UNKNOWN] = "unknown", [TRACE_END_EXIT] = "exit", [TRACE_END_SIGNAL] = "signal",
-                                        [TRACE_END_EXEC] = "exec", [TRACE_END_STOPPED] = "stopped"};
-    return reason >= 0 && reason <= TRACE_END_STOPPED ? words[reason] : "unknown";
+                                        [TRACE_END_EXEC] = "exec", [TRACE_END_STOPPED] = "stopped",
+                                        [TRACE_END_SNAPSHOT] = "snapshot"};
+    return reason >= 0 && reason <= TRACE_END_SNAPSHOT ? words[reason] : "unknown";
 }
 
 /* Exit status, minus the signal's number, or null where neither is known. */

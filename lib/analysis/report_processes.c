@@ -67,7 +67,8 @@ static int describe(struct trace_reader *reader, const char *path, struct report
         .peak_bytes = overview->peak_bytes,
         .start_realtime_ns = overview->identity.start_realtime_ns,
         .complete = !trace_reader_damage(reader, &detail) &&
-                    (reason == TRACE_END_EXIT || reason == TRACE_END_EXEC || reason == TRACE_END_STOPPED),
+                    (reason == TRACE_END_EXIT || reason == TRACE_END_EXEC || reason == TRACE_END_STOPPED ||
+                     reason == TRACE_END_SNAPSHOT),
         .exit_kind = reason,
         .exit_status = overview->has_end ? overview->end.status : 0,
     };

@@ -9,7 +9,7 @@ CREATE TABLE summary (
     pid INTEGER, parent_pid INTEGER, command TEXT, executable TEXT, python TEXT,
     start_realtime_ns INTEGER, duration_ns INTEGER,
     complete INTEGER,            -- 0: the process was killed, or the trace is cut or damaged
-    exit_kind TEXT,              -- 'exit', 'signal', 'exec', 'stopped' or 'unknown'
+    exit_kind TEXT,              -- 'exit', 'signal', 'exec', 'stopped', 'snapshot' or 'unknown'
     exit_status INTEGER,
     damage TEXT,                 -- NULL, or why the trace could not be read to its end
     peak_bytes INTEGER, peak_time_ns INTEGER, peak_event INTEGER, peak_rss_bytes INTEGER,

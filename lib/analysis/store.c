@@ -15,6 +15,7 @@
 static const char *const end_names[] = {
     [TRACE_END_UNKNOWN] = "unknown", [TRACE_END_EXIT] = "exit",       [TRACE_END_SIGNAL] = "signal",
     [TRACE_END_EXEC] = "exec",       [TRACE_END_STOPPED] = "stopped",
+    [TRACE_END_SNAPSHOT] = "snapshot",
 };
 static const char *const module_state_names[] = {
     [SYMBOLIZER_UNUSED] = NULL, [SYMBOLIZER_ABSENT] = "absent", [SYMBOLIZER_CHANGED] = "changed",
@@ -31,7 +32,8 @@ static const char *end_name(const struct trace_overview *overview)
 static int is_complete(const struct replay *replay)
 {
     uint32_t reason = replay->overview.has_end ? replay->overview.end.reason : TRACE_END_UNKNOWN;
-    return !replay->damage.status && (reason == TRACE_END_EXIT || reason == TRACE_END_EXEC || reason == TRACE_END_STOPPED);
+    return !replay->damage.status && (reason == TRACE_END_EXIT || reason == TRACE_END_EXEC || reason == TRACE_END_STOPPED ||
+                                       reason == TRACE_END_SNAPSHOT);
 }
 
 static int write_summary(sqlite3 *database, const struct store_input *input)

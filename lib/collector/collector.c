@@ -216,17 +216,26 @@ static void sample_rss(struct collector *collector)
     trace_writer_rss(collector->writer, rss_bytes);
 }
 
+uint64_t collector_lost_events(const struct collector *collector)
+{
+    struct session_header *session = collector->session;
+    const struct session_thread *threads = session_threads(session);
+    uint64_t lost = atomic_load_explicit(&session->lost_events, memory_order_relaxed);
+    for (uint32_t i = 0; i < collector->stream.thread_count; i++)
+        lost += atomic_load_explicit(&threads[i].lost_events, memory_order_relaxed);
+    return lost;
+}
+
 static void put_counters(struct collector *collector)
 {
     struct session_header *session = collector->session;
     const struct session_thread *threads = session_threads(session);
-    uint64_t lost = atomic_load_explicit(&session->lost_events, memory_order_relaxed), copies = 0, copied_bytes = 0;
+    uint64_t copies = 0, copied_bytes = 0;
     for (uint32_t i = 0; i < collector->stream.thread_count; i++) {
-        lost += atomic_load_explicit(&threads[i].lost_events, memory_order_relaxed);
         copies += atomic_load_explicit(&threads[i].small_copies, memory_order_relaxed);
         copied_bytes += atomic_load_explicit(&threads[i].small_copied_bytes, memory_order_relaxed);
     }
-    trace_writer_lost(collector->writer, lost);
+    trace_writer_lost(collector->writer, collector_lost_events(collector));
     /* The hooks count small copies in any case. */
     if (session->flags & SESSION_COPIES)
         trace_writer_small_copies(collector->writer, copies, copied_bytes);
@@ -272,6 +281,16 @@ static void flush(struct collector *collector)
     collector->flushed_events = events;
     collector->next_flush_ns = collector->now_ns + FLUSH_IDLE_NS;
     trace_writer_flush(collector->writer);
+}
+
+void collector_write_out(struct collector *collector)
+{
+    put_counters(collector);
+    put_findings(collector);
+    read_thread_names(collector);
+    tell_time(collector);
+    collector->next_flush_ns = 0;
+    flush(collector);
 }
 
 /* Once a second: what a reader of the file so far should know, and memory that isn't needed any more. */

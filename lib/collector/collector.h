@@ -65,6 +65,10 @@ void collector_begin_spans(struct collector *collector);
 int collector_is_full(const struct collector *collector);
 /* Record no more; the trace says why. */
 void collector_stop(struct collector *collector, const char *reason);
+/* Write all that was taken so far, and what a reader of it should know. */
+void collector_write_out(struct collector *collector);
+/* Events that could not be recorded, so far. */
+uint64_t collector_lost_events(const struct collector *collector);
 /* Do what a command asks for, if one does. */
 void collector_serve_control(struct collector *collector);
 

@@ -3,6 +3,7 @@
  * The target has no thread that could be told: the order word says PAUSED, and each of its threads notices at its next event. When recording
  * starts again after a stop, what was live at the stop is forgotten: nobody knows what has become of it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "clock.h"
 #include "collector.h"
@@ -94,10 +95,41 @@ void collector_stop(struct collector *collector, const char *reason)
     process_property_put(collector->writer, "stopped", reason);
 }
 
+/* What the trace holds then, and how a copy of it is to end. */
+static enum control_result write_out(struct collector *collector, struct control_answer *answer)
+{
+    collector_write_out(collector);
+    int error = trace_writer_failed(collector->writer);
+    if (error) {
+        snprintf(answer->text, sizeof answer->text, "the trace could not be written: %s", strerror(error));
+        return CONTROL_REFUSED;
+    }
+    struct trace_end end = {.reason = TRACE_END_SNAPSHOT, .time_ns = time_now_ns(collector)};
+    answer->trace_bytes = trace_writer_file_bytes(collector->writer);
+    answer->end_block_bytes = (uint32_t)trace_writer_end_block_now(collector->writer, &end, answer->end_block);
+    return CONTROL_DONE;
+}
+
+static enum control_result tell_status(struct collector *collector, struct control_answer *answer)
+{
+    const struct trace_totals *totals = trace_writer_totals(collector->writer);
+    answer->trace_bytes = trace_writer_file_bytes(collector->writer);
+    snprintf(answer->text, sizeof answer->text,
+             "recording=%d\nsampling_interval_bytes=%llu\nmax_trace_bytes=%llu\nduration_ns=%llu\nevents=%llu\nlive_bytes=%llu\n"
+             "peak_bytes=%llu\nrss_bytes=%llu\nlost_events=%llu\ntrace_error=%d\n",
+             is_recording(collector), (unsigned long long)collector->session->sampling_interval_bytes,
+             (unsigned long long)collector->session->max_trace_bytes, (unsigned long long)time_now_ns(collector),
+             (unsigned long long)totals->event_count, (unsigned long long)totals->live_bytes, (unsigned long long)totals->peak_bytes,
+             (unsigned long long)collector->rss_bytes, (unsigned long long)collector_lost_events(collector),
+             trace_writer_failed(collector->writer));
+    return CONTROL_DONE;
+}
+
 void collector_serve_control(struct collector *collector)
 {
     struct control_answer answer = {.magic = CONTROL_MAGIC, .pid = collector->session->pid};
-    switch (control_server_next(&collector->control, collector->now_ns)) {
+    const char *argument;
+    switch (control_server_next(&collector->control, collector->now_ns, &argument)) {
     case 0:
         return;
     case CONTROL_START:
@@ -105,6 +137,12 @@ void collector_serve_control(struct collector *collector)
         break;
     case CONTROL_STOP:
         answer.result = stop(collector);
+        break;
+    case CONTROL_FLUSH:
+        answer.result = write_out(collector, &answer);
+        break;
+    case CONTROL_STATUS:
+        answer.result = tell_status(collector, &answer);
         break;
     default:
         answer.result = CONTROL_UNKNOWN;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -63,14 +64,25 @@ static int have_client(struct control_server *server, uint64_t now_ns)
     return 0;
 }
 
-uint32_t control_server_next(struct control_server *server, uint64_t now_ns)
+static int is_whole(const struct control_request *request, size_t bytes)
+{
+    const struct control_request_header *header = &request->header;
+    return bytes >= sizeof *header && header->magic == CONTROL_MAGIC && header->verb != 0 &&
+           header->argument_bytes <= CONTROL_ARGUMENT_BYTES && bytes == sizeof *header + header->argument_bytes;
+}
+
+uint32_t control_server_next(struct control_server *server, uint64_t now_ns, const char **ret_argument)
 {
     struct control_request request;
     if (!have_client(server, now_ns))
         return 0;
     ssize_t bytes = recv(server->connection, &request, sizeof request, 0);
-    if (bytes == sizeof request && request.magic == CONTROL_MAGIC && request.verb != 0)
-        return request.verb;
+    if (bytes >= 0 && is_whole(&request, (size_t)bytes)) {
+        memcpy(server->argument, request.argument, request.header.argument_bytes);
+        server->argument[request.header.argument_bytes] = '\0';
+        *ret_argument = server->argument;
+        return request.header.verb;
+    }
     if (bytes >= 0 || (errno != EAGAIN && errno != EINTR) || now_ns >= server->expiry_ns)
         hang_up(server);
     return 0;

@@ -13,14 +13,16 @@ struct control_server {
     int socket;         /* listening; -1: none */
     int connection;     /* the client that is being served; -1: none */
     uint64_t expiry_ns; /* when its patience ends, CLOCK_MONOTONIC */
+    char argument[CONTROL_ARGUMENT_BYTES + 1]; /* of the latest request */
 };
 
 /* Listen for requests about this process. Without a socket the collector can't be asked anything: that is no error. */
 void control_server_init(struct control_server *server, uint32_t pid);
 void control_server_done(struct control_server *server);
 
-/* The verb of a request that has arrived; 0: none has. It is to be answered before the next is asked for. */
-uint32_t control_server_next(struct control_server *server, uint64_t now_ns);
+/* The verb of a request that has arrived, and its argument, NUL-terminated, valid until the next call; 0: none has. It is to be answered before
+ * the next is asked for. */
+uint32_t control_server_next(struct control_server *server, uint64_t now_ns, const char **ret_argument);
 void control_server_answer(struct control_server *server, const struct control_answer *answer);
 
 #endif

@@ -3,7 +3,9 @@
  * The collector listens at an abstract Unix socket of its own (SOCK_SEQPACKET): one request, one answer, then the connection is closed. The
  * name tells the process: CONTROL_NAME_PREFIX, its id, '-' and 16 random digits, so that nobody can take it beforehand; /proc/net/unix lists
  * it. Only the collector's own user and root are answered, and a client believes only the process's own user and root.
- * Nothing here allocates. */
+ *
+ * A request is its header, and behind it the argument, if the verb takes one: text, not NUL-terminated. An answer is always whole.
+ * A new verb: here, in collector_control.c, and a command that calls collector_ask (cli/collector_client.h). Nothing here allocates. */
 #ifndef HEAPLINE_COMMON_CONTROL_H
 #define HEAPLINE_COMMON_CONTROL_H
 
@@ -12,22 +14,33 @@
 #define CONTROL_NAME_PREFIX "heapline-control-"
 #define CONTROL_MAGIC 0x314c5443504c4548ull /* "HELPCTL1" */
 #define CONTROL_PATH_BYTES 4200
+#define CONTROL_ARGUMENT_BYTES 4096 /* at most */
+#define CONTROL_TEXT_BYTES 1024
+#define CONTROL_END_BLOCK_BYTES 256
 
 enum control_verb {
     CONTROL_START = 1, /* record from now on */
     CONTROL_STOP,      /* record no more */
+    CONTROL_FLUSH,     /* write all that was recorded until now: the trace's first trace_bytes are whole, and stay as they are */
+    CONTROL_STATUS,    /* how it is: text holds "key=value" lines */
 };
 
 enum control_result {
     CONTROL_DONE = 1,
     CONTROL_ALREADY, /* it is so */
     CONTROL_UNKNOWN, /* no such verb */
+    CONTROL_REFUSED, /* text says why: one sentence, without a full stop */
+};
+
+struct control_request_header {
+    uint64_t magic;
+    uint32_t verb; /* enum control_verb */
+    uint32_t argument_bytes;
 };
 
 struct control_request {
-    uint64_t magic;
-    uint32_t verb; /* enum control_verb */
-    uint32_t reserved;
+    struct control_request_header header;
+    char argument[CONTROL_ARGUMENT_BYTES];
 };
 
 struct control_answer {
@@ -35,6 +48,11 @@ struct control_answer {
     uint32_t result; /* enum control_result */
     uint32_t pid;
     char trace_path[CONTROL_PATH_BYTES]; /* NUL-terminated */
+    char text[CONTROL_TEXT_BYTES];       /* NUL-terminated; empty unless the verb or result says otherwise */
+    uint64_t trace_bytes;                /* CONTROL_FLUSH */
+    uint32_t end_block_bytes;            /* CONTROL_FLUSH: a copy of the trace_bytes with these behind is a trace of its own, that has ended here */
+    uint32_t reserved;
+    uint8_t end_block[CONTROL_END_BLOCK_BYTES];
 };
 
 #endif

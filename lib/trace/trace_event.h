@@ -174,6 +174,7 @@ enum trace_end_reason {
     TRACE_END_SIGNAL,  /* killed by the signal in status */
     TRACE_END_EXEC,    /* goes on as another program, in a trace of its own */
     TRACE_END_STOPPED, /* recording was stopped, the process went on */
+    TRACE_END_SNAPSHOT, /* a copy made while recording went on */
 };
 
 struct trace_end {

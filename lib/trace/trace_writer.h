@@ -68,6 +68,12 @@ void trace_writer_flush(struct trace_writer *writer);
 size_t trace_writer_pending_bytes(const struct trace_writer *writer);
 uint64_t trace_writer_file_bytes(const struct trace_writer *writer);
 
+/* The end block that would follow what was written so far: to be put behind a copy of the file's first trace_writer_file_bytes, which makes it a
+ * trace of its own. `to` has room for TRACE_END_BLOCK_BYTES. Returns how many bytes it has; 0: something is not written yet, as after a
+ * trace_writer_flush while events are added up. */
+#define TRACE_END_BLOCK_BYTES 248
+size_t trace_writer_end_block_now(const struct trace_writer *writer, const struct trace_end *end, uint8_t *to);
+
 /* 0, or the errno of the write that failed. */
 int trace_writer_failed(const struct trace_writer *writer);
 

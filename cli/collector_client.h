@@ -1,0 +1,33 @@
+/* Finds the collector of a running process and asks it something (control.h). For every command that is given a PID.
+ * Where it can't be asked, the program ends with a message and CLI_SYSTEM. One thread; never allocates. */
+#ifndef HEAPLINE_CLI_COLLECTOR_CLIENT_H
+#define HEAPLINE_CLI_COLLECTOR_CLIENT_H
+
+#include <sys/types.h>
+
+#include "command.h"
+#include "control.h"
+
+/* The command line of `heapline NAME PID`: what is left of it once options are parsed into `settings`. Other operands are wrong usage. */
+pid_t collector_parse_pid(const struct command *command, void *settings, int argc, char **argv);
+/* Is this text the id of a process? Returns it, 0: it isn't. */
+pid_t collector_pid_of_text(const char *text);
+
+/* Ask, and have an answer of any result but CONTROL_UNKNOWN and CONTROL_REFUSED, which end the program. `name`: the command's, for messages.
+ * `argument`: NULL where the verb takes none. */
+void collector_ask(const char *name, pid_t pid, enum control_verb verb, const char *argument, struct control_answer *ret_answer);
+
+/* The same for whoever goes on without an answer: never ends the program. */
+enum collector_reply {
+    COLLECTOR_ANSWERED,
+    COLLECTOR_NONE,    /* there is no such process, no collector, or it has ended its trace */
+    COLLECTOR_SILENT,  /* it does not answer */
+    COLLECTOR_FOREIGN, /* it is another user's */
+    COLLECTOR_OLDER,   /* it does not know this verb */
+};
+enum collector_reply collector_try(pid_t pid, enum control_verb verb, const char *argument, struct control_answer *ret_answer);
+
+/* The exit statuses of these commands, as help lists them. */
+#define COLLECTOR_STATUSES "0  done\n2  wrong usage\n4  there is no such process, it has no recorder, or is another user's"
+
+#endif
