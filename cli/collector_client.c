@@ -41,11 +41,12 @@ static int connect_to(const char *name, pid_t pid)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t name_bytes = strlen(name);
     int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (connection < 0 || name_bytes >= sizeof address.sun_path)
+    if (connection < 0)
         return -1;
-    struct timeval limit = {.tv_sec = ANSWER_LIMIT_S};
-    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (name_bytes >= sizeof address.sun_path) {
+        close(connection);
+        return -1;
+    }
     memcpy(address.sun_path + 1, name, name_bytes);
     socklen_t bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name_bytes);
     if (connect(connection, (struct sockaddr *)&address, bytes) == 0 && is_trustworthy(connection, pid))
@@ -100,8 +101,13 @@ static int find_collector(pid_t pid)
 
 /* ---- asking it ---- */
 
-static int send_request(int connection, enum control_verb verb, const char *argument)
+/* Returns 0 or -1. `file`: -1 for none. */
+static int send_request(int connection, enum control_verb verb, const char *argument, int file)
 {
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
     struct control_request request = {.header = {.magic = CONTROL_MAGIC, .verb = verb}};
     size_t argument_bytes = argument ? strlen(argument) : 0;
     if (argument_bytes > sizeof request.argument) {
@@ -110,17 +116,31 @@ static int send_request(int connection, enum control_verb verb, const char *argu
     }
     request.header.argument_bytes = (uint32_t)argument_bytes;
     memcpy(request.argument, argument ? argument : "", argument_bytes);
-    size_t bytes = sizeof request.header + argument_bytes;
-    return send(connection, &request, bytes, MSG_NOSIGNAL) == (ssize_t)bytes ? 0 : -1;
+    struct iovec text = {&request, sizeof request.header + argument_bytes};
+    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1};
+    if (file >= 0) {
+        memcpy(CMSG_DATA(&control.header), &file, sizeof file);
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+    }
+    return sendmsg(connection, &message, MSG_NOSIGNAL) == (ssize_t)text.iov_len ? 0 : -1;
 }
 
-enum collector_reply collector_try(pid_t pid, enum control_verb verb, const char *argument, struct control_answer *ret_answer)
+static void set_patience(int connection, int limit_s)
+{
+    struct timeval limit = {.tv_sec = limit_s};
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+enum collector_reply collector_try(pid_t pid, const struct collector_question *question, struct control_answer *ret_answer)
 {
     struct control_answer answer;
     int connection = find_collector(pid);
     if (connection < 0)
         return COLLECTOR_NONE;
-    ssize_t got = send_request(connection, verb, argument) == 0 ? recv(connection, &answer, sizeof answer, 0) : -1;
+    set_patience(connection, question->patience_s ? question->patience_s : ANSWER_LIMIT_S);
+    ssize_t got = send_request(connection, question->verb, question->argument, question->file ? *question->file : -1) == 0 ? recv(connection, &answer, sizeof answer, 0) : -1;
     int error = errno;
     close(connection);
     if (got < 0 && (error == EAGAIN || error == EWOULDBLOCK))
@@ -142,11 +162,9 @@ _Noreturn static void fail_not_found(const char *name, pid_t pid)
     fail(CLI_SYSTEM, "%s: process %d has no recorder, or one that has ended its trace; 'heapline run' starts programs with one", name, (int)pid);
 }
 
-void collector_ask(const char *name, pid_t pid, enum control_verb verb, const char *argument, struct control_answer *ret_answer)
+void collector_fail(const char *name, pid_t pid, enum collector_reply reply, const struct control_answer *answer)
 {
-    switch (collector_try(pid, verb, argument, ret_answer)) {
-    case COLLECTOR_ANSWERED:
-        break;
+    switch (reply) {
     case COLLECTOR_NONE:
         fail_not_found(name, pid);
     case COLLECTOR_SILENT:
@@ -155,9 +173,17 @@ void collector_ask(const char *name, pid_t pid, enum control_verb verb, const ch
         fail(CLI_SYSTEM, "%s: process %d is another user's: its own user and root may do this", name, (int)pid);
     case COLLECTOR_OLDER:
         fail(CLI_SYSTEM, "%s: the collector of process %d is of another version of heapline, which can't do this", name, (int)pid);
+    case COLLECTOR_ANSWERED:
+        break;
     }
-    if (ret_answer->result == CONTROL_REFUSED)
-        fail(CLI_SYSTEM, "%s: %s", name, ret_answer->text);
+    fail(CLI_SYSTEM, "%s: %s", name, answer->text);
+}
+
+void collector_ask(const char *name, pid_t pid, const struct collector_question *question, struct control_answer *ret_answer)
+{
+    enum collector_reply reply = collector_try(pid, question, ret_answer);
+    if (reply != COLLECTOR_ANSWERED || ret_answer->result == CONTROL_REFUSED)
+        collector_fail(name, pid, reply, ret_answer);
 }
 
 /* ---- the command line ---- */

@@ -13,9 +13,15 @@ pid_t collector_parse_pid(const struct command *command, void *settings, int arg
 /* Is this text the id of a process? Returns it, 0: it isn't. */
 pid_t collector_pid_of_text(const char *text);
 
-/* Ask, and have an answer of any result but CONTROL_UNKNOWN and CONTROL_REFUSED, which end the program. `name`: the command's, for messages.
- * `argument`: NULL where the verb takes none. */
-void collector_ask(const char *name, pid_t pid, enum control_verb verb, const char *argument, struct control_answer *ret_answer);
+struct collector_question {
+    enum control_verb verb;
+    const char *argument; /* NULL: none */
+    const int *file;      /* an open file that goes along; NULL: none */
+    int patience_s;       /* how long to wait for the answer; 0: as long as a collector may be busy */
+};
+
+/* Ask, and have an answer of any result but CONTROL_UNKNOWN and CONTROL_REFUSED, which end the program. `name`: the command's, for messages. */
+void collector_ask(const char *name, pid_t pid, const struct collector_question *question, struct control_answer *ret_answer);
 
 /* The same for whoever goes on without an answer: never ends the program. */
 enum collector_reply {
@@ -25,7 +31,10 @@ enum collector_reply {
     COLLECTOR_FOREIGN, /* it is another user's */
     COLLECTOR_OLDER,   /* it does not know this verb */
 };
-enum collector_reply collector_try(pid_t pid, enum control_verb verb, const char *argument, struct control_answer *ret_answer);
+enum collector_reply collector_try(pid_t pid, const struct collector_question *question, struct control_answer *ret_answer);
+
+/* End the program with a message for such a reply, or for the reason that a refusal gives. */
+_Noreturn void collector_fail(const char *name, pid_t pid, enum collector_reply reply, const struct control_answer *answer);
 
 /* The exit statuses of these commands, as help lists them. */
 #define COLLECTOR_STATUSES "0  done\n2  wrong usage\n4  there is no such process, it has no recorder, or is another user's"

@@ -16,7 +16,7 @@ static int run_start(int argc, char **argv)
     struct control_answer answer;
     struct control_settings settings;
     pid_t pid = collector_parse_pid(&start_command, &settings, argc, argv);
-    collector_ask("start", pid, CONTROL_START, NULL, &answer);
+    collector_ask("start", pid, &(struct collector_question){.verb = CONTROL_START}, &answer);
     printf("process %d is recorded %s, into %s\n", (int)pid, answer.result == CONTROL_ALREADY ? "already" : "from now on",
            paths_relative(answer.trace_path));
     return CLI_DONE;
@@ -27,7 +27,7 @@ static int run_stop(int argc, char **argv)
     struct control_answer answer;
     struct control_settings settings;
     pid_t pid = collector_parse_pid(&stop_command, &settings, argc, argv);
-    collector_ask("stop", pid, CONTROL_STOP, NULL, &answer);
+    collector_ask("stop", pid, &(struct collector_question){.verb = CONTROL_STOP}, &answer);
     if (answer.result == CONTROL_ALREADY)
         printf("process %d is not being recorded\n", (int)pid);
     else

@@ -112,6 +112,8 @@ void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_
         snprintf(out, size, "SIG%s", name);
     else if (!strcmp(exit_kind, "signal"))
         snprintf(out, size, "signal %lld", (long long)exit_status);
+    else if (!strcmp(exit_kind, "snapshot"))
+        snprintf(out, size, "snapshot of a running process");
     else if (!strcmp(exit_kind, "exec"))
         snprintf(out, size, "went on by exec");
     else

@@ -57,7 +57,7 @@ void collector_run(struct collector *collector);
 /* Tell the target that nobody drains its rings any more, and wake all its threads that wait. */
 void collector_give_up(struct session_header *session);
 
-/* ---- between collector.c, collector_fork.c and collector_control.c ---- */
+/* ---- between collector.c, collector_fork.c, collector_control.c and collector_snapshot.c ---- */
 
 /* Is the target recorded from the start of its trace? Says so in the trace where it isn't. */
 void collector_begin_spans(struct collector *collector);
@@ -69,6 +69,8 @@ void collector_stop(struct collector *collector, const char *reason);
 void collector_write_out(struct collector *collector);
 /* Events that could not be recorded, so far. */
 uint64_t collector_lost_events(const struct collector *collector);
+/* Serve CONTROL_SNAPSHOT; answers when it is done. */
+void collector_snapshot(struct collector *collector, struct control_answer *answer);
 /* Do what a command asks for, if one does. */
 void collector_serve_control(struct collector *collector);
 

@@ -95,19 +95,15 @@ void collector_stop(struct collector *collector, const char *reason)
     process_property_put(collector->writer, "stopped", reason);
 }
 
-/* What the trace holds then, and how a copy of it is to end. */
 static enum control_result write_out(struct collector *collector, struct control_answer *answer)
 {
     collector_write_out(collector);
     int error = trace_writer_failed(collector->writer);
-    if (error) {
-        snprintf(answer->text, sizeof answer->text, "the trace could not be written: %s", strerror(error));
-        return CONTROL_REFUSED;
-    }
-    struct trace_end end = {.reason = TRACE_END_SNAPSHOT, .time_ns = time_now_ns(collector)};
     answer->trace_bytes = trace_writer_file_bytes(collector->writer);
-    answer->end_block_bytes = (uint32_t)trace_writer_end_block_now(collector->writer, &end, answer->end_block);
-    return CONTROL_DONE;
+    if (!error)
+        return CONTROL_DONE;
+    snprintf(answer->text, sizeof answer->text, "the trace could not be written: %s", strerror(error));
+    return CONTROL_REFUSED;
 }
 
 static enum control_result tell_status(struct collector *collector, struct control_answer *answer)
@@ -127,11 +123,13 @@ static enum control_result tell_status(struct collector *collector, struct contr
 
 void collector_serve_control(struct collector *collector)
 {
-    struct control_answer answer = {.magic = CONTROL_MAGIC, .pid = collector->session->pid};
     const char *argument;
-    switch (control_server_next(&collector->control, collector->now_ns, &argument)) {
-    case 0:
+    enum control_verb verb = control_server_next(&collector->control, collector->now_ns, &argument);
+    if (!verb)
         return;
+    struct control_answer answer = {.magic = CONTROL_MAGIC, .pid = collector->session->pid};
+    snprintf(answer.trace_path, sizeof answer.trace_path, "%s", collector->output.path);
+    switch (verb) {
     case CONTROL_START:
         answer.result = start(collector);
         break;
@@ -144,9 +142,11 @@ void collector_serve_control(struct collector *collector)
     case CONTROL_STATUS:
         answer.result = tell_status(collector, &answer);
         break;
+    case CONTROL_SNAPSHOT:
+        collector_snapshot(collector, &answer);
+        return; /* it answers */
     default:
         answer.result = CONTROL_UNKNOWN;
     }
-    snprintf(answer.trace_path, sizeof answer.trace_path, "%s", collector->output.path);
     control_server_answer(&collector->control, &answer);
 }

@@ -17,7 +17,7 @@ void control_server_init(struct control_server *server, uint32_t pid)
 {
     uint64_t random = 0;
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    *server = (struct control_server){.connection = -1, .socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    *server = (struct control_server){.connection = -1, .file = -1, .socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (server->socket < 0)
         return;
     int bytes = getrandom(&random, sizeof random, 0) == sizeof random
@@ -28,19 +28,26 @@ void control_server_init(struct control_server *server, uint32_t pid)
         control_server_done(server);
 }
 
-static void hang_up(struct control_server *server)
+void control_server_hang_up(struct control_server *server)
 {
     if (server->connection >= 0)
         close(server->connection);
-    server->connection = -1;
+    if (server->file >= 0)
+        close(server->file);
+    server->connection = server->file = -1;
+}
+
+void control_server_stop_listening(struct control_server *server)
+{
+    if (server->socket >= 0)
+        close(server->socket);
+    server->socket = -1;
 }
 
 void control_server_done(struct control_server *server)
 {
-    hang_up(server);
-    if (server->socket >= 0)
-        close(server->socket);
-    server->socket = -1;
+    control_server_hang_up(server);
+    control_server_stop_listening(server);
 }
 
 static int is_allowed(int connection)
@@ -60,7 +67,7 @@ static int have_client(struct control_server *server, uint64_t now_ns)
     server->expiry_ns = now_ns + PATIENCE_NS;
     if (is_allowed(server->connection))
         return 1;
-    hang_up(server);
+    control_server_hang_up(server);
     return 0;
 }
 
@@ -71,12 +78,28 @@ static int is_whole(const struct control_request *request, size_t bytes)
            header->argument_bytes <= CONTROL_ARGUMENT_BYTES && bytes == sizeof *header + header->argument_bytes;
 }
 
+/* What has arrived, and the file that came with it. */
+static ssize_t receive(struct control_server *server, struct control_request *request)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec text = {request, sizeof *request};
+    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t bytes = recvmsg(server->connection, &message, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *header = bytes > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&server->file, CMSG_DATA(header), sizeof server->file);
+    return bytes;
+}
+
 uint32_t control_server_next(struct control_server *server, uint64_t now_ns, const char **ret_argument)
 {
     struct control_request request;
     if (!have_client(server, now_ns))
         return 0;
-    ssize_t bytes = recv(server->connection, &request, sizeof request, 0);
+    ssize_t bytes = receive(server, &request);
     if (bytes >= 0 && is_whole(&request, (size_t)bytes)) {
         memcpy(server->argument, request.argument, request.header.argument_bytes);
         server->argument[request.header.argument_bytes] = '\0';
@@ -84,8 +107,13 @@ uint32_t control_server_next(struct control_server *server, uint64_t now_ns, con
         return request.header.verb;
     }
     if (bytes >= 0 || (errno != EAGAIN && errno != EINTR) || now_ns >= server->expiry_ns)
-        hang_up(server);
+        control_server_hang_up(server);
     return 0;
+}
+
+int control_server_file(const struct control_server *server)
+{
+    return server->file;
 }
 
 void control_server_answer(struct control_server *server, const struct control_answer *answer)
@@ -93,5 +121,5 @@ void control_server_answer(struct control_server *server, const struct control_a
     /* Whoever asked and has gone needs no answer. */
     ssize_t sent = send(server->connection, answer, sizeof *answer, MSG_NOSIGNAL);
     (void)sent;
-    hang_up(server);
+    control_server_hang_up(server);
 }

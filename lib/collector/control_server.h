@@ -13,6 +13,7 @@ struct control_server {
     int socket;         /* listening; -1: none */
     int connection;     /* the client that is being served; -1: none */
     uint64_t expiry_ns; /* when its patience ends, CLOCK_MONOTONIC */
+    int file;           /* came with the request that is being served; -1: none */
     char argument[CONTROL_ARGUMENT_BYTES + 1]; /* of the latest request */
 };
 
@@ -23,6 +24,12 @@ void control_server_done(struct control_server *server);
 /* The verb of a request that has arrived, and its argument, NUL-terminated, valid until the next call; 0: none has. It is to be answered before
  * the next is asked for. */
 uint32_t control_server_next(struct control_server *server, uint64_t now_ns, const char **ret_argument);
+/* The file that came with it, which is closed with the answer; -1: none. */
+int control_server_file(const struct control_server *server);
 void control_server_answer(struct control_server *server, const struct control_answer *answer);
+
+/* A copy of this process answers instead: it listens no more, and the other one has nothing to answer. */
+void control_server_stop_listening(struct control_server *server);
+void control_server_hang_up(struct control_server *server);
 
 #endif

@@ -4,7 +4,8 @@
  * name tells the process: CONTROL_NAME_PREFIX, its id, '-' and 16 random digits, so that nobody can take it beforehand; /proc/net/unix lists
  * it. Only the collector's own user and root are answered, and a client believes only the process's own user and root.
  *
- * A request is its header, and behind it the argument, if the verb takes one: text, not NUL-terminated. An answer is always whole.
+ * A request is its header, and behind it the argument, if the verb takes one: text, not NUL-terminated. A file may come with it as ancillary
+ * data. An answer is always whole.
  * A new verb: here, in collector_control.c, and a command that calls collector_ask (cli/collector_client.h). Nothing here allocates. */
 #ifndef HEAPLINE_COMMON_CONTROL_H
 #define HEAPLINE_COMMON_CONTROL_H
@@ -16,13 +17,13 @@
 #define CONTROL_PATH_BYTES 4200
 #define CONTROL_ARGUMENT_BYTES 4096 /* at most */
 #define CONTROL_TEXT_BYTES 1024
-#define CONTROL_END_BLOCK_BYTES 256
 
 enum control_verb {
     CONTROL_START = 1, /* record from now on */
     CONTROL_STOP,      /* record no more */
     CONTROL_FLUSH,     /* write all that was recorded until now: the trace's first trace_bytes are whole, and stay as they are */
     CONTROL_STATUS,    /* how it is: text holds "key=value" lines */
+    CONTROL_SNAPSHOT,  /* put a trace of all until now into the file that comes along, empty and open for writing; the answer comes when it is whole */
 };
 
 enum control_result {
@@ -49,10 +50,7 @@ struct control_answer {
     uint32_t pid;
     char trace_path[CONTROL_PATH_BYTES]; /* NUL-terminated */
     char text[CONTROL_TEXT_BYTES];       /* NUL-terminated; empty unless the verb or result says otherwise */
-    uint64_t trace_bytes;                /* CONTROL_FLUSH */
-    uint32_t end_block_bytes;            /* CONTROL_FLUSH: a copy of the trace_bytes with these behind is a trace of its own, that has ended here */
-    uint32_t reserved;
-    uint8_t end_block[CONTROL_END_BLOCK_BYTES];
+    uint64_t trace_bytes;                /* CONTROL_FLUSH, CONTROL_STATUS: of the trace; CONTROL_SNAPSHOT: of the copy */
 };
 
 #endif

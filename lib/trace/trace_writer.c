@@ -244,50 +244,38 @@ HOT_INLINE int begin_event(struct trace_writer *writer)
     return likely(--writer->budget > 0) || renew_budget(writer);
 }
 
-_Static_assert(TRACE_END_BLOCK_BYTES == TRACE_BLOCK_HEADER_BYTES + TRACE_END_BYTES, "an end block is a header and the end");
-
-/* The end block's header; its payload goes to `payload`. */
-static struct trace_block pack_end(const struct trace_writer *writer, const struct trace_end *end, uint8_t *payload)
+void trace_writer_redirect(struct trace_writer *writer, int file)
 {
-    const struct trace_account *account = &writer->account;
-    struct trace_end filled = *end;
-    filled.totals = account->totals;
-    trace_end_pack(&filled, payload);
-    return (struct trace_block){
-        .type = TRACE_BLOCK_END,
-        .sequence = writer->block.sequence,
-        .raw_bytes = TRACE_END_BYTES,
-        .stored_bytes = TRACE_END_BYTES,
-        .payload_checksum = checksum_crc32c(payload, TRACE_END_BYTES),
-        .first_event = account->totals.event_count,
-        .start_time_ns = account->time_ns,
-        .end_time_ns = end->time_ns > account->time_ns ? end->time_ns : account->time_ns,
-        .end_level = account->level,
-    };
+    writer->file = file;
 }
 
-size_t trace_writer_end_block_now(const struct trace_writer *writer, const struct trace_end *end, uint8_t *to)
-{
-    if (writer->tally || !is_empty(writer) || writer->failed)
-        return 0;
-    struct trace_block block = pack_end(writer, end, to + TRACE_BLOCK_HEADER_BYTES);
-    trace_block_pack(&block, to);
-    return TRACE_END_BLOCK_BYTES;
-}
-
-void trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
+int trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
 {
     if (!writer)
-        return;
+        return 0;
     if (writer->tally)
         trace_writer_end_tally(writer);
     else
         trace_writer_flush(writer);
     if (end) {
-        writer->block = pack_end(writer, end, writer->stored + TRACE_BLOCK_HEADER_BYTES);
+        struct trace_end filled = *end;
+        filled.totals = writer->account.totals;
+        trace_end_pack(&filled, writer->stored + TRACE_BLOCK_HEADER_BYTES);
+        writer->block = (struct trace_block){
+            .type = TRACE_BLOCK_END,
+            .sequence = writer->block.sequence,
+            .raw_bytes = TRACE_END_BYTES,
+            .stored_bytes = TRACE_END_BYTES,
+            .first_event = writer->account.totals.event_count,
+            .start_time_ns = writer->account.time_ns,
+            .end_time_ns = end->time_ns > writer->account.time_ns ? end->time_ns : writer->account.time_ns,
+            .end_level = writer->account.level,
+        };
         write_block(writer, &writer->block);
     }
+    int failed = writer->failed;
     release(writer);
+    return failed;
 }
 
 /* ---- definitions ---- */

@@ -68,12 +68,6 @@ void trace_writer_flush(struct trace_writer *writer);
 size_t trace_writer_pending_bytes(const struct trace_writer *writer);
 uint64_t trace_writer_file_bytes(const struct trace_writer *writer);
 
-/* The end block that would follow what was written so far: to be put behind a copy of the file's first trace_writer_file_bytes, which makes it a
- * trace of its own. `to` has room for TRACE_END_BLOCK_BYTES. Returns how many bytes it has; 0: something is not written yet, as after a
- * trace_writer_flush while events are added up. */
-#define TRACE_END_BLOCK_BYTES 248
-size_t trace_writer_end_block_now(const struct trace_writer *writer, const struct trace_end *end, uint8_t *to);
-
 /* 0, or the errno of the write that failed. */
 int trace_writer_failed(const struct trace_writer *writer);
 
@@ -83,8 +77,11 @@ int trace_writer_failed(const struct trace_writer *writer);
 int trace_writer_fork(const struct trace_writer *writer, int file, const struct trace_identity *identity,
                       struct trace_writer **ret_writer, uint32_t **ret_slot_map);
 
+/* Go on in another file, which holds the same trace_writer_file_bytes already. The caller owns both. */
+void trace_writer_redirect(struct trace_writer *writer, int file);
+
 /* Flush, write the end block (totals are filled in by the writer), release everything. NULL does nothing.
- * `end` NULL: no end block, as after a kill of the collector. */
-void trace_writer_close(struct trace_writer *writer, const struct trace_end *end);
+ * `end` NULL: no end block, as after a kill of the collector. Returns what trace_writer_failed would say then. */
+int trace_writer_close(struct trace_writer *writer, const struct trace_end *end);
 
 #endif

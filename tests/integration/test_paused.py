@@ -8,49 +8,11 @@ import pytest
 
 from interpreters import every_layout
 from marks import check_marks
-from recording import HEAPLINE, SOURCES, Recording, clean_environment, completed, heapline, read_facts, target
+from phases import Phases
+from recording import SOURCES, Recording, completed, heapline, target
 
 SOURCE = SOURCES / "phases.c"
 SCRIPT = SOURCES / "python" / "phases.py"
-
-
-class Phases:
-    """A program that goes on when it is told to."""
-
-    def __init__(self, tmp_path, *command, options=("--paused",)):
-        self.trace, self.facts_path = tmp_path / "t.heapline", tmp_path / "facts"
-        self.process = subprocess.Popen([HEAPLINE, "run", "--quiet", "-o", self.trace, *options, "--", *command],
-                                        env=clean_environment(HEAPLINE_TEST_FACTS=self.facts_path),
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.phase = int(self.process.stdout.readline())
-
-    @property
-    def pid(self):
-        facts = read_facts(self.facts_path)
-        if "pid" in facts:
-            return facts["pid"]
-        (child,) = open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()
-        return int(child)
-
-    def go_on(self):
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        self.phase += 1
-        assert not answer or int(answer) == self.phase
-        return answer
-
-    def ask(self, verb):
-        result = heapline(verb, self.pid)
-        assert result.returncode == 0, result.stderr
-        return result.stdout.decode()
-
-    def finish(self):
-        while self.go_on():
-            pass
-        _, errors = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, errors
-        return Recording(self.trace, self.process, read_facts(self.facts_path))
 
 
 def spans(trace):
