@@ -1,32 +1,48 @@
 /* heapline export: a trace's figures, symbols resolved, in the formats of other programs. */
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler.h"
 #include "cost.h"
 #include "export.h"
+#include "report_database.h"
+
+#define FORMAT_NAMES "folded, flamegraph, speedscope, pprof, csv or json"
 
 struct export_settings {
     struct reading reading;
     const char *format, *output, *cost;
+    int processes;
 };
 
 static const struct option_spec export_options[] = {
-    {"format", 'f', OPTION_TEXT, offsetof(struct export_settings, format), 0, "FORMAT", "folded, speedscope, csv or json"},
+    {"format", 'f', OPTION_TEXT, offsetof(struct export_settings, format), 0, "FORMAT", FORMAT_NAMES},
     {"output", 'o', OPTION_TEXT, offsetof(struct export_settings, output), 0, "FILE", "write to FILE; without it to standard output"},
     {"cost", 'c', OPTION_TEXT, offsetof(struct export_settings, cost), 0, "WHAT",
-     "of folded: peak (default), live, allocated, temporary or copied"},
+     "of folded and flamegraph: peak (default), live, allocated, temporary or copied; of pprof: what 'in use' means, peak or live"},
+    {"processes", 'p', OPTION_SET, offsetof(struct export_settings, processes), 1, NULL,
+     "of pprof: all processes of the run, and not only the one whose trace is named"},
     {0},
+};
+
+enum format_flag {
+    FORMAT_PROCESSES = 1, /* can hold several */
+    FORMAT_BINARY = 2,    /* not for a terminal */
 };
 
 static const struct format {
     const char *name;
     void (*write)(const struct export *export);
+    int flags;
 } formats[] = {
-    {"folded", export_folded},
-    {"speedscope", export_speedscope},
-    {"csv", export_csv},
-    {"json", export_json},
+    {"folded", export_folded, 0},
+    {"flamegraph", export_flamegraph, 0},
+    {"speedscope", export_speedscope, 0},
+    {"pprof", export_pprof, FORMAT_PROCESSES | FORMAT_BINARY},
+    {"csv", export_csv, 0},
+    {"json", export_json, 0},
 };
 
 static const struct format *parse_format(const struct export_settings *settings)
@@ -36,8 +52,16 @@ static const struct format *parse_format(const struct export_settings *settings)
         if (!strcmp(name, formats[i].name))
             return &formats[i];
     if (!name)
-        fail_usage("export", "export: which --format? folded, speedscope, csv or json");
-    fail_usage("export", "export: --format is folded, speedscope, csv or json, not '%s'", name);
+        fail_usage("export", "export: which --format? " FORMAT_NAMES);
+    fail_usage("export", "export: --format is " FORMAT_NAMES ", not '%s'", name);
+}
+
+static void check_settings(const struct export_settings *settings, const struct format *format)
+{
+    if (settings->processes && !(format->flags & FORMAT_PROCESSES))
+        fail_usage("export", "export: %s holds one process; name the trace of the one that is wanted", format->name);
+    if (format->flags & FORMAT_BINARY && !settings->output && settings->reading.terminal.is_terminal)
+        fail_usage("export", "export: %s is binary: give a file with -o", format->name);
 }
 
 static FILE *open_output(const char *path)
@@ -59,30 +83,95 @@ static void close_output(FILE *out, const char *path)
         fail(CLI_SYSTEM, "cannot write %s: %s", path ? path : "standard output", strerror(errno));
 }
 
+/* ---- what there is to export ---- */
+
+/* The trace that was named and, if asked for, those of the other processes of its run. */
+struct process_list {
+    struct report_process *found;
+    struct export_process *processes;
+    uint32_t found_count, count;
+};
+
+static void open_processes(const struct export_settings *settings, sqlite3 *database, struct process_list *list)
+{
+    struct status_detail detail = {0};
+    *list = (struct process_list){0};
+    if (settings->processes && report_processes_find(settings->reading.trace, &list->found, &list->found_count, &detail))
+        fail_trace(settings->reading.trace, detail.status, &detail);
+    list->processes = calloc((size_t)list->found_count + 1, sizeof *list->processes);
+    if (!list->processes)
+        abort();
+    list->processes[list->count++] = (struct export_process){settings->reading.trace, database};
+    for (uint32_t i = 1; i < list->found_count; i++) { /* the first is the one that was named */
+        struct reading reading = settings->reading;
+        reading.trace = list->found[i].trace_path;
+        reading.directory = NULL;
+        list->processes[list->count++] = (struct export_process){reading.trace, reading_open(&reading)};
+        free((char *)reading.directory);
+    }
+}
+
+static void close_processes(struct process_list *list)
+{
+    for (uint32_t i = 1; i < list->count; i++)
+        sqlite3_close(list->processes[i].database);
+    free(list->processes);
+    report_processes_free(list->found, list->found_count);
+}
+
+/* The reports' warnings are lines that begin with '! '. */
+int export_notes(const struct export *export, char **ret_notes)
+{
+    struct reading reading = *export->reading;
+    char *text, *rest;
+    size_t bytes;
+    int count = 0;
+    reading.terminal = (struct terminal){.out = open_memstream(&text, &bytes), .width = INT_MAX, .unicode = 1};
+    if (!reading.terminal.out)
+        abort();
+    summary_print_warnings(&reading, &export->summary);
+    fclose(reading.terminal.out);
+    for (char *line = strtok_r(text, "\n", &rest); line && count < EXPORT_MAX_NOTES; line = strtok_r(NULL, "\n", &rest))
+        if (!(ret_notes[count++] = strdup(line + strlen("! "))))
+            abort();
+    free(text);
+    return count;
+}
+
 static int run_export(int argc, char **argv)
 {
     struct export_settings settings = {.reading = READING_INIT};
+    struct process_list list;
     reading_parse(&export_command, &settings.reading, argc, argv, 1);
     const struct format *format = parse_format(&settings);
-    struct export export = {.reading = &settings.reading, .cost = cost_parse("export", settings.cost)->amount, .is_folded = !settings.reading.all_frames};
+    struct export export = {.reading = &settings.reading, .cost = cost_parse("export", settings.cost), .is_folded = !settings.reading.all_frames};
+    check_settings(&settings, format);
     export.database = reading_open(&settings.reading);
+    open_processes(&settings, export.database, &list);
+    export.processes = list.processes;
+    export.process_count = list.count;
+    summary_load(export.database, &export.summary);
     export.out = open_output(settings.output);
     format->write(&export);
     close_output(export.out, settings.output);
+    summary_free(&export.summary);
+    close_processes(&list);
     reading_close(&settings.reading, export.database);
     return CLI_DONE;
 }
 
 const struct command export_command = {
     .name = "export",
-    .question = "for other programs: folded stacks, speedscope, CSV, JSON",
+    .question = "for other programs: flame graph, pprof, speedscope, CSV, JSON …",
     .usage = "--format FORMAT [-o FILE] TRACE",
     .description = "Writes what a trace says, with functions and lines resolved, for other programs.\n"
-                   "folded: a line a stack, callers first, with one figure (--cost), as flamegraph.pl and inferno read it. speedscope: a file for "
-                   "www.speedscope.app, with a profile for each figure. csv: a row a source line. json: lines and stacks with all their figures.\n"
-                   "The interpreter's own frames are left out of folded and speedscope's stacks, unless --all-frames asks for them.",
-    .examples = "heapline export --format folded app.heapline | flamegraph.pl > peak.svg\n"
+                   "folded: a line a stack, callers first, with one figure (--cost), as flamegraph.pl and inferno read it. flamegraph: one SVG file that "
+                   "a browser opens, to zoom and search. speedscope: a file for www.speedscope.app, with a profile for each figure. pprof: a gzipped "
+                   "profile.proto with what was allocated and what was in use. csv: a row a source line. json: lines and stacks with all their figures.\n"
+                   "The interpreter's own frames are left out of stacks, and in the flame graph those of imports, unless --all-frames asks for them.",
+    .examples = "heapline export --format flamegraph -o peak.svg app.heapline\n"
                 "heapline export --format folded --cost copied -o copied.folded app.heapline\n"
+                "heapline export --format pprof -o app.pb.gz app.heapline && pprof -http=: app.pb.gz\n"
                 "heapline export --format speedscope -o app.speedscope.json app.heapline\n"
                 "heapline export --format csv -o lines.csv app.heapline",
     .statuses = READING_STATUSES,

@@ -58,11 +58,11 @@ void export_each_stack(const struct export *export, const struct stack_set *set,
         visit(context, stack_set_index(set, sqlite3_column_int64(row, 0)), sqlite3_column_int64(row, 1));
 }
 
-static void load(const struct export *export, struct stack_set *set)
+void export_load_stacks(const struct export *export, sqlite3 *database, struct stack_set *ret_set)
 {
-    stack_set_load(export->database, set);
+    stack_set_load(database, ret_set);
     if (export->is_folded)
-        stack_set_fold_interpreter(set);
+        stack_set_fold_interpreter(ret_set);
 }
 
 /* ---- folded ---- */
@@ -119,10 +119,10 @@ static uint32_t *frame_buffer(uint32_t capacity)
 void export_folded(const struct export *export)
 {
     struct stack_set set;
-    load(export, &set);
+    export_load_stacks(export, export->database, &set);
     struct folded folded = {.out = export->out, .set = &set, .capacity = export_max_depth(&set)};
     folded.frames = frame_buffer(folded.capacity);
-    export_each_stack(export, &set, export->cost, write_folded, &folded);
+    export_each_stack(export, &set, export->cost->amount, write_folded, &folded);
     free(folded.frames);
     stack_set_free(&set);
 }
@@ -194,7 +194,7 @@ static void write_profile(const struct export *export, struct speedscope *speeds
 void export_speedscope(const struct export *export)
 {
     struct stack_set set;
-    load(export, &set);
+    export_load_stacks(export, export->database, &set);
     struct speedscope speedscope = {.json = {.out = export->out}, .set = &set, .capacity = export_max_depth(&set)};
     struct json *json = &speedscope.json;
     speedscope.frames = frame_buffer(speedscope.capacity);

@@ -120,8 +120,7 @@ void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_
         snprintf(out, size, "%s", exit_kind);
 }
 
-/* The command line with its program's base name only. */
-static const char *summary_command(const struct summary *summary)
+const char *summary_command(const struct summary *summary)
 {
     const char *command = summary->command ? summary->command : summary->executable ? summary->executable : "(unknown program)";
     const char *base = command;

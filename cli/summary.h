@@ -31,6 +31,9 @@ void summary_free(struct summary *summary);
 /* The span that *at, a place in summary.recorded, begins with; moves *at behind it. 0: there is none. */
 int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span *ret_span);
 
+/* The command line with its program's base name only; a piece of the summary. */
+const char *summary_command(const struct summary *summary);
+
 /* "python3 train.py", then process, ending, time, events. */
 void summary_print_title(const struct reading *reading, const struct summary *summary);
 /* What a reader must know before trusting the figures: killed, damaged, events lost, sampled. Nothing to say: prints nothing. */
