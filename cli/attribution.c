@@ -94,31 +94,31 @@ static int is_runtime(const struct set_frame *frame)
 }
 
 /* The frame that the rule picks on this stack, given what it picked for the caller's; 0: none yet. */
-static uint32_t pick(const struct credit *credit, const struct set_stack *stack, uint32_t callers)
+static uint32_t pick(const struct stack_set *set, enum attribution by, const struct set_stack *stack, uint32_t callers)
 {
-    const struct set_frame *frame = &credit->set.frames[stack->frame];
+    const struct set_frame *frame = &set->frames[stack->frame];
     if (!stack->frame)
         return callers;
-    if (credit->by == ATTRIBUTE_PYTHON)
+    if (by == ATTRIBUTE_PYTHON)
         return is_kind(frame, "python") ? stack->frame : callers;
     if (is_kind(frame, "python"))
         return stack->frame; /* what is further out called Python, and allocated nothing here */
     return is_kind(frame, "native") && !is_runtime(frame) && !is_library_source(frame) ? stack->frame : callers;
 }
 
-static void credit_stacks(struct credit *credit)
+uint32_t *attribution_frames(const struct stack_set *set, enum attribution by)
 {
-    const struct stack_set *set = &credit->set;
-    int is_native = credit->by == ATTRIBUTE_NATIVE || credit->by == ATTRIBUTE_MODULE;
-    credit->credited = calloc(set->stack_count, sizeof *credit->credited);
-    if (!credit->credited)
+    int is_native = by == ATTRIBUTE_NATIVE || by == ATTRIBUTE_MODULE;
+    uint32_t *credited = calloc(set->stack_count, sizeof *credited);
+    if (!credited)
         abort();
-    for (uint32_t i = SET_EMPTY + 1; (is_native || credit->by == ATTRIBUTE_PYTHON) && i < set->stack_count; i++)
-        credit->credited[i] = pick(credit, &set->stacks[i], credit->credited[set->stacks[i].caller]);
+    for (uint32_t i = SET_EMPTY + 1; (is_native || by == ATTRIBUTE_PYTHON) && i < set->stack_count; i++)
+        credited[i] = pick(set, by, &set->stacks[i], credited[set->stacks[i].caller]);
     /* Only now: what a stack falls back on is no pick of those that it called. */
     for (uint32_t i = 0; i < set->stack_count; i++)
-        if (!credit->credited[i])
-            credit->credited[i] = is_native && set->stacks[i].frame ? set->stacks[i].frame : set->stacks[i].line_frame;
+        if (!credited[i])
+            credited[i] = is_native && set->stacks[i].frame ? set->stacks[i].frame : set->stacks[i].line_frame;
+    return credited;
 }
 
 static void add_stack(struct credit *credit, uint32_t frame, uint32_t stack, const struct row_sums *use)
@@ -276,7 +276,7 @@ void attribution_apply(sqlite3 *database, enum attribution by, int inclusive)
     credit.keys = stack_set_keys(database, &credit.set,
                                  by == ATTRIBUTE_FUNCTION ? SET_BY_FUNCTION : by == ATTRIBUTE_MODULE ? SET_BY_MODULE : SET_BY_LINE,
                                  &credit.key_count);
-    credit_stacks(&credit);
+    credit.credited = attribution_frames(&credit.set, by);
     for (int table = 0; table <= inclusive; table++) {
         begin_table(&credit);
         add_uses(&credit, table);

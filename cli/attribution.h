@@ -11,6 +11,7 @@
 #define HEAPLINE_CLI_ATTRIBUTION_H
 
 #include "reading.h"
+#include "stack_set.h"
 
 enum attribution { ATTRIBUTE_LINE, ATTRIBUTE_FUNCTION, ATTRIBUTE_PYTHON, ATTRIBUTE_NATIVE, ATTRIBUTE_MODULE };
 
@@ -25,5 +26,8 @@ const char *attribution_noun(enum attribution by);
 /* From here on the tables line_use, line_stack and, if asked for, line_use_inclusive that this connection sees are by that rule.
  * Reads every stack; nothing to do for ATTRIBUTE_LINE. */
 void attribution_apply(sqlite3 *database, enum attribution by, int inclusive);
+
+/* By stack index of the set: the frame that the rule credits. malloc'ed. */
+uint32_t *attribution_frames(const struct stack_set *set, enum attribution by);
 
 #endif

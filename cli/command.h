@@ -36,5 +36,6 @@ void command_list(FILE *out);
 
 extern const struct command run_command, start_command, stop_command, snapshot_command, report_command, lines_command, peak_command, copies_command, leaks_command, timeline_command,
     tree_command, sizes_command, sql_command, dump_command, bundle_command, export_command, help_command;
+extern const struct command diff_command;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "cost.h"
 #include "export.h"
+#include "frame_name.h"
 #include "paths.h"
 
 /* ---- stacks, root first ---- */
@@ -73,27 +74,6 @@ struct folded {
     uint32_t *frames, capacity;
 };
 
-/* ';' parts frames, and the last blank the figure. */
-static void write_name(FILE *out, const char *text)
-{
-    for (; *text; text++)
-        putc(*text == ';' ? ',' : (unsigned char)*text < ' ' ? ' ' : *text, out);
-}
-
-/* 'function (file.py:12)', 'function (libc.so.6)' or 'function'. */
-static void write_frame(FILE *out, const struct set_frame *frame)
-{
-    write_name(out, frame->function ? frame->function : "?");
-    const char *place = frame->file ? frame->file : frame->module;
-    if (!place)
-        return;
-    fputs(" (", out);
-    write_name(out, paths_base(place));
-    if (frame->file && frame->line > 0)
-        fprintf(out, ":%lld", (long long)frame->line);
-    putc(')', out);
-}
-
 static void write_folded(void *context, uint32_t stack, int64_t amount)
 {
     const struct folded *folded = context;
@@ -101,7 +81,7 @@ static void write_folded(void *context, uint32_t stack, int64_t amount)
     for (uint32_t i = 0; i < count; i++) {
         if (i)
             putc(';', folded->out);
-        write_frame(folded->out, &folded->set->frames[folded->frames[i]]);
+        frame_name_write(folded->out, &folded->set->frames[folded->frames[i]]);
     }
     if (!count)
         fputs("(no stack)", folded->out);

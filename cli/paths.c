@@ -85,6 +85,38 @@ const char *paths_shorten(const char *path, const char *directory)
     return (rest = after_stdlib(path)) ? rest : last_two(path);
 }
 
+const char *paths_portable(const char *path, const char *directory, char *ret_kind)
+{
+    const char *rest;
+    if ((rest = after_last(path, "/site-packages/")) || (rest = after_last(path, "/dist-packages/")))
+        return *ret_kind = 'p', rest;
+    if ((rest = after_stdlib(path)))
+        return *ret_kind = 's', rest;
+    if (path[0] == '/' && directory && (rest = after_folder(path, directory)))
+        return *ret_kind = 'd', after_dot(rest);
+    *ret_kind = path[0] == '/' ? 'a' : 'd';
+    return after_dot(path);
+}
+
+int paths_common_end(const char *a, const char *b)
+{
+    size_t i = strlen(a), j = strlen(b);
+    for (int count = 0;; count++) {
+        size_t length = 0;
+        while (length < i && a[i - 1 - length] != '/')
+            length++;
+        int is_same = length && length <= j && (length == j || b[j - 1 - length] == '/') && !memcmp(a + i - length, b + j - length, length);
+        if (!is_same)
+            return count;
+        i -= length;
+        j -= length;
+        if (!i || !j)
+            return count + 1;
+        i--; /* the slash */
+        j--;
+    }
+}
+
 int paths_match(const char *recorded, const char *wanted)
 {
     size_t recorded_length = strlen(recorded), wanted_length = strlen(wanted);

@@ -9,6 +9,14 @@ const char *paths_shorten(const char *path, const char *directory);
 /* A piece of `path` that still names the file: what follows the current directory, else all of it. */
 const char *paths_relative(const char *path);
 
+/* What is the same for a file in another checkout, another environment or another Python: a piece of `path`, what follows site-packages, the
+ * standard library's folder or `directory` (the recorded process's own; may be NULL); else all of it. *ret_kind: which of those, 'p', 's', 'd'
+ * or 'a'. */
+const char *paths_portable(const char *path, const char *directory, char *ret_kind);
+
+/* How many of the last components two paths have in common. */
+int paths_common_end(const char *a, const char *b);
+
 /* The last component. */
 const char *paths_base(const char *path);
 

@@ -82,11 +82,17 @@ int64_t query_integer(sqlite3 *database, const char *sql);
 char *query_text_copy(sqlite3_stmt *statement, int column);
 
 /* ---- --fail-on NAME=LIMIT ---- */
-enum threshold_kind { THRESHOLD_COUNT_OF, THRESHOLD_BYTES, THRESHOLD_SHARE };
+enum threshold_kind {
+    THRESHOLD_COUNT_OF,
+    THRESHOLD_BYTES,
+    THRESHOLD_SHARE,
+    THRESHOLD_GREW,  /* bytes; a condition may be the limit alone: 10M */
+    THRESHOLD_PERCENT, /* of growth; a condition may be the limit alone: 10%. Another value of the same name may have another kind */
+};
 struct threshold_value {
     const char *name;
     enum threshold_kind kind;
-    int64_t value;     /* as it is in this trace; of a share THRESHOLD_SHARE_UNIT times as much */
+    int64_t value;     /* as it is in this trace; of a share THRESHOLD_SHARE_UNIT times as much, of percents 100 times */
 };
 /* A share is exceeded where it is reached, and a condition may be the limit alone: 0.8. */
 #define THRESHOLD_SHARE_UNIT 1000000

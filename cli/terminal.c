@@ -47,6 +47,7 @@ const char *terminal_style(const struct terminal *terminal, enum style style)
     static const char *const sequences[STYLE_COUNT] = {
         [STYLE_PLAIN] = "\033[0m", [STYLE_BOLD] = "\033[1m",  [STYLE_DIM] = "\033[2m",  [STYLE_PLACE] = "\033[36m",
         [STYLE_BAR] = "\033[34m",  [STYLE_WARNING] = "\033[33m", [STYLE_CODE] = "\033[32m",
+        [STYLE_GREW] = "\033[31m", [STYLE_SHRANK] = "\033[34m",
     };
     return terminal->color ? sequences[style] : "";
 }

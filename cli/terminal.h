@@ -14,7 +14,7 @@ struct terminal {
     int unicode;   /* the locale is UTF-8 */
 };
 
-enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_PLACE, STYLE_BAR, STYLE_WARNING, STYLE_CODE, STYLE_COUNT };
+enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_PLACE, STYLE_BAR, STYLE_WARNING, STYLE_CODE, STYLE_GREW, STYLE_SHRANK, STYLE_COUNT };
 
 /* NO_COLOR and TERM=dumb switch colours off unless COLOR_ALWAYS. */
 void terminal_init(struct terminal *terminal, FILE *out, enum color_choice color);

@@ -51,21 +51,21 @@ MEASURES = ("peak_bytes", "peak_allocations", "live_bytes", "live_allocations", 
             "copied_bytes", "copies")
 
 
-def _frame(frame_id, home):
-    kind, function, file, line, module, origin = FRAMES[frame_id]
+def _frame(frame_id, home, frames):
+    kind, function, file, line, module, origin = frames[frame_id]
     return kind, function, file and file.replace("/home/ada", home), line, module, origin
 
 
-def _place(frame_id, home):
-    kind, function, file, line, module, origin = _frame(frame_id, home)
+def _place(frame_id, home, frames):
+    kind, function, file, line, module, origin = _frame(frame_id, home, frames)
     return file or module, line, function, kind, origin
 
 
-def _line_rows(frames_of, home):
+def _line_rows(frames_of, home, uses, frames):
     """line_use: the measures of each stack, for the frames that `frames_of` credits."""
     rows = {}
-    for stack_id, use in USES.items():
-        for place in {_place(frame, home) for frame in frames_of(stack_id)}:
+    for stack_id, use in uses.items():
+        for place in {_place(frame, home, frames) for frame in frames_of(stack_id)}:
             row = rows.setdefault(place, [0] * 9)
             for i in range(9):
                 row[i] += use[i]
@@ -83,10 +83,15 @@ def total(measure):
     return sum(use[MEASURES.index(measure)] for use in USES.values())
 
 
-def create(path, home="/home/ada", properties=(), **changes):
-    """`home`: the folder of batch.py; `properties`: keys and values; `changes` overwrite columns of the summary."""
+def create(path, home="/home/ada", properties=(), uses=USES, frames=FRAMES, **changes):
+    """`home`: the folder of batch.py; `properties`: keys and values; `uses`, `frames`: others than those
+    above; `changes` overwrite columns of the summary."""
     database = sqlite3.connect(path)
     database.executescript((ANALYSIS / "schema.sql").read_text())
+
+    def total(measure):
+        return sum(use[MEASURES.index(measure)] for use in uses.values())
+
     summary = dict(
         pid=4242, parent_pid=4200, command="python3 batch.py --all", executable="/usr/bin/python3.11", python="3.11.2",
         start_realtime_ns=1700000000 * SECOND, duration_ns=10 * SECOND, complete=1, exit_kind="exit", exit_status=0, damage=None,
@@ -98,15 +103,15 @@ def create(path, home="/home/ada", properties=(), **changes):
     summary.update(changes)
     database.execute(f"INSERT INTO summary ({', '.join(summary)}) VALUES ({', '.join('?' * len(summary))})", tuple(summary.values()))
     database.executemany("INSERT INTO property VALUES (?, ?)", [("directory", home), *properties])
-    database.executemany("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)", [(key, *_frame(key, home)) for key in FRAMES])
+    database.executemany("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)", [(key, *_frame(key, home, frames)) for key in frames])
     database.executemany("INSERT INTO stack VALUES (?, ?, ?, ?, ?)", [(key, *row) for key, row in STACKS.items()])
-    database.executemany(f"INSERT INTO stack_use VALUES ({', '.join('?' * 12)})", [(key, *row) for key, row in USES.items()])
+    database.executemany(f"INSERT INTO stack_use VALUES ({', '.join('?' * 12)})", [(key, *row) for key, row in uses.items()])
     for table, frames_of in (("line_use", lambda stack: [STACKS[stack][3]]), ("line_use_inclusive", _frames)):
-        database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * 14)})", _line_rows(frames_of, home))
+        database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * 14)})", _line_rows(frames_of, home, uses, frames))
     # Of the stacks credited to each line, the one with the most of each measure.
     for line_id, *place in database.execute("SELECT rowid, file, line, function, kind, origin FROM line_use").fetchall():
-        credited = [stack for stack in USES if _place(STACKS[stack][3], home) == tuple(place)]
-        heaviest = [max((stack for stack in credited if USES[stack][i]), key=lambda stack: USES[stack][i], default=None) for i in range(9)]
+        credited = [stack for stack in uses if _place(STACKS[stack][3], home, frames) == tuple(place)]
+        heaviest = [max((stack for stack in credited if uses[stack][i]), key=lambda stack: uses[stack][i], default=None) for i in range(9)]
         database.execute(f"INSERT INTO line_stack VALUES ({', '.join('?' * 10)})", (line_id, *heaviest))
     # Up to the peak at 6 s, then down to what leaks.
     for i in range(21):

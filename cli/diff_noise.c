@@ -1,0 +1,100 @@
+/* Judges differences: see diff_noise.h. */
+#include "diff_noise.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* From the median of absolute values to the standard deviation, of the normal distribution. */
+#define MEDIAN_TO_DEVIATION 1.482602
+/* The variance of x[i-1] - 2 x[i] + x[i+1] where each has 1. */
+#define SECOND_DIFFERENCE_VARIANCE 6.0
+/* The upper quartile of chi-squared with one degree of freedom. */
+#define CHI_SQUARED_QUARTILE 1.323304
+
+static int compare(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Of values that it sorts; `share` 0 to 1; between two of them on a straight line. */
+static double quantile(double *values, int64_t count, double share)
+{
+    double position = share * (double)(count - 1);
+    int64_t before = (int64_t)position;
+    qsort(values, (size_t)count, sizeof *values, compare);
+    return before + 1 < count ? values[before] + (position - (double)before) * (values[before + 1] - values[before]) : values[before];
+}
+
+static double *allocate(int64_t count)
+{
+    double *values = malloc(((size_t)count + 1) * sizeof *values);
+    if (!values)
+        abort();
+    return values;
+}
+
+double noise_of_sample(double bytes, double count, int64_t interval_bytes)
+{
+    if (interval_bytes <= 0 || bytes <= 0 || count <= 0)
+        return 0;
+    /* A block of s bytes is recorded with p = 1 - exp(-s / interval), and stands for s / p bytes: per block s^2 (1 - p) / p. */
+    double size = bytes / count;
+    return bytes * size / expm1(size / (double)interval_bytes);
+}
+
+double noise_of_levels(const double *levels, int count)
+{
+    if (count < 5)
+        return 0;
+    double *sizes = allocate(count);
+    for (int i = 1; i + 1 < count; i++)
+        sizes[i - 1] = fabs(levels[i - 1] - 2 * levels[i] + levels[i + 1]);
+    double deviation = quantile(sizes, count - 2, 0.5) * MEDIAN_TO_DEVIATION;
+    free(sizes);
+    return deviation * deviation / SECOND_DIFFERENCE_VARIANCE;
+}
+
+void noise_scatter(const double *old_counts, const double *new_counts, int64_t count, struct noise_scatter *ret_scatter)
+{
+    struct noise_scatter scatter = {.ratio = 1};
+    double *values = allocate(count);
+    for (int64_t i = 0; i < count; i++)
+        if (old_counts[i] >= SCATTER_COUNT && new_counts[i] >= SCATTER_COUNT)
+            values[scatter.row_count++] = new_counts[i] / old_counts[i];
+    if (scatter.row_count >= SCATTER_ROWS) {
+        int64_t told = 0;
+        scatter.ratio = quantile(values, scatter.row_count, 0.5);
+        for (int64_t i = 0; i < count; i++) {
+            double off = new_counts[i] - scatter.ratio * old_counts[i];
+            if (old_counts[i] >= SCATTER_COUNT && new_counts[i] >= SCATTER_COUNT)
+                values[told++] = off * off / (new_counts[i] + scatter.ratio * scatter.ratio * old_counts[i]);
+        }
+        scatter.dispersion = quantile(values, told, 0.75) / CHI_SQUARED_QUARTILE;
+    }
+    free(values);
+    *ret_scatter = scatter;
+}
+
+static double square_over(double value, double count)
+{
+    return count > 0 ? value * value / count : 0;
+}
+
+double noise_of_scatter(const struct noise_scatter *scatter, double old_bytes, double old_count, double new_bytes, double new_count)
+{
+    return scatter->dispersion * (square_over(old_bytes, old_count) + square_over(new_bytes, new_count));
+}
+
+double noise_significance(double difference, double variance)
+{
+    if (difference == 0)
+        return 0;
+    return variance > 0 ? erf(fabs(difference) / sqrt(2 * variance)) : 1;
+}
+
+double noise_certain(double difference, double variance)
+{
+    double certain = fabs(difference) - NOISE_LIMIT * sqrt(variance);
+    return certain > 0 ? certain : 0;
+}
