@@ -9,7 +9,7 @@
 #include "export.h"
 #include "report_database.h"
 
-#define FORMAT_NAMES "folded, flamegraph, speedscope, pprof, csv or json"
+#define FORMAT_NAMES "folded, flamegraph, speedscope, pprof, parquet, csv or json"
 
 struct export_settings {
     struct reading reading;
@@ -23,7 +23,7 @@ static const struct option_spec export_options[] = {
     {"cost", 'c', OPTION_TEXT, offsetof(struct export_settings, cost), 0, "WHAT",
      "of folded and flamegraph: peak (default), live, allocated, temporary or copied; of pprof: what 'in use' means, peak or live"},
     {"processes", 'p', OPTION_SET, offsetof(struct export_settings, processes), 1, NULL,
-     "of pprof: all processes of the run, and not only the one whose trace is named"},
+     "of pprof and parquet: all processes of the run, and not only the one whose trace is named"},
     {0},
 };
 
@@ -41,6 +41,7 @@ static const struct format {
     {"flamegraph", export_flamegraph, 0},
     {"speedscope", export_speedscope, 0},
     {"pprof", export_pprof, FORMAT_PROCESSES | FORMAT_BINARY},
+    {"parquet", export_parquet, FORMAT_PROCESSES | FORMAT_BINARY},
     {"csv", export_csv, 0},
     {"json", export_json, 0},
 };
@@ -167,7 +168,7 @@ const struct command export_command = {
     .description = "Writes what a trace says, with functions and lines resolved, for other programs.\n"
                    "folded: a line a stack, callers first, with one figure (--cost), as flamegraph.pl and inferno read it. flamegraph: one SVG file that "
                    "a browser opens, to zoom and search. speedscope: a file for www.speedscope.app, with a profile for each figure. pprof: a gzipped "
-                   "profile.proto with what was allocated and what was in use. csv: a row a source line. json: lines and stacks with all their figures.\n"
+                   "profile.proto with what was allocated and what was in use. parquet: a row a stack, with its frames, for DuckDB, Spark and pandas. csv: a row a source line. json: lines and stacks with all their figures.\n"
                    "The interpreter's own frames are left out of stacks, and in the flame graph those of imports, unless --all-frames asks for them.",
     .examples = "heapline export --format flamegraph -o peak.svg app.heapline\n"
                 "heapline export --format folded --cost copied -o copied.folded app.heapline\n"

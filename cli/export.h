@@ -26,6 +26,7 @@ void export_folded(const struct export *export);
 void export_flamegraph(const struct export *export);
 void export_speedscope(const struct export *export);
 void export_pprof(const struct export *export);
+void export_parquet(const struct export *export);
 void export_csv(const struct export *export);
 void export_json(const struct export *export);
 

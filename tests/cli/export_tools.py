@@ -27,10 +27,11 @@ def python_of(*packages):
     """Runs a piece of Python with pip's packages: a function from code and arguments to what it prints."""
     from interpreters import DEFAULT, package_folder
     folder = package_folder(DEFAULT, *packages)
-    env = environment(PYTHONPATH=folder) if folder else environment()
+    # Without Debian's own packages, whose numpy is older than what pip's packages want.
+    alone, env = (["-S"], environment(PYTHONPATH=folder)) if folder else ([], environment())
 
     def execute(code, *arguments):
-        result = subprocess.run([DEFAULT.path, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=env, timeout=120)
+        result = subprocess.run([DEFAULT.path, *alone, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=env, timeout=120)
         assert result.returncode == 0, result.stderr
         return result.stdout
     return execute
