@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "object_survey.h"
 #include "pages.h"
 #include "python_attach.h"
 #include "ring.h"
@@ -135,6 +136,8 @@ int recorder_prepare(struct thread_state *thread)
     uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
     int is_ready = *recorder_mark && ORDER_OWNER(order) != ORDER_PAUSED && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
                    ((order | RECORDER_MARK) == thread->order || claim(thread));
+    if (is_ready)
+        object_survey_notice();
     errno = saved_errno;
     if (is_ready)
         return 1;

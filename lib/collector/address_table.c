@@ -315,6 +315,31 @@ void address_table_renumber(struct address_table *table, const uint32_t *map)
             table->overflow[i].slot = map[table->overflow[i].slot];
 }
 
+typedef void (*address_call)(void *context, uint64_t address, uint32_t slot);
+
+/* An entry's granule is of 64 bytes at most, in which its top bits say where the block begins. */
+static void each_of_page(uint64_t start, uintptr_t page, address_call call, void *context)
+{
+    uint32_t *entries = address_page_entries(page);
+    const uint32_t slots = (1u << ADDRESS_SLOT_BITS) - 1;
+    for (uint32_t i = 0; entries != no_entries && i < ADDRESS_PAGE_BYTES >> address_page_shift(page); i++)
+        if (entries[i]) {
+            uint64_t granule = start + ((uint64_t)i << address_page_shift(page));
+            call(context, (granule & ~63ull) + 8 * (entries[i] >> ADDRESS_SLOT_BITS), (entries[i] & slots) - 1);
+        }
+}
+
+void address_table_each(const struct address_table *table, address_call call, void *context)
+{
+    for (uint32_t i = 0; i < table->leaf_count; i++)
+        for (uint32_t j = 0; j < ADDRESS_LEAF_PAGES; j++)
+            each_of_page((table->leaves[i]->key << ADDRESS_LEAF_SHIFT) + ((uint64_t)j << ADDRESS_PAGE_SHIFT), table->leaves[i]->pages[j],
+                         call, context);
+    for (uint32_t i = 0; i < table->overflow_capacity; i++)
+        if (table->overflow[i].address)
+            call(context, table->overflow[i].address, table->overflow[i].slot);
+}
+
 static int leaf_is_empty(const struct address_leaf *leaf)
 {
     uint64_t arenas = 0;

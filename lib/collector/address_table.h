@@ -73,6 +73,9 @@ int address_table_mark_arena(struct address_table *table, uint64_t start, uint64
 /* Slots have been renumbered: map[old] = new. */
 void address_table_renumber(struct address_table *table, const uint32_t *map);
 
+/* Calls for every address and its slot, leaf by leaf. */
+void address_table_each(const struct address_table *table, void (*call)(void *context, uint64_t address, uint32_t slot), void *context);
+
 /* Give the memory of leaves without live blocks back. Entries that were found before are gone. */
 void address_table_trim(struct address_table *table);
 

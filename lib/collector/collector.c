@@ -394,6 +394,7 @@ void collector_run(struct collector *collector)
             return;
         }
         collector_serve_control(collector);
+        collector_serve_objects(collector);
         sleep_until_woken(collector, seen_wake);
     }
 }

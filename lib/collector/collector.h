@@ -10,6 +10,7 @@
 #include "event_stream.h"
 #include "fork_server.h"
 #include "live_blocks.h"
+#include "object_intake.h"
 #include "output_file.h"
 #include "session.h"
 #include "target_process.h"
@@ -34,6 +35,7 @@ struct collector {
     struct event_stream stream;
     struct fork_server forks;
     struct control_server control;
+    struct object_intake objects;
     uint32_t span_count;
     struct recorded_span spans[COLLECTOR_MAX_SPANS];
 
@@ -73,6 +75,9 @@ uint64_t collector_lost_events(const struct collector *collector);
 void collector_snapshot(struct collector *collector, struct control_answer *answer);
 /* Do what a command asks for, if one does. */
 void collector_serve_control(struct collector *collector);
+
+/* Go on with the survey of the target's objects that is under way. */
+void collector_serve_objects(struct collector *collector);
 
 /* Say in `identity` who is recorded in this session. */
 void collector_identify(struct collector *collector);

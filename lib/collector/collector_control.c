@@ -121,6 +121,33 @@ static enum control_result tell_status(struct collector *collector, struct contr
     return CONTROL_DONE;
 }
 
+/* ---- the survey of objects ---- */
+
+static enum control_result serve_objects(struct collector *collector, const char *argument, struct control_answer *answer)
+{
+    struct object_intake *objects = &collector->objects;
+    const char *wishes = strchr(argument, '\n');
+    if (!strncmp(argument, "begin", 5) &&
+        !object_intake_begin(objects, collector->session, &collector->blocks, wishes ? wishes + 1 : "", collector->now_ns)) {
+        snprintf(answer->text, sizeof answer->text, "%s", objects->reason);
+        return CONTROL_REFUSED;
+    }
+    if (!strncmp(argument, "cancel", 6))
+        object_intake_withdraw(objects, collector->session, "it was taken back");
+    object_intake_tell(objects, answer->text, sizeof answer->text);
+    return CONTROL_DONE;
+}
+
+void collector_serve_objects(struct collector *collector)
+{
+    if (!object_intake_is_at_work(&collector->objects))
+        return;
+    collector->pause_ns = 1000000; /* somebody waits for it */
+    collector->quiet_parallel_drains = UINT32_MAX / 2; /* close the epoch: threads look when they claim the next one */
+    if (object_intake_step(&collector->objects, collector->session, &collector->blocks, collector->now_ns))
+        collector_write_out(collector);
+}
+
 void collector_serve_control(struct collector *collector)
 {
     const char *argument;
@@ -141,6 +168,9 @@ void collector_serve_control(struct collector *collector)
         break;
     case CONTROL_STATUS:
         answer.result = tell_status(collector, &answer);
+        break;
+    case CONTROL_OBJECTS:
+        answer.result = serve_objects(collector, argument, &answer);
         break;
     case CONTROL_SNAPSHOT:
         collector_snapshot(collector, &answer);

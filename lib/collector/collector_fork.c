@@ -49,6 +49,8 @@ static void enter_child(struct collector *collector, struct session_header *sess
     event_stream_move(&collector->stream, session);
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
     control_server_init(&collector->control, session->pid);
+    object_intake_done(&collector->objects);
+    collector->objects.state = INTAKE_NONE; /* what was asked for is the parent's */
     collector->now_ns = clock_ns(CLOCK_MONOTONIC);
     collector->rss_bytes = collector->highest_rss_bytes = 0;
     collector->next_rss_ns = collector->next_housekeeping_ns = collector->next_exec_check_ns = collector->next_flush_ns = 0;

@@ -65,7 +65,7 @@ void event_stream_forget(struct event_stream *stream)
 
 static int ring_is_valid(uint64_t start, uint64_t words)
 {
-    return start * 8 >= SESSION_RINGS_OFFSET && words <= SESSION_RING_SPACE_BYTES / 8 && start <= SESSION_TOTAL_BYTES / 8 - words;
+    return start * 8 >= SESSION_RINGS_OFFSET && words <= SESSION_RING_SPACE_BYTES / 8 && start <= SESSION_SURVEY_OFFSET / 8 - words;
 }
 
 /* The slot's first words: it began in its first ring, as generation 1. */

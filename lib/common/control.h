@@ -24,6 +24,7 @@ enum control_verb {
     CONTROL_FLUSH,     /* write all that was recorded until now: the trace's first trace_bytes are whole, and stay as they are */
     CONTROL_STATUS,    /* how it is: text holds "key=value" lines */
     CONTROL_SNAPSHOT,  /* put a trace of all until now into the file that comes along, empty and open for writing; the answer comes when it is whole */
+    CONTROL_OBJECTS,   /* the survey of its Python objects: begin, poll or cancel, and what is wanted (object_intake.h); text holds "key=value" lines */
 };
 
 enum control_result {

@@ -3,7 +3,7 @@
  * One memfd a process image. The target creates it, the collector maps it; both sides address it by offsets only.
  * It outlives a killed target, so no completed event is ever lost.
  *
- *   header | thread slots | definition ring | ring space
+ *   header | thread slots | definition ring | ring space | survey and its ring
  *
  * Vocabulary
  *   thread slot   what one recorded thread shares: its cursor into its ring, and how far the collector has drained it
@@ -20,9 +20,10 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "survey.h"
 
 #define SESSION_MAGIC 0x31534e4c50414548ull /* "HEAPLNS1" */
-#define SESSION_VERSION 2
+#define SESSION_VERSION 3
 
 #define SESSION_MEMFD_NAME "heapline-session"
 #define SESSION_MAX_THREADS 4096
@@ -118,6 +119,7 @@ struct session_header {
     _Atomic uint32_t collector_pid;       /* collector: lets the target find out that it was killed */
     _Atomic uint32_t thread_slots_used;   /* target: slots below this index have been used */
     _Atomic uint32_t recording;           /* 1: events are wanted; 0: paused */
+    _Atomic uint32_t survey_state;        /* enum survey_state (survey.h) */
     alignas(CACHE_LINE_BYTES) _Atomic uint32_t fork_freeze; /* target: forks begun and not yet cloned; while non-zero the collector takes no new events */
     _Atomic uint32_t fork_sequence;
     _Atomic uint32_t exit_kind;  /* enum session_exit_kind */
@@ -147,7 +149,9 @@ enum session_python_flag {
 #define SESSION_THREADS_OFFSET SESSION_ALIGN(sizeof(struct session_header))
 #define SESSION_DEFINITIONS_OFFSET SESSION_ALIGN(SESSION_THREADS_OFFSET + SESSION_MAX_THREADS * sizeof(struct session_thread))
 #define SESSION_RINGS_OFFSET (SESSION_DEFINITIONS_OFFSET + SESSION_DEFINITION_BYTES)
-#define SESSION_TOTAL_BYTES (SESSION_RINGS_OFFSET + SESSION_RING_SPACE_BYTES)
+#define SESSION_SURVEY_OFFSET (SESSION_RINGS_OFFSET + SESSION_RING_SPACE_BYTES)
+#define SESSION_SURVEY_RING_OFFSET (SESSION_SURVEY_OFFSET + SESSION_ALIGN(sizeof(struct survey)))
+#define SESSION_TOTAL_BYTES (SESSION_SURVEY_RING_OFFSET + SURVEY_RING_WORDS * 8ul)
 
 /* ---- definitions ------------------------------------------------------------------------------------------------
  * Records in the definition ring: 8-byte aligned, never straddling its end (DEFINE_PAD fills what is left over).
@@ -222,6 +226,16 @@ struct session_fork_message {
 HOT_INLINE struct session_thread *session_threads(struct session_header *session)
 {
     return (struct session_thread *)((char *)session + SESSION_THREADS_OFFSET);
+}
+
+static inline struct survey *session_survey(struct session_header *session)
+{
+    return (struct survey *)((char *)session + SESSION_SURVEY_OFFSET);
+}
+
+static inline uint64_t *session_survey_ring(struct session_header *session)
+{
+    return (uint64_t *)((char *)session + SESSION_SURVEY_RING_OFFSET);
 }
 
 HOT_INLINE uint64_t *session_words(struct session_header *session)
