@@ -9,7 +9,7 @@
 #include "export.h"
 #include "report_database.h"
 
-#define FORMAT_NAMES "folded, flamegraph, speedscope, pprof, parquet, csv or json"
+#define FORMAT_NAMES "folded, flamegraph, speedscope, pprof, parquet, memory_profiler, openmetrics, csv or json"
 
 struct export_settings {
     struct reading reading;
@@ -21,15 +21,17 @@ static const struct option_spec export_options[] = {
     {"format", 'f', OPTION_TEXT, offsetof(struct export_settings, format), 0, "FORMAT", FORMAT_NAMES},
     {"output", 'o', OPTION_TEXT, offsetof(struct export_settings, output), 0, "FILE", "write to FILE; without it to standard output"},
     {"cost", 'c', OPTION_TEXT, offsetof(struct export_settings, cost), 0, "WHAT",
-     "of folded and flamegraph: peak (default), live, allocated, temporary or copied; of pprof: what 'in use' means, peak or live"},
+     "of folded, flamegraph and memory_profiler: peak (default), live, allocated, temporary or copied; of pprof: what 'in use' means, peak or live"},
     {"processes", 'p', OPTION_SET, offsetof(struct export_settings, processes), 1, NULL,
-     "of pprof and parquet: all processes of the run, and not only the one whose trace is named"},
+     "of pprof, parquet and openmetrics: all processes of the run, and not only the one whose trace is named"},
+    {"limit", 'n', OPTION_COUNT, offsetof(struct export_settings, reading.limit), 0, "N", "of openmetrics: N lines by each figure; default: 50, 0: all"},
     {0},
 };
 
 enum format_flag {
     FORMAT_PROCESSES = 1, /* can hold several */
     FORMAT_BINARY = 2,    /* not for a terminal */
+    FORMAT_NOTES = 4,     /* says itself what its reader must know; of others it is said on stderr */
 };
 
 static const struct format {
@@ -38,10 +40,12 @@ static const struct format {
     int flags;
 } formats[] = {
     {"folded", export_folded, 0},
-    {"flamegraph", export_flamegraph, 0},
+    {"flamegraph", export_flamegraph, FORMAT_NOTES},
     {"speedscope", export_speedscope, 0},
-    {"pprof", export_pprof, FORMAT_PROCESSES | FORMAT_BINARY},
-    {"parquet", export_parquet, FORMAT_PROCESSES | FORMAT_BINARY},
+    {"pprof", export_pprof, FORMAT_PROCESSES | FORMAT_BINARY | FORMAT_NOTES},
+    {"parquet", export_parquet, FORMAT_PROCESSES | FORMAT_BINARY | FORMAT_NOTES},
+    {"memory_profiler", export_memory_profiler, 0},
+    {"openmetrics", export_openmetrics, FORMAT_PROCESSES | FORMAT_NOTES},
     {"csv", export_csv, 0},
     {"json", export_json, 0},
 };
@@ -139,6 +143,16 @@ int export_notes(const struct export *export, char **ret_notes)
     return count;
 }
 
+static void say_notes(const struct export *export)
+{
+    char *notes[EXPORT_MAX_NOTES];
+    int count = export_notes(export, notes);
+    for (int i = 0; i < count; i++) {
+        warn("%s", notes[i]);
+        free(notes[i]);
+    }
+}
+
 static int run_export(int argc, char **argv)
 {
     struct export_settings settings = {.reading = READING_INIT};
@@ -152,6 +166,8 @@ static int run_export(int argc, char **argv)
     export.processes = list.processes;
     export.process_count = list.count;
     summary_load(export.database, &export.summary);
+    if (!(format->flags & FORMAT_NOTES))
+        say_notes(&export);
     export.out = open_output(settings.output);
     format->write(&export);
     close_output(export.out, settings.output);
@@ -168,7 +184,8 @@ const struct command export_command = {
     .description = "Writes what a trace says, with functions and lines resolved, for other programs.\n"
                    "folded: a line a stack, callers first, with one figure (--cost), as flamegraph.pl and inferno read it. flamegraph: one SVG file that "
                    "a browser opens, to zoom and search. speedscope: a file for www.speedscope.app, with a profile for each figure. pprof: a gzipped "
-                   "profile.proto with what was allocated and what was in use. parquet: a row a stack, with its frames, for DuckDB, Spark and pandas. csv: a row a source line. json: lines and stacks with all their figures.\n"
+                   "profile.proto with what was allocated and what was in use. parquet: a row a stack, with its frames, for DuckDB, Spark and pandas. memory_profiler: the program's own functions in that "
+                   "program's table. openmetrics: totals and the largest lines for Prometheus. csv: a row a source line. json: lines and stacks with all their figures.\n"
                    "The interpreter's own frames are left out of stacks, and in the flame graph those of imports, unless --all-frames asks for them.",
     .examples = "heapline export --format flamegraph -o peak.svg app.heapline\n"
                 "heapline export --format folded --cost copied -o copied.folded app.heapline\n"

@@ -27,6 +27,8 @@ void export_flamegraph(const struct export *export);
 void export_speedscope(const struct export *export);
 void export_pprof(const struct export *export);
 void export_parquet(const struct export *export);
+void export_memory_profiler(const struct export *export);
+void export_openmetrics(const struct export *export);
 void export_csv(const struct export *export);
 void export_json(const struct export *export);
 
