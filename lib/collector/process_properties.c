@@ -8,6 +8,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "cgroup_limit.h"
+
 #define COMMAND_BYTES (128u << 10)
 #define PATH_BYTES 4096
 /* Of the program in the default name: file systems allow 255 in all. */
@@ -90,54 +92,6 @@ static void read_executable(const struct session_header *session, const struct t
         snprintf(executable, capacity, "%.*s", SESSION_PATH_BYTES, session->executable);
 }
 
-/* A line of a small file of the system, without its end. Returns its length, or -1. */
-static long read_line(const char *path, char *line, int capacity)
-{
-    FILE *file = fopen(path, "re");
-    char *found = file ? fgets(line, capacity, file) : NULL;
-    if (file)
-        fclose(file);
-    if (!found)
-        return -1;
-    line[strcspn(line, "\n")] = 0;
-    return (long)strlen(line);
-}
-
-/* What a cgroup without a limit says: "max" (0 here), or in version 1 the largest number of whole pages. */
-#define NO_LIMIT_BYTES (UINT64_C(1) << 62)
-
-/* The smallest limit of the cgroup `folder` below `root`, and of those above it. 0: there is none. Cuts `folder`. */
-static uint64_t lowest_limit(const char *root, char *folder, const char *file)
-{
-    char path[PATH_BYTES + 64], text[64];
-    uint64_t lowest = 0;
-    folder[strcspn(folder, "\n")] = 0;
-    for (char *end = folder + strlen(folder); end; end = strrchr(folder, '/')) {
-        *end = 0;
-        snprintf(path, sizeof path, "%s%s/%s", root, folder, file);
-        uint64_t limit = read_line(path, text, sizeof text) > 0 ? strtoull(text, NULL, 10) : 0;
-        if (limit && limit < NO_LIMIT_BYTES && (!lowest || limit < lowest))
-            lowest = limit;
-    }
-    return lowest;
-}
-
-/* The memory limit of the target's cgroup, version 2 or 1 (cgroups(7)). 0: there is none. */
-static uint64_t cgroup_memory_limit(const struct target_process *target)
-{
-    static const struct {
-        const char *mark, *root, *file;
-    } versions[] = {{"0::", "/sys/fs/cgroup", "memory.max"}, {":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes"}};
-    char cgroups[PATH_BYTES];
-    uint64_t limit = 0;
-    for (size_t i = 0; i < sizeof versions / sizeof *versions && !limit; i++) {
-        char *mark = target_process_read(target, "cgroup", cgroups, sizeof cgroups) > 0 ? strstr(cgroups, versions[i].mark) : NULL;
-        if (mark)
-            limit = lowest_limit(versions[i].root, mark + strlen(versions[i].mark), versions[i].file);
-    }
-    return limit;
-}
-
 void process_properties_put(struct trace_writer *writer, const struct session_header *session, const struct target_process *target)
 {
     struct utsname system;
@@ -157,7 +111,8 @@ void process_properties_put(struct trace_writer *writer, const struct session_he
     }
     process_property_put(writer, "heapline", HEAPLINE_VERSION);
     process_property_put_number(writer, "page_size", target->page_bytes);
-    uint64_t limit_bytes = cgroup_memory_limit(target);
+    char cgroups[PATH_BYTES];
+    uint64_t limit_bytes = target_process_read(target, "cgroup", cgroups, sizeof cgroups) > 0 ? cgroup_limit_find(cgroups, CGROUP_MOUNT) : 0;
     if (limit_bytes)
         process_property_put_number(writer, "cgroup_memory_limit_bytes", limit_bytes);
 }
