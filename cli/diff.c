@@ -211,7 +211,7 @@ const struct command diff_command = {
                    "chance explains come first: the noise of a row is put together from how its level fluctuates within the runs, how the counts of "
                    "all rows scatter between them and, of samples, the estimates' standard errors (docs/diff.md).\n"
                    "Lines of a source that was edited in between, and files in another checkout or environment, are matched. A moment is 10s, 1h30m, "
-                   "50%, start, peak or end: what was live then, known to a 32nd of the run.",
+                   "50%, start, peak, exit (before a program that ended freed what it held) or end: what was live then, known to a 32nd of the run.",
     .examples = "heapline diff before.heapline after.heapline\n"
                 "heapline diff --of live --by stack monday.heapline tuesday.heapline\n"
                 "heapline diff service.heapline@25% service.heapline@end\n"

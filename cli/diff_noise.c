@@ -8,6 +8,8 @@
 #define MEDIAN_TO_DEVIATION 1.482602
 /* The variance of x[i-1] - 2 x[i] + x[i+1] where each has 1. */
 #define SECOND_DIFFERENCE_VARIANCE 6.0
+/* The probability that a block is not sampled from which on none counts as missed. */
+#define HARDLY_MISSED 1e-3
 /* The upper quartile of chi-squared with one degree of freedom. */
 #define CHI_SQUARED_QUARTILE 1.323304
 
@@ -41,6 +43,14 @@ double noise_of_sample(double bytes, double count, int64_t interval_bytes)
     /* A block of s bytes is recorded with p = 1 - exp(-s / interval), and stands for s / p bytes: per block s^2 (1 - p) / p. */
     double size = bytes / count;
     return bytes * size / expm1(size / (double)interval_bytes);
+}
+
+double noise_seen_blocks(double bytes, double count, int64_t interval_bytes)
+{
+    if (interval_bytes <= 0 || bytes <= 0 || count <= 0)
+        return count > 0 ? NOISE_FEW_BLOCKS : 0;
+    double missed = exp(-bytes / count / (double)interval_bytes);
+    return missed < HARDLY_MISSED ? NOISE_FEW_BLOCKS : count * (1 - missed);
 }
 
 double noise_of_levels(const double *levels, int count)

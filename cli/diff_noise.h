@@ -12,12 +12,17 @@
 
 #include <stdint.h>
 
-/* A difference of fewer standard errors than this is within the noise; 95 of 100 by chance alone are. */
-#define NOISE_LIMIT 2
+/* A difference of fewer standard errors than this is within the noise: all but one in 370 that are chance alone, where there are hundreds of rows. */
+#define NOISE_LIMIT 3
 
 /* The variance of an estimate of `bytes` in `count` blocks from a sample with this mean distance; 0: exact. Of blocks of one size, which those
  * of a stack mostly have: it is then what summary.allocated_bytes_error is the root of, in expectation. */
 double noise_of_sample(double bytes, double count, int64_t interval_bytes);
+
+/* Of a sample, a row of which fewer blocks than this were seen tells nothing: the normal distribution is far off. How many of `count` blocks were
+ * seen; enough where hardly any can be missed, or where it is no sample. */
+#define NOISE_FEW_BLOCKS 8
+double noise_seen_blocks(double bytes, double count, int64_t interval_bytes);
 
 /* The variance of a series of levels around its trend: from the median of its second differences' sizes, which neither a straight trend nor a few
  * jumps move (differences: T. Gasser, L. Sroka, C. Jennen-Steinmetz, Residual variance and residual pattern in nonlinear regression,

@@ -14,11 +14,15 @@
 /* Rows that tell of how runs differ as a whole: from this on the load was another one. */
 #define RATIO_WORTH_TELLING 1.1
 
+/* Without a limit that was given, rows with so small a part of the largest certain change stay away. */
+#define WORTH_A_ROW 0.01
+
 struct printing {
     const struct reading *reading;
     const struct diff_side *sides;
     const struct diff_rows *rows;
     int64_t limit;
+    double least;   /* certain change of the rows that show */
 };
 
 static struct unit_text amount_text(const struct printing *printing, int64_t amount)
@@ -66,15 +70,14 @@ static void print_side(const struct printing *printing, int index)
     const struct summary *summary = &side->summary;
     const char *dot = terminal_dot(terminal);
     char ending[64], *path = text_clean(side->path, terminal->unicode);
-    const char *command = summary->command ? summary->command : summary->executable ? summary->executable : "(unknown program)";
-    char *clean = text_clean(command, terminal->unicode);
+    char *clean = text_clean(summary_command(summary), terminal->unicode);
     text_clip(path, terminal->width - 5, TEXT_CLIP_START, terminal_ellipsis(terminal));
     text_clip(clean, terminal->width - 5, TEXT_CLIP_END, terminal_ellipsis(terminal));
     summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
     terminal_print(terminal, STYLE_BOLD, "%s  %s", index ? "new" : "old", path);
     if (side->moment_ns >= 0)
         terminal_print(terminal, STYLE_BOLD, " at %s%s", units_time(side->moment_ns).text,
-                       side->point.moment == MOMENT_PEAK ? " (the peak)" : side->point.moment == MOMENT_END ? " (the end)" : "");
+                       side->point.moment == MOMENT_PEAK ? " (the peak)" : side->window_id < 0 ? " (the end)" : "");
     fprintf(terminal->out, "\n     %s\n", clean);
     terminal_print(terminal, STYLE_DIM, "     pid %lld %s %s %s %s %s %s events\n", (long long)summary->pid, dot, ending, dot,
                    units_time(summary->duration_ns).text, dot, units_count(summary->event_count).text);
@@ -111,6 +114,13 @@ static void print_totals(const struct printing *printing)
     if (change && total->measures[0][amount] > 0)
         fprintf(terminal->out, " (%s)", percent_text(total->measures[0][amount], change).text);
     fputs(".\n", terminal->out);
+    for (int side = 1; side >= 0 && rows->of->amount == LIVE_BYTES; side--)
+        if (printing->sides[side].teardown_ns >= 0 && printing->sides[side].moment_ns < 0) {
+            snprintf(text, sizeof text, "From %s on the %s program freed what it held, because it ended: give the traces as OLD@exit NEW@exit to compare "
+                     "what they held before.", units_time(printing->sides[side].teardown_ns).text, side ? "new" : "old");
+            print_remark(printing, text);
+            break;
+        }
     double ratio = rows->scatter.ratio;
     if (ratio >= RATIO_WORTH_TELLING || (ratio > 0 && 1 / ratio >= RATIO_WORTH_TELLING)) {
         snprintf(text, sizeof text, "The counts of most rows are %.3g times the old ones: the two did not do the same amount of work.", ratio);
@@ -209,7 +219,7 @@ static enum section section_of(const struct printing *printing, const struct dif
 /* Rows that differ, in their order, as far as the limit goes; without one those within the noise, too. */
 static int shows(const struct printing *printing, const struct diff_row *row, int64_t *count)
 {
-    if (!delta_of(printing, row) || (printing->limit && diff_row_is_noise(row)))
+    if (!delta_of(printing, row) || (printing->limit && (diff_row_is_noise(row) || row->certain < printing->least)))
         return 0;
     return (*count)++ < printing->limit || !printing->limit;
 }
@@ -339,6 +349,9 @@ static const char *const next_commands[] = {
 void diff_print(const struct reading *reading, const struct diff_side *sides, const struct diff_rows *rows, int64_t limit)
 {
     struct printing printing = {.reading = reading, .sides = sides, .rows = rows, .limit = limit};
+    for (int64_t i = 0; reading->limit == LIMIT_DEFAULT && i < rows->count; i++)
+        if (WORTH_A_ROW * rows->rows[i].certain > printing.least)
+            printing.least = WORTH_A_ROW * rows->rows[i].certain;
     print_side(&printing, 0);
     print_side(&printing, 1);
     print_totals(&printing);

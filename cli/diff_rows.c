@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The stack of arena slack: id -1. */
+#define SET_SLACK 1
+/* pymalloc serves blocks up to this size from its arenas. Of a sample, slack is the arenas' size, which is known, less that of these blocks, which
+ * is estimated: it has their error. */
+#define ARENA_BLOCK_BYTES 512
+
 struct loading {
     const struct diff_side *sides;
     struct diff_rows *rows;
@@ -12,6 +18,7 @@ struct loading {
     uint32_t *keys[2];      /* by stack index: which row */
     uint32_t *credited[2];  /* by stack index: frame id */
     uint32_t key_count;
+    double arena_variance;  /* of both sides' blocks that may be in arenas */
     /* one side's levels, while they are read */
     int side, level_count;
     double *levels;         /* by row, then by window */
@@ -84,8 +91,13 @@ static void add_stack(struct loading *loading, int side, uint32_t stack)
     }
     for (int m = 0; m < MEASURE_COUNT; m++)
         row->measures[side][m] += use->measures[m];
-    if (measures[of->amount].is_bytes)
-        row->sample_variance += noise_of_sample((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
+    if (measures[of->amount].is_bytes) {
+        double variance = noise_of_sample((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
+        row->sample_variance += variance;
+        row->seen_blocks += noise_seen_blocks((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
+        if (amount <= ARENA_BLOCK_BYTES * use->measures[of->count])
+            loading->arena_variance += variance;
+    }
 }
 
 static void add_uses(struct loading *loading)
@@ -95,6 +107,12 @@ static void add_uses(struct loading *loading)
     for (int side = 0; side < 2; side++)
         for (uint32_t stack = 0; stack < loading->sides[side].set.stack_count; stack++)
             add_stack(loading, side, stack);
+    for (int side = 0; side < 2; side++) {
+        struct diff_row *slack = &loading->rows->rows[loading->keys[side][SET_SLACK]];
+        if (loading->arena_variance > 0 && slack->measures[side][loading->rows->of->amount])
+            slack->sample_variance = loading->arena_variance;
+        slack->seen_blocks = NOISE_FEW_BLOCKS;
+    }
 }
 
 /* ---- noise ---- */
@@ -129,14 +147,18 @@ static double count_of(const struct loading *loading, const struct diff_row *row
     return (double)row->measures[side][measures[of->amount].is_bytes ? of->count : of->amount];
 }
 
+/* Of samples the counts scatter because they are estimates, which their standard errors say already. */
 static void find_scatter(struct loading *loading)
 {
+    int is_sampled = loading->sides[0].summary.sampling_interval_bytes || loading->sides[1].summary.sampling_interval_bytes;
     double *old_counts = allocate(loading->key_count, sizeof *old_counts), *new_counts = allocate(loading->key_count, sizeof *new_counts);
     for (uint32_t i = 0; i < loading->key_count; i++) {
         old_counts[i] = count_of(loading, &loading->rows->rows[i], 0);
         new_counts[i] = count_of(loading, &loading->rows->rows[i], 1);
     }
     noise_scatter(old_counts, new_counts, loading->key_count, &loading->rows->scatter);
+    if (is_sampled)
+        loading->rows->scatter.dispersion = 0;
     free(old_counts);
     free(new_counts);
 }
@@ -149,6 +171,8 @@ static void judge(struct loading *loading, struct diff_row *row)
     double scattered = noise_of_scatter(&loading->rows->scatter, (double)row->measures[0][amount], count_of(loading, row, 0),
                                         (double)row->measures[1][amount], count_of(loading, row, 1));
     row->variance = known > scattered ? known : scattered;
+    if (row->sample_variance > 0 && row->seen_blocks < NOISE_FEW_BLOCKS && row->variance * NOISE_LIMIT * NOISE_LIMIT < difference * difference)
+        row->variance = difference * difference / (NOISE_LIMIT * NOISE_LIMIT);
     row->significance = noise_significance(difference, row->variance);
     row->certain = noise_certain(difference, row->variance);
 }
@@ -201,13 +225,18 @@ static int compare_rows(const void *a, const void *b)
 
 /* ---- all ---- */
 
-/* What is live at a moment and has no stack any more at the end. */
+/* What is live at a moment and has no stack any more at the end. Arena slack is in it: of a moment only the heap as a whole is known. */
 static void add_rest(struct loading *loading)
 {
     struct diff_row *row = &loading->rows->rows[loading->key_count++];
     *row = (struct diff_row){.is_rest = 1, .stacks = {SET_EMPTY, SET_EMPTY}};
-    for (int side = 0; side < 2; side++)
-        row->measures[side][LIVE_BYTES] = loading->sides[side].unknown_bytes;
+    if (loading->sides[0].window_id < 0 && loading->sides[1].window_id < 0)
+        return;
+    for (int side = 0; side < 2; side++) {
+        struct diff_row *slack = &loading->rows->rows[loading->keys[side][SET_SLACK]];
+        row->measures[side][LIVE_BYTES] = loading->sides[side].unknown_bytes + slack->measures[side][LIVE_BYTES];
+        slack->measures[side][LIVE_BYTES] = 0;
+    }
 }
 
 static int is_worth_a_row(const struct diff_row *row)

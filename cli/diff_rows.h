@@ -19,9 +19,10 @@ struct diff_row {
     uint32_t stacks[2];                /* index: of its stacks the one with the most of the cost; by stack, it; SET_EMPTY: none */
     int64_t measures[2][MEASURE_COUNT];
     double levels_variance, sample_variance, variance;
+    double seen_blocks;                /* of samples: noise_seen_blocks of both sides */
     double significance, certain;      /* diff_noise.h */
     int64_t most[2];                   /* of stacks[] */
-    int is_rest;                       /* what was freed before the end, of which no stack is known */
+    int is_rest;                       /* of moments: what was freed before the end, of which no stack is known, and arena slack */
 };
 
 struct diff_rows {

@@ -41,8 +41,8 @@ static int parse_point(const char *text, struct diff_point *ret_point)
 {
     struct diff_point point = {.moment = MOMENT_TIME, .share = -1};
     char *end;
-    if (!strcmp(text, "peak") || !strcmp(text, "end")) {
-        point.moment = *text == 'p' ? MOMENT_PEAK : MOMENT_END;
+    if (!strcmp(text, "peak") || !strcmp(text, "end") || !strcmp(text, "exit")) {
+        point.moment = *text == 'p' ? MOMENT_PEAK : text[1] == 'x' ? MOMENT_EXIT : MOMENT_END;
     } else if (!strcmp(text, "start")) {
         point.share = 0;
     } else if (*text && text[strlen(text) - 1] == '%' && strchr("0123456789.", *text)) {
@@ -66,7 +66,7 @@ void diff_side_parse(struct diff_side *side, const struct reading *reading, cons
         if (!parse_point(mark + 1, &side->point))
             length = (size_t)(mark - operand);
         else if (!strchr(mark, '/'))
-            fail_usage("diff", "diff: '%s' is no moment: 10s, 1h30m, 50%%, start, peak or end", mark + 1);
+            fail_usage("diff", "diff: '%s' is no moment: 10s, 1h30m, 50%%, start, peak, exit or end", mark + 1);
     }
     side->path = strndup(operand, length);
     if (!side->path)
@@ -109,7 +109,10 @@ static void load_live(struct diff_side *side)
 static void load_window(struct diff_side *side)
 {
     double wanted_ns = side->point.share >= 0 ? side->point.share * (double)side->summary.duration_ns : side->point.seconds * 1e9;
-    sqlite3_stmt *row = query_prepare(side->database, "SELECT window_id, end_time_ns, heap_bytes FROM window ORDER BY abs(end_time_ns - ?1), window_id LIMIT 1");
+    int is_exit = side->point.moment == MOMENT_EXIT;
+    sqlite3_stmt *row = query_prepare(side->database, is_exit ? "SELECT window_id, end_time_ns, heap_bytes FROM window WHERE end_time_ns <= ?1 ORDER BY window_id DESC LIMIT 1"
+                                                              : "SELECT window_id, end_time_ns, heap_bytes FROM window ORDER BY abs(end_time_ns - ?1), window_id LIMIT 1");
+    wanted_ns = is_exit ? (double)side->teardown_ns : wanted_ns;
     sqlite3_bind_double(row, 1, wanted_ns);
     if (!query_step(row))
         fail(CLI_INPUT, "diff: '%s' is too short a recording to know its moments", side->path);
@@ -135,9 +138,10 @@ void diff_side_open(struct diff_side *side, int folds)
     side->uses = calloc(side->set.stack_count, sizeof *side->uses);
     if (!side->uses)
         abort();
+    side->teardown_ns = query_integer(side->database, "SELECT coalesce(teardown_ns, -1) FROM summary");
     if (side->point.moment == MOMENT_WHOLE)
         load_run(side);
-    else if (side->point.moment == MOMENT_TIME)
+    else if (side->point.moment == MOMENT_TIME || (side->point.moment == MOMENT_EXIT && side->teardown_ns >= 0))
         load_window(side);
     else
         load_live(side);

@@ -11,10 +11,11 @@ enum diff_moment {
     MOMENT_WHOLE, /* no moment was given: all of the run's figures */
     MOMENT_PEAK,
     MOMENT_END,
+    MOMENT_EXIT,  /* before the program freed what it held, because it ended; the end where it didn't. As MOMENT_TIME else */
     MOMENT_TIME,  /* the end of the window (table `window`) nearest to it */
 };
 
-/* A moment as it was given behind the trace's name: "@10s", "@1m30s", "@50%", "@peak", "@end", "@start". */
+/* A moment as it was given behind the trace's name: "@10s", "@1m30s", "@50%", "@peak", "@exit", "@end", "@start". */
 struct diff_point {
     enum diff_moment moment;
     double seconds, share;  /* of MOMENT_TIME: one of them; share below 0: seconds */
@@ -33,8 +34,9 @@ struct diff_side {
     struct stack_set set;
     struct diff_use *uses;  /* by stack index */
     int64_t moment_ns;      /* of a moment: when it was; -1: none */
-    int64_t window_id;      /* of MOMENT_TIME */
-    /* Of a moment between peak and end: what was live then, and whose stacks nobody knows, because they held nothing any more when the run ended. */
+    int64_t window_id;      /* of MOMENT_TIME and MOMENT_EXIT; -1: none */
+    int64_t teardown_ns;    /* when the program began to free what it held, because it ended; -1: it didn't */
+    /* Of a window: what was live then, and whose stacks nobody knows, because they held nothing any more when the run ended. */
     int64_t unknown_bytes;
 };
 

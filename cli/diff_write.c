@@ -33,7 +33,7 @@ const char *diff_row_status(const struct diff_rows *rows, const struct diff_row 
 
 const char *diff_row_name(const struct diff_row *row)
 {
-    return row->is_rest ? "(freed before the end, and arena slack)" : "(no stack)";
+    return row->is_rest ? "(since freed, arena slack)" : "(no stack)";
 }
 
 struct stack_frames diff_stack_frames(const struct diff_side *side, uint32_t stack)

@@ -34,6 +34,9 @@ int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span
 /* The command line with its program's base name only; a piece of the summary. */
 const char *summary_command(const struct summary *summary);
 
+/* The command line with its program's base name only. */
+const char *summary_command(const struct summary *summary);
+
 /* "python3 train.py", then process, ending, time, events. */
 void summary_print_title(const struct reading *reading, const struct summary *summary);
 /* What a reader must know before trusting the figures: killed, damaged, events lost, sampled. Nothing to say: prints nothing. */

@@ -139,6 +139,8 @@ static void test_sample(void)
     CHECK(fabs(noise_of_sample(1 << 20, 1 << 16, 1 << 19) / ((1 << 19) * (double)(1 << 20)) - 1) < 1e-4);
     CHECK(is_near(noise_of_sample(1e6, 10, 100000), 1e6 * 1e5 / expm1(1)));
     CHECK(noise_of_sample(1e9, 10, 1000) < 1e-6);
+    CHECK(is_near(noise_seen_blocks(1e6, 10, 100000), 10 * -expm1(-1)));
+    CHECK(noise_seen_blocks(1e9, 1, 1000) >= NOISE_FEW_BLOCKS && noise_seen_blocks(100, 1, 0) >= NOISE_FEW_BLOCKS && noise_seen_blocks(0, 0, 1000) == 0);
 }
 
 static void test_scatter(void)
@@ -173,7 +175,7 @@ static void test_judgement(void)
     CHECK(noise_significance(0, 0) == 0 && noise_significance(5, 0) == 1 && noise_significance(-5, 0) == 1);
     CHECK(fabs(noise_significance(1, 1) - 0.682689) < 1e-6);
     CHECK(fabs(noise_significance(-2, 1) - 0.954500) < 1e-6);
-    CHECK(is_near(noise_certain(-10, 4), 6) && noise_certain(3, 4) == 0 && noise_certain(10, 0) == 10);
+    CHECK(is_near(noise_certain(-10, 4), 4) && noise_certain(5, 4) == 0 && noise_certain(10, 0) == 10);
 }
 
 int main(void)
