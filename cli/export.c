@@ -9,12 +9,13 @@
 #include "export.h"
 #include "report_database.h"
 
-#define FORMAT_NAMES "folded, flamegraph, speedscope, pprof, parquet, memory_profiler, openmetrics, csv or json"
+#define FORMAT_NAMES "html, folded, flamegraph, speedscope, pprof, parquet, memory_profiler, openmetrics, csv or json"
 
 struct export_settings {
     struct reading reading;
     const char *format, *output, *cost;
-    int processes;
+    int processes, no_source;
+    struct text_list confidential;
 };
 
 static const struct option_spec export_options[] = {
@@ -23,7 +24,8 @@ static const struct option_spec export_options[] = {
     {"cost", 'c', OPTION_TEXT, offsetof(struct export_settings, cost), 0, "WHAT",
      "of folded, flamegraph and memory_profiler: peak (default), live, allocated, temporary or copied; of pprof: what 'in use' means, peak or live"},
     {"processes", 'p', OPTION_SET, offsetof(struct export_settings, processes), 1, NULL,
-     "of pprof, parquet and openmetrics: all processes of the run, and not only the one whose trace is named"},
+     "of html, pprof, parquet and openmetrics: all processes of the run, and not only the one whose trace is named"},
+    VIEWER_OPTIONS(struct export_settings),
     {"limit", 'n', OPTION_COUNT, offsetof(struct export_settings, reading.limit), 0, "N", "of openmetrics: N lines by each figure; default: 50, 0: all"},
     {0},
 };
@@ -39,6 +41,7 @@ static const struct format {
     void (*write)(const struct export *export);
     int flags;
 } formats[] = {
+    {"html", export_html, FORMAT_PROCESSES | FORMAT_NOTES},
     {"folded", export_folded, 0},
     {"flamegraph", export_flamegraph, FORMAT_NOTES},
     {"speedscope", export_speedscope, 0},
@@ -116,6 +119,17 @@ static void open_processes(const struct export_settings *settings, sqlite3 *data
     }
 }
 
+void export_html(const struct export *export)
+{
+    struct viewer_process *processes = calloc(export->process_count, sizeof *processes);
+    if (!processes)
+        abort();
+    for (uint32_t i = 0; i < export->process_count; i++)
+        processes[i] = (struct viewer_process){export->processes[i].trace, export->processes[i].database};
+    viewer_page_write(export->reading, processes, export->process_count, &export->viewer, export->out);
+    free(processes);
+}
+
 static void close_processes(struct process_list *list)
 {
     for (uint32_t i = 1; i < list->count; i++)
@@ -159,8 +173,11 @@ static int run_export(int argc, char **argv)
     struct process_list list;
     reading_parse(&export_command, &settings.reading, argc, argv, 1);
     const struct format *format = parse_format(&settings);
-    struct export export = {.reading = &settings.reading, .cost = cost_parse("export", settings.cost), .is_folded = !settings.reading.all_frames};
+    struct export export = {.reading = &settings.reading, .cost = cost_parse("export", settings.cost), .is_folded = !settings.reading.all_frames,
+                            .viewer = {settings.no_source, &settings.confidential}};
     check_settings(&settings, format);
+    if (format->write == export_html)
+        viewer_page_require();
     export.database = reading_open(&settings.reading);
     open_processes(&settings, export.database, &list);
     export.processes = list.processes;
@@ -179,15 +196,17 @@ static int run_export(int argc, char **argv)
 
 const struct command export_command = {
     .name = "export",
-    .question = "for other programs: flame graph, pprof, speedscope, CSV, JSON …",
+    .question = "an HTML page; for other programs: flame graph, pprof, speedscope, CSV, JSON …",
     .usage = "--format FORMAT [-o FILE] TRACE",
-    .description = "Writes what a trace says, with functions and lines resolved, for other programs.\n"
+    .description = "Writes what a trace says, with functions and lines resolved, for people or other programs.\n"
+                   "html: one page to click through, which needs neither a server nor a network (heapline view opens it). "
                    "folded: a line a stack, callers first, with one figure (--cost), as flamegraph.pl and inferno read it. flamegraph: one SVG file that "
                    "a browser opens, to zoom and search. speedscope: a file for www.speedscope.app, with a profile for each figure. pprof: a gzipped "
                    "profile.proto with what was allocated and what was in use. parquet: a row a stack, with its frames, for DuckDB, Spark and pandas. memory_profiler: the program's own functions in that "
                    "program's table. openmetrics: totals and the largest lines for Prometheus. csv: a row a source line. json: lines and stacks with all their figures.\n"
                    "The interpreter's own frames are left out of stacks, and in the flame graph those of imports, unless --all-frames asks for them.",
-    .examples = "heapline export --format flamegraph -o peak.svg app.heapline\n"
+    .examples = "heapline export --format html -o app.html app.heapline\n"
+                "heapline export --format flamegraph -o peak.svg app.heapline\n"
                 "heapline export --format folded --cost copied -o copied.folded app.heapline\n"
                 "heapline export --format pprof -o app.pb.gz app.heapline && pprof -http=: app.pb.gz\n"
                 "heapline export --format speedscope -o app.speedscope.json app.heapline\n"

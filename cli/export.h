@@ -5,6 +5,7 @@
 #include "cost.h"
 #include "stack_set.h"
 #include "summary.h"
+#include "viewer_page.h"
 
 struct export_process {
     const char *trace;
@@ -20,6 +21,7 @@ struct export {
     int is_folded;     /* without the interpreter's own frames */
     const struct export_process *processes; /* of formats that tell processes apart: the one that was named comes first */
     uint32_t process_count;
+    struct viewer_choice viewer; /* of html */
 };
 
 void export_folded(const struct export *export);
@@ -30,6 +32,7 @@ void export_parquet(const struct export *export);
 void export_memory_profiler(const struct export *export);
 void export_openmetrics(const struct export *export);
 void export_csv(const struct export *export);
+void export_html(const struct export *export);
 void export_json(const struct export *export);
 
 /* The stacks of a database, without the interpreter's own frames where the export is folded. */

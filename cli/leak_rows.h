@@ -62,6 +62,10 @@ struct leak_rows {
 void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64_t limit_bytes, struct leak_rows *ret_rows);
 void leak_rows_free(struct leak_rows *rows);
 
+/* The object of a row, with its evidence, its levels by window and the frames of its largest stack. (leaks.c) */
+struct stack_walker;
+void leak_candidate_json(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker);
+
 /* ---- leak_text.c ---- */
 
 /* Some sentences. */

@@ -80,7 +80,7 @@ static void write_growth(struct json *json, const struct leak_row *row)
         json_null(json, "limit_reached_in_ns");
 }
 
-static void write_candidate(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
+void leak_candidate_json(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
 {
     char evidence[EVIDENCE_BYTES];
     json_object(json, NULL);
@@ -130,7 +130,7 @@ static int write_leaks(const struct reading *reading, sqlite3 *database, const s
         json_null(&json, "memory_limit_bytes");
     json_array(&json, "candidates");
     for (int64_t i = 0; i < rows->count && (!limit || i < limit); i++)
-        write_candidate(&json, rows, &rows->rows[i], &walker);
+        leak_candidate_json(&json, rows, &rows->rows[i], &walker);
     json_array_end(&json);
     suppressions_json(suppressions, &json);
     int status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, &json);

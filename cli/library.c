@@ -64,6 +64,24 @@ static char *search(void)
     return found ? found : find_readable("", HEAPLINE_PRIVATE_DIR "/" LIBRARY_NAME);
 }
 
+char *library_find_file(const char *name, const char *built)
+{
+    static const char *const folders[] = {HEAPLINE_PRIVATE_DIR_FROM_BIN "/", "../lib/heapline/", "../lib/*/heapline/"};
+    char *folder = own_folder(), *found = folder ? find_readable(folder, built) : NULL, *place;
+    for (size_t i = 0; folder && !found && i < sizeof folders / sizeof *folders; i++) {
+        if (asprintf(&place, "%s%s", folders[i], name) < 0)
+            abort();
+        found = find_readable(folder, place);
+        free(place);
+    }
+    free(folder);
+    if (!found && asprintf(&place, "%s/%s", HEAPLINE_PRIVATE_DIR, name) > 0) {
+        found = find_readable("", place);
+        free(place);
+    }
+    return found;
+}
+
 char *library_find(void)
 {
     char *library = search();

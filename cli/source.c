@@ -90,7 +90,7 @@ static FILE *open_bundled(sqlite3 *database, const char *recorded)
     return file;
 }
 
-static FILE *open_source(const struct reading *reading, const char *recorded, const char *wanted)
+static FILE *open_recorded(const struct reading *reading, const char *recorded)
 {
     FILE *file = NULL;
     if (recorded[0] != '/' && reading->directory) {
@@ -100,8 +100,12 @@ static FILE *open_source(const struct reading *reading, const char *recorded, co
         file = fopen(path, "re");
         free(path);
     }
-    if (!file)
-        file = fopen(recorded, "re");
+    return file ? file : fopen(recorded, "re");
+}
+
+static FILE *open_source(const struct reading *reading, const char *recorded, const char *wanted)
+{
+    FILE *file = open_recorded(reading, recorded);
     if (!file && strchr(wanted, '/'))
         file = fopen(wanted, "re");
     if (!file)
@@ -115,6 +119,29 @@ static void warn_if_newer(FILE *file, const char *name, int64_t start_realtime_n
     struct stat status;
     if (start_realtime_ns > 0 && fstat(fileno(file), &status) == 0 && status.st_mtime > start_realtime_ns / 1000000000 + 1)
         warn("'%s' has changed since the program was recorded: figures may stand beside the wrong lines", name);
+}
+
+char *source_text_copy(const struct reading *reading, sqlite3 *database, const char *recorded, int64_t max_bytes, int *ret_is_newer)
+{
+    int64_t start_ns = query_integer(database, "SELECT start_realtime_ns FROM summary");
+    struct stat status;
+    char *text = NULL;
+    FILE *file = open_bundled(database, recorded);
+    *ret_is_newer = 0;
+    if (!file && (file = open_recorded(reading, recorded)) && fstat(fileno(file), &status) == 0)
+        *ret_is_newer = start_ns > 0 && status.st_mtime > start_ns / 1000000000 + 1;
+    if (!file)
+        return NULL;
+    if (!(text = malloc((size_t)max_bytes + 1)))
+        abort();
+    size_t bytes = fread(text, 1, (size_t)max_bytes + 1, file);
+    fclose(file);
+    if ((int64_t)bytes > max_bytes || memchr(text, 0, bytes)) {
+        free(text);
+        return NULL;
+    }
+    text[bytes] = '\0';
+    return text;
 }
 
 /* ---- the text of the file, line by line ---- */

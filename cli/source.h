@@ -9,4 +9,8 @@
 void source_annotate(const struct reading *reading, sqlite3 *database, const char *wanted, const struct line_query *query,
                      struct json *json);
 
+/* The text of a recorded file, bundled or as it lies there now; malloc'ed. NULL: it cannot be read, is larger than `max_bytes`, or no text.
+ * *ret_is_newer: it was changed after the program was recorded. */
+char *source_text_copy(const struct reading *reading, sqlite3 *database, const char *recorded, int64_t max_bytes, int *ret_is_newer);
+
 #endif

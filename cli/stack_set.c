@@ -152,24 +152,31 @@ static uint8_t *find_python(const struct stack_set *set)
     return python;
 }
 
-void stack_set_fold_interpreter(struct stack_set *set)
+uint8_t *stack_set_find_interpreter(const struct stack_set *set)
 {
     uint8_t *python = find_python(set);
+    for (uint32_t i = 0; i < set->stack_count; i++)
+        python[i] = i > SET_EMPTY && is_of_interpreter(&set->frames[set->stacks[i].frame], python[i]);
+    return python;
+}
+
+void stack_set_fold_interpreter(struct stack_set *set)
+{
+    uint8_t *folds = stack_set_find_interpreter(set);
     uint32_t *kept = malloc(set->stack_count * sizeof *kept);
     if (!kept)
         abort();
     for (uint32_t i = 0; i < set->stack_count; i++) {
         struct set_stack *stack = &set->stacks[i];
-        int folds = i > SET_EMPTY && is_of_interpreter(&set->frames[stack->frame], python[i]);
         stack->caller = i > SET_EMPTY ? kept[stack->caller] : stack->caller;
-        kept[i] = folds ? stack->caller : i;
-        if (folds)
+        kept[i] = folds[i] ? stack->caller : i;
+        if (folds[i])
             stack->frame = stack->line_frame = 0;
     }
     for (int64_t i = SET_EMPTY + 1; i < set->id_count; i++)
         set->indexes[i] = kept[set->indexes[i]];
     free(kept);
-    free(python);
+    free(folds);
 }
 
 void stack_set_free(struct stack_set *set)

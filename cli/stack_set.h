@@ -36,6 +36,9 @@ void stack_set_free(struct stack_set *set);
  * nearest caller. */
 void stack_set_fold_interpreter(struct stack_set *set);
 
+/* By index: 1 where fold_interpreter would take the innermost frame out. malloc'ed. */
+uint8_t *stack_set_find_interpreter(const struct stack_set *set);
+
 /* Of any number that a database holds: SET_EMPTY where there is no such stack. */
 uint32_t stack_set_index(const struct stack_set *set, int64_t stack_id);
 

@@ -94,7 +94,7 @@ def test_file(hand, tmp_path):
 
 @pytest.mark.parametrize("arguments, message", [
     ((), "which --format?"),
-    (("--format", "pdf"), "--format is folded, flamegraph, speedscope, pprof, parquet, memory_profiler, openmetrics, csv or json, not 'pdf'"),
+    (("--format", "pdf"), "--format is html, folded, flamegraph, speedscope, pprof, parquet, memory_profiler, openmetrics, csv or json, not 'pdf'"),
     (("--format", "folded", "--cost", "time"), "--cost is peak, live, allocated, temporary or copied, not 'time'"),
 ])
 def test_wrong_usage(hand, arguments, message):

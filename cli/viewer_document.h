@@ -1,0 +1,25 @@
+/* The data document of the viewer's page: one JSON document of columns, of one process or several (viewer/README.md lists its fields).
+ * Consumes report databases; writes to a stream. Allocates; aborts without memory. */
+#ifndef HEAPLINE_CLI_VIEWER_DOCUMENT_H
+#define HEAPLINE_CLI_VIEWER_DOCUMENT_H
+
+#include "reading.h"
+
+/* How much of a trace a page may hold. */
+struct viewer_bounds {
+    uint32_t node_count;
+    int64_t line_count;
+    int64_t source_bytes;   /* of all files */
+    int window_count;       /* ranges are known to so many parts of the run */
+};
+
+struct viewer_choice {
+    int no_source;                          /* leave the text of sources out */
+    const struct text_list *confidential;   /* patterns of files whose text is left out */
+};
+
+/* Writes the object of one process into the array that is open. */
+void viewer_document_process(const struct reading *reading, sqlite3 *database, const struct viewer_choice *choice,
+                             const struct viewer_bounds *bounds, struct json *json);
+
+#endif

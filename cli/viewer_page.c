@@ -1,0 +1,130 @@
+/* Puts the page together: see viewer_page.h. */
+#include "viewer_page.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "library.h"
+
+#define MAX_PAGE_BYTES 5000000
+#define PLACEHOLDER "@HEAPLINE_DATA@"
+
+/* From the most that a page holds to the least. */
+static const struct viewer_bounds bounds[] = {
+    {60000, 20000, 3 << 20, 64}, {40000, 10000, 2 << 20, 64}, {25000, 6000, 1 << 20, 32}, {12000, 4000, 512 << 10, 32},
+    {6000, 2000, 256 << 10, 16}, {3000, 1000, 128 << 10, 8},  {1000, 500, 0, 8},
+};
+#define BOUND_COUNT (sizeof bounds / sizeof *bounds)
+
+struct bytes {
+    char *text;
+    size_t count;
+};
+
+static struct bytes read_template(void)
+{
+    char *path = library_find_file("viewer.html", "../viewer/viewer.html");
+    struct bytes page = {0};
+    if (!path)
+        fail(CLI_SYSTEM, "the viewer is not part of this build: it is made where node and npm are installed when heapline is built "
+                         "(packaging/install-deps viewer). The other formats of 'heapline export' need neither");
+    FILE *file = fopen(path, "re"), *out = open_memstream(&page.text, &page.count);
+    char buffer[65536];
+    if (!file || !out)
+        fail(CLI_SYSTEM, "cannot read %s", path);
+    for (size_t count; (count = fread(buffer, 1, sizeof buffer, file));)
+        fwrite(buffer, 1, count, out);
+    fclose(file);
+    fclose(out);
+    if (!strstr(page.text, PLACEHOLDER))
+        fail(CLI_SYSTEM, "%s is not the viewer's page", path);
+    free(path);
+    return page;
+}
+
+void viewer_page_require(void)
+{
+    free(read_template().text);
+}
+
+static struct bytes compress_bytes(const struct bytes *from)
+{
+    uLongf count = compressBound(from->count);
+    struct bytes to = {malloc(count), 0};
+    if (!to.text || compress2((Bytef *)to.text, &count, (const Bytef *)from->text, from->count, Z_BEST_COMPRESSION) != Z_OK)
+        abort();
+    to.count = count;
+    return to;
+}
+
+static size_t base64_bytes(size_t count)
+{
+    return (count + 2) / 3 * 4;
+}
+
+static void write_base64(FILE *out, const struct bytes *bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < bytes->count; i += 3) {
+        uint32_t three = 0;
+        for (size_t k = 0; k < 3; k++)
+            three = three << 8 | (i + k < bytes->count ? (unsigned char)bytes->text[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            putc_unlocked(k && i + k > bytes->count ? '=' : digits[three >> (18 - 6 * k) & 63], out);
+    }
+}
+
+/* The process's own directory is what its paths are shown from. */
+static void write_process(const struct reading *reading, const struct viewer_process *process, const struct viewer_choice *choice,
+                          const struct viewer_bounds *limits, struct json *json)
+{
+    struct reading own = *reading;
+    char *directory = NULL;
+    sqlite3_stmt *row = query_prepare(process->database, "SELECT value FROM property WHERE key = 'directory'");
+    if (query_step(row)) {
+        directory = query_text_copy(row, 0);
+        sqlite3_finalize(row);
+    }
+    own.trace = process->trace;
+    own.directory = directory;
+    viewer_document_process(&own, process->database, choice, limits, json);
+    free(directory);
+}
+
+static struct bytes make_document(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
+                                  const struct viewer_choice *choice, const struct viewer_bounds *limits)
+{
+    struct bytes document = {0};
+    FILE *out = open_memstream(&document.text, &document.count);
+    struct json json;
+    if (!out)
+        abort();
+    json_begin(&json, out, "view");
+    json_text(&json, "version", HEAPLINE_VERSION);
+    json_array(&json, "processes");
+    for (uint32_t i = 0; i < process_count; i++)
+        write_process(reading, &processes[i], choice, limits, &json);
+    json_array_end(&json);
+    json_end(&json);
+    fclose(out);
+    return document;
+}
+
+void viewer_page_write(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
+                       const struct viewer_choice *choice, FILE *out)
+{
+    struct bytes page = read_template(), data = {0};
+    const char *place = strstr(page.text, PLACEHOLDER);
+    for (size_t i = 0; i < BOUND_COUNT && (!data.text || page.count + base64_bytes(data.count) > MAX_PAGE_BYTES); i++) {
+        struct bytes document = make_document(reading, processes, process_count, choice, &bounds[i]);
+        free(data.text);
+        data = compress_bytes(&document);
+        free(document.text);
+    }
+    fwrite(page.text, 1, (size_t)(place - page.text), out);
+    write_base64(out, &data);
+    fputs(place + strlen(PLACEHOLDER), out);
+    free(data.text);
+    free(page.text);
+}

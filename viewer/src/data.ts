@@ -1,0 +1,66 @@
+// What heapline put into the page, decoded: the document of cli/viewer_document.c.
+
+export const MEASURES = [
+  "peak_bytes", "peak_allocations", "live_bytes", "live_allocations", "allocated_bytes", "allocations", "temporary_allocations",
+  "copied_bytes", "copies",
+] as const;
+export type Measure = (typeof MEASURES)[number];
+export type Figures = Record<Measure, number[]>;
+
+export const KINDS = ["python", "native", "cut"];
+export const ORIGINS = ["user", "package", "stdlib", "import", "native", "system"];
+export const ORIGIN_TITLES = ["your code", "packages", "standard library", "imports", "native code", "system and interpreter"];
+
+export interface Summary {
+  trace: string; command: string; ending: string; complete: boolean; pid: number; parent_pid: number; start_realtime_ns: number;
+  duration_ns: number; peak_bytes: number; peak_time_ns: number; peak_rss_bytes: number; event_count: number; allocated_bytes: number;
+  allocations: number; temporary_allocations: number; live_bytes_at_end: number; live_allocations_at_end: number; copied_bytes: number;
+  copies: number; lost_events: number; sampling_interval_bytes: number; peak_bytes_error: number; allocated_bytes_error: number;
+  stream_end_ns: number;
+}
+
+export interface StackFrame { kind: string; function: string | null; file: string | null; line: number | null; module: string | null }
+
+export interface LeakCandidate {
+  file: string | null; line: number | null; function: string | null; live_bytes: number; live_allocations: number;
+  growth_bytes_per_second: number; confidence: number; shape: string; evidence: string; window_bytes: number[]; allocations: number;
+  stacks: number; since_ns: number | null; live_bytes_at_end: number; frames: StackFrame[];
+}
+
+export interface Ranges {
+  window_end_ns: number[]; peak_bytes: number[]; heap_bytes: number[]; peak_slack_bytes: number[]; end_slack_bytes: number[];
+  use: { node: number[]; thread: number[] };
+  flow: { use: number[]; window: number[]; allocated_bytes: number[]; allocations: number[]; temporary_allocations: number[]; copied_bytes: number[]; copies: number[] };
+  kept: { use: number[]; birth: number[]; death: number[]; bytes: number[]; count: number[] };
+  peak: { use: number[]; window: number[]; bytes: number[]; count: number[] };
+}
+
+export interface Thread { thread_id: number; kernel_id: number; name: string | null }
+export interface SourceFile { file: string; text?: string; absent?: string; newer?: boolean }
+
+type Lines = { file: number[]; function: number[]; line: number[]; kind: number[]; origin: number[]; more: number } & Figures;
+
+export interface Process {
+  summary: Summary; warnings: string[];
+  timeline: { time_ns: number[]; heap_bytes: number[]; heap_peak_bytes: number[]; rss_bytes: number[] };
+  frames: { function: number[]; file: number[]; line: number[]; module: number[]; kind: number[]; origin: number[] };
+  nodes: { parent: number[]; frame: number[]; line_frame: number[]; interpreter: number[]; folded: number[] } & Figures;
+  folded: { stacks: number; stacks_in_all: number } & Record<Measure, number>;
+  lines: Lines; lines_inclusive: Lines;
+  leaks: { live_bytes: number; judged_ns: number; growing: number; window_end_ns: number[]; candidates: LeakCandidate[]; more: number };
+  ranges?: Ranges | null; threads?: Thread[];
+  sources: SourceFile[];
+  strings: string[]; short: number[];
+}
+
+export interface Document { schema: number; command: string; version: string; processes: Process[]; baseline?: Process }
+
+export async function loadDocument(): Promise<Document> {
+  const element = document.getElementById("data")!;
+  const binary = atob(element.textContent!.trim());
+  element.remove();
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return JSON.parse(await new Response(stream).text()) as Document;
+}

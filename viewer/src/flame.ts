@@ -1,0 +1,312 @@
+// The flame graph: a canvas on which only what is wide enough is drawn. Keys move through it; a line below says what the pointer or the
+// keys are on, and screen readers hear it.
+import { announce, cssColor, h } from "./dom";
+import { formatShare } from "./format";
+import { KINDS } from "./data";
+import type { Item, Tree } from "./tree";
+
+const ROW = 21, MIN_WIDTH = 0.6, TEXT_WIDTH = 28;
+const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
+
+interface Box { item: Item; x: number; width: number; depth: number }
+
+export interface FlameOptions {
+  tree: Tree; zoomPath: string; layout: "icicle" | "flame"; search: RegExp | null; format: (value: number) => string; total: number; unitTitle: string;
+  onZoom: (path: string) => void; onOpen: (item: Item) => void; canOpen: (item: Item) => boolean; diff: boolean;
+}
+
+export class FlameView {
+  readonly element: HTMLElement;
+  private readonly frame: HTMLElement;
+  private readonly canvas: HTMLCanvasElement;
+  private readonly details: HTMLElement;
+  private readonly tip: HTMLElement;
+  private readonly trail: HTMLElement;
+  private boxes: Box[] = [];
+  private rows: Box[][] = [];
+  private options!: FlameOptions;
+  private zoomed!: Item;
+  private current: Box | null = null;
+  private matched = 0;
+  private width = 0;
+  private height = 0;
+  private colors: Record<string, string> = {};
+
+  constructor() {
+    this.canvas = h("canvas", { tabindex: 0, role: "application", "aria-roledescription": "flame graph", "aria-describedby": "flame-help" });
+    this.details = h("div", { class: "flame-details" });
+    this.trail = h("nav", { class: "trail", "aria-label": "Zoomed into" });
+    this.tip = h("div", { class: "tip", hidden: true });
+    this.element = h("div", { class: "flame" }, this.trail, h("div", { class: "flame-box" }, this.canvas, this.tip), this.details,
+      h("p", { id: "flame-help", class: "visually-hidden" },
+        "Arrow keys move between frames, Enter zooms in, Escape zooms out, S opens the source line. The Tables tab holds the same figures as text."));
+    this.canvas.addEventListener("mousemove", (event) => this.hover(event));
+    this.canvas.addEventListener("mouseleave", () => { this.tip.hidden = true; });
+    this.canvas.addEventListener("click", (event) => this.click(event));
+    this.canvas.addEventListener("dblclick", (event) => { const box = this.at(event); if (box && this.options.canOpen(box.item)) this.options.onOpen(box.item); });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.canvas.addEventListener("focus", () => { if (!this.current && this.boxes.length) this.point(this.boxes[0]!, false); });
+    this.frame = this.element.querySelector<HTMLElement>(".flame-box")!;
+    new ResizeObserver(() => { if (this.options && this.frame.clientWidth && this.frame.clientWidth !== this.width) this.draw(); }).observe(this.frame);
+  }
+
+  show(options: FlameOptions): void {
+    this.options = options;
+    this.zoomed = options.tree.find(options.zoomPath);
+    this.current = null;
+    this.layout();
+    this.draw();
+    this.showTrail();
+    this.describe(null);
+  }
+
+  /** What is drawn, for tests and for printing: every box with its text and figures. */
+  get drawn(): { title: string; total: number; self: number; depth: number; x: number; width: number }[] {
+    return this.boxes.map((box) => ({ title: this.options.tree.title(box.item), total: box.item.total, self: box.item.self, depth: box.depth, x: box.x, width: box.width }));
+  }
+  get matchedTotal(): number { return this.matched; }
+
+  private layout(): void {
+    const { tree, search } = this.options;
+    this.width = Math.max(this.frame.clientWidth, 320);
+    this.boxes = [];
+    this.rows = [];
+    this.matched = 0;
+    const ways: Item[] = [];
+    for (let at: Item | null = this.zoomed; at; at = at.parent) ways.unshift(at);
+    const put = (item: Item, x: number, width: number, depth: number) => {
+      const box = { item, x, width, depth };
+      this.boxes.push(box);
+      (this.rows[depth] ??= []).push(box);
+    };
+    ways.forEach((item, depth) => put(item, 0, this.width, depth));
+    const visit = (item: Item, x: number, scale: number, depth: number, isMatched: boolean) => {
+      const children = tree.children(item);
+      for (const child of children) {
+        const width = child.total * scale;
+        const hit = !isMatched && !!search && search.test(tree.title(child));
+        if (hit) this.matched += child.total;
+        if (width >= MIN_WIDTH) {
+          put(child, x, width, depth);
+          visit(child, x, scale, depth + 1, isMatched || hit);
+        } else if (search && !isMatched && !hit) this.countBelow(child, search, 0);
+        x += width;
+      }
+    };
+    const top = ways.some((item) => search?.test(tree.title(item)) && item.frame);
+    if (top) this.matched = this.zoomed.total;
+    if (this.zoomed.total > 0) visit(this.zoomed, 0, this.width / this.zoomed.total, ways.length, top);
+    for (const row of this.rows) row.sort((a, b) => a.x - b.x);
+    this.height = Math.max(this.rows.length, 12) * ROW + 2;
+  }
+
+  /** What a search finds where nothing is drawn counts as well, as far down as a thousandth of a row's width goes. */
+  private countBelow(item: Item, search: RegExp, depth: number): void {
+    if (depth > 200) return;
+    for (const child of this.options.tree.children(item)) {
+      if (search.test(this.options.tree.title(child))) this.matched += child.total;
+      else this.countBelow(child, search, depth + 1);
+    }
+  }
+
+  private rowTop(depth: number): number {
+    return this.options.layout === "icicle" ? depth * ROW : this.height - 2 - (depth + 1) * ROW;
+  }
+
+  draw(): void {
+    if (this.frame.clientWidth && this.frame.clientWidth !== this.width) this.layout();
+    const ratio = window.devicePixelRatio || 1, { canvas } = this;
+    canvas.width = this.width * ratio;
+    canvas.height = this.height * ratio;
+    canvas.style.width = `${this.width}px`;
+    canvas.style.height = `${this.height}px`;
+    canvas.setAttribute("aria-label", `${this.options.unitTitle}: ${this.options.tree.title(this.zoomed)}, ${this.options.format(this.zoomed.total)}, ${this.boxes.length} frames drawn`);
+    const context = canvas.getContext("2d")!;
+    context.scale(ratio, ratio);
+    context.font = FONT;
+    context.textBaseline = "middle";
+    for (const name of ["user", "package", "stdlib", "import", "native", "system", "group", "folded"]) this.colors[name] = cssColor(`--flame-${name}`);
+    this.colors.text = cssColor("--flame-text");
+    this.colors.match = cssColor("--flame-match");
+    this.colors.focus = cssColor("--focus");
+    this.colors.dim = cssColor("--flame-dim");
+    for (const box of this.boxes) this.drawBox(context, box);
+    if (this.current) this.drawFocus(context, this.current);
+  }
+
+  private color(item: Item): string {
+    const { origin } = this.options.tree.model.process.frames;
+    if (!item.frame) return item.label ? this.colors.group! : this.colors.folded!;
+    return this.colors[["user", "package", "stdlib", "import", "native", "system"][origin[item.frame]!] ?? "system"]!;
+  }
+
+  private drawBox(context: CanvasRenderingContext2D, box: Box): void {
+    const { search, tree } = this.options;
+    const y = this.rowTop(box.depth), gap = box.width > 3 ? 1 : 0;
+    const isAbove = this.zoomed !== box.item && box.depth < this.depthOfZoom();
+    const isMatch = search && search.test(tree.title(box.item));
+    context.globalAlpha = isAbove ? 0.45 : search && !isMatch ? 0.32 : 1;
+    context.fillStyle = isMatch ? this.colors.match! : this.color(box.item);
+    context.fillRect(box.x, y + 1, box.width - gap, ROW - 1);
+    if (isMatch) { // a mark beside the colour
+      context.fillStyle = this.colors.text!;
+      context.fillRect(box.x, y + ROW - 2, box.width - gap, 2);
+    }
+    if (box.width > TEXT_WIDTH) this.drawText(context, box, y);
+    context.globalAlpha = 1;
+  }
+
+  private depthOfZoom(): number {
+    let depth = 0;
+    for (let at = this.zoomed; at.parent; at = at.parent) depth++;
+    return depth;
+  }
+
+  private drawText(context: CanvasRenderingContext2D, box: Box, y: number): void {
+    const { tree, format } = this.options, { item } = box;
+    const room = box.width - 9;
+    context.save();
+    context.beginPath();
+    context.rect(box.x, y, box.width - 3, ROW);
+    context.clip();
+    context.fillStyle = this.colors.text!;
+    let title = item.frame ? tree.model.functionName(item.frame) : tree.title(item);
+    const place = item.frame ? tree.model.place(item.frame, tree.options.frames === "line") : "";
+    const amount = format(item.total);
+    const amountWidth = context.measureText(amount).width + 12;
+    const showAmount = room > amountWidth + 60;
+    const left = room - (showAmount ? amountWidth : 0);
+    title = clip(context, title, left);
+    context.fillText(title, box.x + 5, y + ROW / 2 + 1);
+    const used = context.measureText(title).width + 8;
+    context.globalAlpha *= 0.72;
+    if (place && left - used > 46) context.fillText(clip(context, place, left - used), box.x + 5 + used, y + ROW / 2 + 1);
+    if (showAmount) { context.textAlign = "right"; context.fillText(amount, box.x + box.width - 6, y + ROW / 2 + 1); }
+    context.restore();
+  }
+
+  private drawFocus(context: CanvasRenderingContext2D, box: Box): void {
+    context.strokeStyle = this.colors.focus!;
+    context.lineWidth = 2;
+    context.strokeRect(box.x + 1, this.rowTop(box.depth) + 2, Math.max(box.width - 3, 2), ROW - 3);
+  }
+
+  private at(event: MouseEvent): Box | null {
+    const bounds = this.canvas.getBoundingClientRect();
+    const x = event.clientX - bounds.left, y = event.clientY - bounds.top;
+    const depth = this.options.layout === "icicle" ? Math.floor(y / ROW) : Math.floor((this.height - 2 - y) / ROW);
+    return this.rows[depth]?.find((box) => x >= box.x && x < box.x + box.width) ?? null;
+  }
+
+  private hover(event: MouseEvent): void {
+    const box = this.at(event);
+    this.tip.hidden = !box;
+    this.canvas.style.cursor = box ? "pointer" : "default";
+    if (!box) return;
+    this.tip.replaceChildren(...this.tipContent(box.item));
+    const bounds = this.canvas.getBoundingClientRect(), x = event.clientX - bounds.left, y = event.clientY - bounds.top;
+    const w = this.tip.offsetWidth, hgt = this.tip.offsetHeight;
+    this.tip.style.left = `${Math.max(0, Math.min(x + 14, this.width - w - 4))}px`;
+    this.tip.style.top = `${event.clientY + hgt + 30 > window.innerHeight ? y - hgt - 12 : y + 18}px`;
+  }
+
+  private tipContent(item: Item): Node[] {
+    const { tree, format, total } = this.options, { model } = tree;
+    const nodes: Node[] = [h("strong", null, item.frame ? model.functionName(item.frame) : tree.title(item))];
+    if (item.frame) nodes.push(h("div", { class: "dim" }, model.place(item.frame, tree.options.frames === "line") || KINDS[model.process.frames.kind[item.frame]!] || ""));
+    nodes.push(h("div", null, `${format(item.total)} · ${formatShare(total ? item.total / total : 0)} of all`));
+    if (item.total !== this.zoomed.total && this.zoomed.parent) nodes.push(h("div", null, `${formatShare(item.total / this.zoomed.total)} of what is zoomed into`));
+    tree.children(item);
+    if (item.self > 0) nodes.push(h("div", { class: "dim" }, `${format(item.self)} ${tree.options.invert ? "came from here directly" : "in itself"}`));
+    return nodes;
+  }
+
+  private describe(box: Box | null): void {
+    const { tree, search, format, total } = this.options;
+    const parts: (Node | string)[] = [];
+    if (search) parts.push(h("span", { class: "match-note" }, `found: ${format(this.matched)} (${formatShare(total ? this.matched / this.zoomed.total : 0)})`));
+    if (box) {
+      const { item } = box;
+      parts.push(h("strong", null, tree.title(item)), h("span", null, `${format(item.total)} · ${formatShare(total ? item.total / total : 0)}`));
+      if (this.options.canOpen(item)) parts.push(h("button", { type: "button", class: "link", click: () => this.options.onOpen(item) }, "open source line (S)"));
+    } else parts.push(h("span", { class: "dim" }, "Click a frame to zoom, double-click to open its source; arrow keys, Enter and Esc do the same."));
+    this.details.replaceChildren(...parts);
+  }
+
+  private point(box: Box, speak = true): void {
+    this.current = box;
+    this.draw();
+    this.describe(box);
+    const { tree, format, total } = this.options;
+    if (speak) announce(`${tree.title(box.item)}, ${format(box.item.total)}, ${formatShare(total ? box.item.total / total : 0)}`);
+    const y = this.rowTop(box.depth) + this.canvas.getBoundingClientRect().top;
+    if (y < 0 || y > window.innerHeight - ROW) window.scrollBy(0, y - window.innerHeight / 2);
+  }
+
+  private zoom(item: Item): void { this.options.onZoom(this.options.tree.path(item)); }
+
+  private click(event: MouseEvent): void {
+    const box = this.at(event);
+    if (!box) return;
+    this.tip.hidden = true;
+    if (event.detail > 1) return;
+    const path = this.options.tree.path(box.item);
+    if (box.item === this.zoomed) this.point(box);
+    else {
+      this.options.onZoom(path);
+      const again = this.boxes.find((other) => this.options.tree.path(other.item) === path);
+      if (again) this.point(again);
+    }
+  }
+
+  private key(event: KeyboardEvent): void {
+    const box = this.current ?? this.boxes[0];
+    if (!box) return;
+    const row = this.rows[box.depth]!, index = row.indexOf(box);
+    const inward = this.options.layout === "icicle" ? "ArrowDown" : "ArrowUp", outward = this.options.layout === "icicle" ? "ArrowUp" : "ArrowDown";
+    let next: Box | undefined;
+    if (event.key === "ArrowRight") next = row[index + 1];
+    else if (event.key === "ArrowLeft") next = row[index - 1];
+    else if (event.key === inward) next = this.rows[box.depth + 1]?.find((other) => other.item.parent === box.item) ?? (box.depth < this.depthOfZoom() ? this.rows[box.depth + 1]?.[0] : undefined);
+    else if (event.key === outward) next = this.rows[box.depth - 1]?.find((other) => other.item === box.item.parent);
+    else if (event.key === "Home") next = this.boxes[0];
+    else if (event.key === "Enter" || event.key === " ") { this.zoom(box.item); this.refocus(box.item); }
+    else if (event.key === "Escape") { const up = this.zoomed.parent ?? this.zoomed; this.zoom(up); this.refocus(up); }
+    else if (event.key === "s" && this.options.canOpen(box.item)) { this.options.onOpen(box.item); }
+    else return;
+    event.preventDefault();
+    if (next) this.point(next);
+  }
+
+  private refocus(item: Item): void {
+    const path = this.options.tree.path(item);
+    const box = this.boxes.find((other) => this.options.tree.path(other.item) === path);
+    if (box) this.point(box);
+    this.canvas.focus({ preventScroll: true });
+  }
+
+  private showTrail(): void {
+    const ways: Item[] = [];
+    for (let at: Item | null = this.zoomed; at; at = at.parent) ways.unshift(at);
+    this.trail.hidden = ways.length < 2;
+    this.trail.replaceChildren();
+    if (ways.length < 2) return;
+    const shown = ways.length > 6 ? [ways[0]!, ...ways.slice(-4)] : ways;
+    this.trail.append(h("button", { type: "button", class: "small", click: () => this.zoom(ways[0]!) }, "reset zoom"));
+    shown.forEach((item, i) => {
+      if (i) this.trail.append(h("span", { class: "dim", "aria-hidden": "true" }, i === 1 && shown.length < ways.length ? " › … › " : " › "));
+      const title = item.frame ? this.options.tree.model.functionName(item.frame) : this.options.tree.title(item);
+      this.trail.append(i === shown.length - 1 ? h("strong", { "aria-current": "true" }, title) : h("button", { type: "button", class: "link", click: () => this.zoom(item) }, title));
+    });
+  }
+}
+
+function clip(context: CanvasRenderingContext2D, text: string, width: number): string {
+  if (context.measureText(text).width <= width) return text;
+  let low = 0, high = text.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle; else high = middle - 1;
+  }
+  return low > 1 ? `${text.slice(0, low)}…` : "";
+}
