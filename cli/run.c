@@ -167,14 +167,14 @@ static int run_run(int argc, char **argv)
     argv[1 + operand_count] = NULL;
     run_target_find(&(struct run_request){settings.python, settings.module, settings.code, argv + 1}, &target);
     char *library = library_find();
-    char *output = run_output_prepare(settings.output, settings.force);
+    char *output = run_output_prepare("run", settings.output, settings.force);
     make_options(&settings, options, sizeof options);
     make_session(session, sizeof session);
     pid_t child = run_child_start(target.path, target.arguments,
                                   &(struct run_environment){library, output, target.name, options, session});
     run_child_await(child);
     if (!output)
-        output = run_output_default(target.name, child);
+        output = run_output_default("run", target.name, child);
     finish_trace(&settings, output, session, library);
     int wait_status = run_child_reap(child);
     free(output);

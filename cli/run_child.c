@@ -60,7 +60,7 @@ static void set_preload(const char *library)
 
 static void set_environment(const struct run_environment *environment)
 {
-    char *output = environment->output ? strdup(environment->output) : run_output_default(environment->name, getpid());
+    char *output = environment->output ? strdup(environment->output) : run_output_default("run", environment->name, getpid());
     set_preload(environment->library);
     setenv("HEAPLINE_SESSION", environment->session, 1);
     setenv("HEAPLINE_OUTPUT", output, 1);

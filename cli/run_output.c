@@ -16,13 +16,13 @@
 #include "paths.h"
 #include "trace_reader.h"
 
-static char *absolute(const char *path)
+static char *absolute(const char *command, const char *path)
 {
     char directory[PATH_MAX], *result;
     if (path[0] == '/')
         return strdup(path);
     if (!getcwd(directory, sizeof directory))
-        fail(CLI_SYSTEM, "run: the current directory cannot be named: %s", strerror(errno));
+        fail(CLI_SYSTEM, "%s: the current directory cannot be named: %s", command, strerror(errno));
     if (asprintf(&result, "%s/%s", strcmp(directory, "/") ? directory : "", path) < 0)
         abort();
     return result;
@@ -34,25 +34,25 @@ static char *directory_of(const char *path)
     return strndup(path, length > 1 ? length - 1 : 1);
 }
 
-static void check_directory(const char *path)
+static void check_directory(const char *command, const char *path)
 {
     char *directory = directory_of(path);
     struct stat status;
     if (stat(directory, &status))
-        fail(CLI_SYSTEM, "run: cannot write '%s': there is no directory '%s'", path, directory);
+        fail(CLI_SYSTEM, "%s: cannot write '%s': there is no directory '%s'", command, path, directory);
     if (!S_ISDIR(status.st_mode))
-        fail(CLI_SYSTEM, "run: cannot write '%s': '%s' is not a directory", path, directory);
+        fail(CLI_SYSTEM, "%s: cannot write '%s': '%s' is not a directory", command, path, directory);
     if (access(directory, W_OK | X_OK))
-        fail(CLI_SYSTEM, "run: cannot write '%s': %s; choose another place with -o", path, strerror(errno));
+        fail(CLI_SYSTEM, "%s: cannot write '%s': %s; choose another place with -o", command, path, strerror(errno));
     free(directory);
 }
 
 /* Only making the file tells: root passes access() everywhere, and the name may be too long, the file system full or one of the kernel's. */
-static void check_new_file(const char *output, const char *path)
+static void check_new_file(const char *command, const char *output, const char *path)
 {
     int file = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file < 0)
-        fail(CLI_SYSTEM, "run: cannot write '%s': %s; choose another place with -o", path, strerror(errno));
+        fail(CLI_SYSTEM, "%s: cannot write '%s': %s; choose another place with -o", command, path, strerror(errno));
     close(file);
     unlink(output);
 }
@@ -110,39 +110,39 @@ static void remove_sibling(const char *path, void *context)
         unlink(path);
 }
 
-char *run_output_prepare(const char *path, int force)
+char *run_output_prepare(const char *command, const char *path, int force)
 {
     struct stat status;
     size_t length = path ? strlen(path) : 0;
     if (!path) {
-        char *example = absolute("PROGRAM.PID.heapline");
-        check_directory(example);
+        char *example = absolute(command, "PROGRAM.PID.heapline");
+        check_directory(command, example);
         free(example);
         return NULL;
     }
     if (length == 0 || path[length - 1] == '/')
-        fail(CLI_USAGE, "run: -o wants the name of a file, not '%s'", path);
-    char *output = absolute(path);
-    check_directory(output);
+        fail(CLI_USAGE, "%s: -o wants the name of a file, not '%s'", command, path);
+    char *output = absolute(command, path);
+    check_directory(command, output);
     if (lstat(output, &status)) {
-        check_new_file(output, path);
+        check_new_file(command, output, path);
         return output;
     }
     if (S_ISDIR(status.st_mode))
-        fail(CLI_USAGE, "run: '%s' is a directory: name a file in it", path);
+        fail(CLI_USAGE, "%s: '%s' is a directory: name a file in it", command, path);
     if (!S_ISREG(status.st_mode))
-        fail(CLI_USAGE, "run: '%s' is not a regular file", path);
+        fail(CLI_USAGE, "%s: '%s' is not a regular file", command, path);
     if (!force)
-        fail(CLI_USAGE, "run: '%s' exists: choose another name with -o, or overwrite it with --force", path);
+        fail(CLI_USAGE, "%s: '%s' exists: choose another name with -o, or overwrite it with --force", command, path);
     run_output_each_sibling(output, remove_sibling, NULL);
     if (unlink(output))
-        fail(CLI_SYSTEM, "run: cannot remove '%s': %s", path, strerror(errno));
+        fail(CLI_SYSTEM, "%s: cannot remove '%s': %s", command, path, strerror(errno));
     return output;
 }
 
-char *run_output_default(const char *name, pid_t pid)
+char *run_output_default(const char *command, const char *name, pid_t pid)
 {
     char file[NAME_MAX + 1];
     snprintf(file, sizeof file, "%.200s.%d.heapline", name, (int)pid);
-    return absolute(file);
+    return absolute(command, file);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "copy_hooks.h"
+#include "late_start.h"
 #include "native_check.h"
 #include "native_fallback.h"
 #include "process_hooks.h"
@@ -20,13 +21,13 @@
 enum capture_state { CAPTURE_UNTRIED, CAPTURE_STARTING, CAPTURE_DONE };
 static _Atomic uint32_t capture_state;
 
-int capture_start(void)
+int capture_start(const struct attach_settings *settings)
 {
     uint32_t expected = CAPTURE_UNTRIED;
     if (!atomic_compare_exchange_strong(&capture_state, &expected, CAPTURE_STARTING))
         return recorder_session != NULL;
     recorder_mark_process();
-    recorder_session = session_start();
+    recorder_session = session_start(settings);
     if (recorder_session)
         sampling_start();
     /* At once: other libraries' constructors, which run before ours, copy too. */
@@ -101,10 +102,22 @@ static void check_interception(void)
         recorder_session->warnings |= WARNING_MALLOC_NOT_OURS;
 }
 
+/* With the session: all that serves the threads that will record. */
+static void set_up(void)
+{
+    native_check_start(real.dlopen, real.dlsym);
+    if (recorder_session->flags & SESSION_NATIVE)
+        native_fallback_start(real.dlopen, real.dlsym);
+    thread_registry_init();
+    process_hooks_init();
+}
+
 __attribute__((constructor)) static void capture_construct(int argc, char **argv, char **environment)
 {
     int saved_errno = errno;
-    if (!real_available() || !capture_start()) {
+    if (late_start_find_out())
+        return; /* nothing before heapline_attach */
+    if (!real_available() || !capture_start(NULL)) {
         errno = saved_errno;
         return;
     }
@@ -112,11 +125,7 @@ __attribute__((constructor)) static void capture_construct(int argc, char **argv
     uintptr_t was_busy = thread->busy;
     thread->busy = THREAD_INTERNAL;
     check_interception();
-    native_check_start(real.dlopen, real.dlsym);
-    if (recorder_session->flags & SESSION_NATIVE)
-        native_fallback_start(real.dlopen, real.dlsym);
-    thread_registry_init();
-    process_hooks_init();
+    set_up();
     if (recorder_session->flags & SESSION_FOLLOW)
         share_session();
     else
@@ -128,4 +137,13 @@ __attribute__((constructor)) static void capture_construct(int argc, char **argv
     /* Registration by a hook that runs meanwhile can't have happened: the flag kept them out. */
     thread->busy = was_busy;
     errno = saved_errno;
+}
+
+int capture_start_late(const struct attach_settings *settings)
+{
+    if (!real_available() || !capture_start(settings))
+        return 0;
+    set_up();
+    python_attach_find();
+    return 1;
 }

@@ -2,7 +2,11 @@
 #ifndef HEAPLINE_CAPTURE_CAPTURE_H
 #define HEAPLINE_CAPTURE_CAPTURE_H
 
-/* Create the session, once. 1: recorder_session is there. Safe inside the first malloc of the process. */
-int capture_start(void);
+#include "attach.h"
+
+/* Create the session, once. 1: recorder_session is there. Safe inside the first malloc of the process. `settings`: see session_start. */
+int capture_start(const struct attach_settings *settings);
+/* The same, with all that has to be set up before threads can record, but for what leads calls to the hooks. */
+int capture_start_late(const struct attach_settings *settings);
 
 #endif

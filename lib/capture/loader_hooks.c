@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "hook.h"
+#include "late_redirect.h"
+#include "late_start.h"
 #include "module_table.h"
 #include "thread_registry.h"
 
@@ -48,6 +50,8 @@ __attribute__((noinline, used)) void *heapline_dlsym_in_handle(void *handle, con
 {
     if (!real_available())
         return NULL;
+    if (unlikely(late_started))
+        late_redirect_news();
     void *found = real.dlsym(handle, name);
     if (unlikely(!python_attached))
         look_for_python();

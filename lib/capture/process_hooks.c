@@ -26,6 +26,7 @@
 #include "native_fallback.h"
 #include "futex.h"
 #include "hook.h"
+#include "late_redirect.h"
 #include "pages.h"
 #include "ring.h"
 #include "sampling.h"
@@ -54,7 +55,8 @@ static void wake_collector(struct session_header *session)
 
 static int forks_are_followed(void)
 {
-    return recorder_session && recorder_session->flags & SESSION_FOLLOW && atomic_load(&recorder_session->collector_state) != COLLECTOR_GONE;
+    return recorder_session && recorder_session->flags & SESSION_FOLLOW && atomic_load(&recorder_session->collector_state) != COLLECTOR_GONE &&
+           !atomic_load(&recorder_session->detached);
 }
 
 static void before_fork(void)
@@ -200,6 +202,7 @@ static void after_fork_in_child(void)
     int saved_errno = errno;
     ring_after_fork();
     python_attach_after_fork();
+    late_redirect_after_fork();
     if (fork_state.outside_hook) {
         sampling_unlock();
         native_fallback_unlock();

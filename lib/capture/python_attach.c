@@ -167,13 +167,15 @@ static void attach(const struct link_map *modules, const struct link_map *provid
     struct python_api api;
     if (!find_api(modules, provider, &api))
         return;
-    if (!may_install(&api)) {
+    int may = may_install(&api), is_late = (recorder_session->flags & SESSION_ATTACHED) != 0;
+    if (!may && !is_late) {
         seen_last = NULL;
         return;
     }
     python_api = api;
     start_stacks(provider);
-    if (!recorder_is_paused())
+    /* Where the library came into a running interpreter, the first thread that comes with the GIL does it. */
+    if (may && !recorder_is_paused() && !(is_late && api.is_initialized()))
         install_hooks();
     __atomic_store_n(&python_attached, 1, __ATOMIC_RELEASE);
 }

@@ -5,6 +5,9 @@
 #include <link.h>
 #include <sched.h>
 
+#include "elf_symbols.h"
+#include "late_start.h"
+#include "own_code.h"
 #include "thread_state.h"
 
 struct real_functions real;
@@ -40,15 +43,57 @@ size_t bootstrap_size(const void *block)
 static void resolve_loader_functions(void)
 {
     static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.27", "GLIBC_2.0"};
+    void *scope = late_started ? RTLD_DEFAULT : RTLD_NEXT;
     for (size_t i = 0; i < ARRAY_LENGTH(versions) && !real.dlsym; i++)
-        real.dlsym = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", versions[i]);
+        real.dlsym = (void *(*)(void *, const char *))dlvsym(scope, "dlsym", versions[i]);
     for (size_t i = 0; i < ARRAY_LENGTH(versions) && !real.dlopen; i++)
-        real.dlopen = (void *(*)(const char *, int))dlvsym(RTLD_NEXT, "dlopen", versions[i]);
+        real.dlopen = (void *(*)(const char *, int))dlvsym(scope, "dlopen", versions[i]);
+}
+
+struct definition_search {
+    const char *name;
+    void *found;
+};
+
+static int look_for_definition(struct dl_phdr_info *info, size_t info_bytes, void *context)
+{
+    struct definition_search *search = context;
+    struct link_map module = {.l_addr = info->dlpi_addr};
+    for (unsigned i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            module.l_ld = (ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    void *found = elf_symbols_find(&module, search->name);
+    if (found && !own_code_holds(found))
+        search->found = found;
+    return search->found != NULL;
+}
+
+/* Who defines it, in the loader's order. */
+static void *definition_of(const char *name)
+{
+    struct definition_search search = {.name = name};
+    dl_iterate_phdr(look_for_definition, &search);
+    if (search.found)
+        return search.found;
+    void *libc = real.dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD); /* what is chosen by the processor has no plain address */
+    return libc ? real.dlsym(libc, name) : NULL;
+}
+
+/* A library that came late stands in nobody's scope but its own, where it is asked last: what all the program calls is found first. What is
+ * found in an executable may be its own jump to the function, which would lead back to us. */
+static void *program_s_own(const char *name)
+{
+    struct dl_find_object where;
+    void *found = real.dlsym(RTLD_DEFAULT, name);
+    if (!found || own_code_holds(found))
+        return NULL;
+    int is_executable_s = _dl_find_object(found, &where) == 0 && where.dlfo_link_map == _r_debug.r_map;
+    return is_executable_s ? definition_of(name) : found;
 }
 
 void *real_next(const char *name)
 {
-    return real.dlsym(RTLD_NEXT, name);
+    return late_started ? program_s_own(name) : real.dlsym(RTLD_NEXT, name);
 }
 
 void real_module_of(const void *address, uintptr_t *ret_start, uintptr_t *ret_end)

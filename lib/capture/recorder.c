@@ -38,7 +38,7 @@ static int flag_is_stale(const struct thread_state *thread, uintptr_t frame)
 
 static struct thread_state *admit_unregistered(void)
 {
-    if (!recorder_session && !capture_start())
+    if (!recorder_session && !capture_start(NULL))
         return NULL;
     if (!*recorder_mark || recorder_is_paused()) { /* no mark: a child that is not recorded */
         thread_registry_rest();

@@ -97,20 +97,27 @@ static uint64_t random_number(void)
     return number;
 }
 
-static void describe_wishes(struct session_header *session, const struct environment *environment)
+static void describe_wishes(struct session_header *session, const char *text, const char *output_path)
 {
     struct capture_options options;
-    const char *text = environment_get(environment, "HEAPLINE_OPTIONS");
     capture_options_parse(text, &options);
     copy_text(session->options, sizeof session->options, text);
-    copy_text(session->output_path, sizeof session->output_path, environment_get(environment, "HEAPLINE_OUTPUT"));
+    copy_text(session->output_path, sizeof session->output_path, output_path);
     session->flags = options.flags;
     session->sampling_interval_bytes = options.sampling_interval_bytes;
     session->sampling_seed = options.sampling_seed ? options.sampling_seed : random_number();
     session->copy_threshold_bytes = options.sampling_interval_bytes ? 0 : options.copy_threshold_bytes; /* small ones are sampled, too */
     session->max_trace_bytes = options.max_trace_bytes;
     session->native_check_interval = options.native_check_interval;
-    session->session_id = parse_hex(environment_get(environment, "HEAPLINE_SESSION"));
+}
+
+static void describe_run(struct session_header *session, const struct environment *environment, const struct attach_settings *settings)
+{
+    describe_wishes(session, settings ? settings->options : environment_get(environment, "HEAPLINE_OPTIONS"),
+                    settings ? settings->output_path : environment_get(environment, "HEAPLINE_OUTPUT"));
+    if (settings)
+        session->flags |= SESSION_ATTACHED;
+    session->session_id = settings ? settings->session_id : parse_hex(environment_get(environment, "HEAPLINE_SESSION"));
     if (!session->session_id)
         session->session_id = random_number();
 }
@@ -132,28 +139,30 @@ static size_t collector_environment(const struct environment *environment, const
     return count;
 }
 
-static int start_collector(int memfd, struct session_header *session, const struct environment *environment)
+static int start_collector(int memfd, struct session_header *session, const struct environment *environment,
+                           const struct attach_settings *settings)
 {
     size_t table_bytes = MAX_ENVIRONMENT_ENTRIES * sizeof(char *);
     const char **entries = pages_map(table_bytes);
     if (!entries)
         return 0;
     collector_environment(environment, entries, MAX_ENVIRONMENT_ENTRIES);
-    int started = collector_spawn(memfd, session, entries, environment_get(environment, "HEAPLINE_COLLECTOR"));
+    int started = collector_spawn(memfd, session, entries,
+                                  settings ? settings->collector_path : environment_get(environment, "HEAPLINE_COLLECTOR"));
     pages_unmap(entries, table_bytes);
     return started;
 }
 
-struct session_header *session_start(void)
+struct session_header *session_start(const struct attach_settings *settings)
 {
     struct environment environment;
     int memfd = -1;
     struct session_header *session = environment_read(&environment) ? map_session(&memfd) : NULL;
     if (session) {
-        describe_wishes(session, &environment);
+        describe_run(session, &environment, settings);
         describe_program(session);
         describe_process(session, !(session->flags & SESSION_PAUSED));
-        int started = start_collector(memfd, session, &environment);
+        int started = start_collector(memfd, session, &environment, settings);
         syscall(SYS_close, memfd);
         if (!started) {
             syscall(SYS_munmap, session, SESSION_TOTAL_BYTES);

@@ -3,11 +3,13 @@
 #ifndef HEAPLINE_CAPTURE_SESSION_START_H
 #define HEAPLINE_CAPTURE_SESSION_START_H
 
+#include "attach.h"
 #include "session.h"
 
 /* A session for a process image that starts now: read the environment, create and map the memfd, start the collector with it.
+ * `settings`: what a command has asked for, whatever the environment says; NULL: the environment counts.
  * NULL when the system refuses (seccomp, limits): the process then runs unrecorded. */
-struct session_header *session_start(void);
+struct session_header *session_start(const struct attach_settings *settings);
 
 /* A session for a forked child, like its parent's; its memfd stays open in *ret_memfd, to be sent to the parent's collector. */
 struct session_header *session_start_forked(const struct session_header *parent, int *ret_memfd);

@@ -25,6 +25,7 @@
 #define EXEC_PENDING_NS (5 * MS)
 #define EXEC_CHECK_NS (1000 * MS)
 #define QUIET_PARALLEL_DRAINS 10
+#define DETACHED_PAUSE_MS 1000
 
 /* ---- start ---- */
 
@@ -331,7 +332,7 @@ static void describe_exit(struct collector *collector, struct trace_end *end)
     }
 }
 
-static void finish(struct collector *collector, enum trace_end_reason reason)
+void collector_finish(struct collector *collector, enum trace_end_reason reason)
 {
     struct session_header *session = collector->session;
     struct trace_end end = {.reason = reason};
@@ -361,6 +362,10 @@ static void finish(struct collector *collector, enum trace_end_reason reason)
 
 static void sleep_until_woken(struct collector *collector, uint32_t seen_wake)
 {
+    if (collector_is_detached(collector)) {
+        control_server_wait(&collector->control, collector->target.pidfd, DETACHED_PAUSE_MS);
+        return;
+    }
     /* Once it has said goodbye the target raises nothing: watch itself. */
     if (atomic_load(&collector->session->exit_kind) != EXIT_NONE)
         target_process_wait(&collector->target, (int)(collector->pause_ns / MS));
@@ -375,21 +380,23 @@ void collector_run(struct collector *collector)
         int gone = target_process_wait(&collector->target, 0);
         if (!drain(collector, 0) && !collector_serve_forks(collector))
             continue;
-        sample_rss(collector);
-        if (collector->definitions.nameless_threads)
-            read_thread_names(collector);
-        keep_house(collector);
+        if (!collector_is_detached(collector)) {
+            sample_rss(collector);
+            if (collector->definitions.nameless_threads)
+                read_thread_names(collector);
+            keep_house(collector);
+        }
         if (gone) {
-            finish(collector, TRACE_END_UNKNOWN);
+            collector_finish(collector, TRACE_END_UNKNOWN);
             return;
         }
         if (is_execed(collector)) {
-            finish(collector, TRACE_END_EXEC);
+            collector_finish(collector, TRACE_END_EXEC);
             return;
         }
-        if (collector_is_full(collector)) {
+        if (!collector_is_detached(collector) && collector_is_full(collector)) {
             collector_stop(collector, "the trace reached its size limit");
-            finish(collector, TRACE_END_STOPPED);
+            collector_finish(collector, TRACE_END_STOPPED);
             collector_give_up(collector->session);
             return;
         }

@@ -59,7 +59,19 @@ void collector_run(struct collector *collector);
 /* Tell the target that nobody drains its rings any more, and wake all its threads that wait. */
 void collector_give_up(struct session_header *session);
 
-/* ---- between collector.c, collector_fork.c, collector_control.c and collector_snapshot.c ---- */
+/* ---- between collector.c, collector_attach.c, collector_fork.c, collector_control.c and collector_snapshot.c ---- */
+
+/* Drain what is left, and write the end. */
+void collector_finish(struct collector *collector, enum trace_end_reason reason);
+/* Nothing is to be recorded from now on. */
+void collector_pause(struct session_header *session);
+/* From now on it is. */
+void collector_resume(struct session_header *session);
+int collector_is_detached(const struct collector *collector);
+/* Serve CONTROL_DETACH; answers when the trace is whole. */
+void collector_detach(struct collector *collector, struct control_answer *answer);
+/* Serve CONTROL_ATTACH. */
+enum control_result collector_attach(struct collector *collector, const char *argument, struct control_answer *answer);
 
 /* Is the target recorded from the start of its trace? Says so in the trace where it isn't. */
 void collector_begin_spans(struct collector *collector);

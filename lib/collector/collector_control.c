@@ -55,14 +55,19 @@ static enum control_result start(struct collector *collector)
         collector->spans[collector->span_count++].start_ns = time_now_ns(collector);
     collector->spans[collector->span_count - 1].end_ns = 0;
     put_spans(collector);
+    collector_resume(session);
+    return CONTROL_DONE;
+}
+
+void collector_resume(struct session_header *session)
+{
     atomic_store(&session->recording, 1);
     uint64_t order = atomic_load(&session->order);
     while (!atomic_compare_exchange_weak(&session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, 0)))
         ;
-    return CONTROL_DONE;
 }
 
-static void pause_recording(struct session_header *session)
+void collector_pause(struct session_header *session)
 {
     atomic_store(&session->recording, 0);
     uint64_t order = atomic_load(&session->order);
@@ -75,7 +80,7 @@ static enum control_result stop(struct collector *collector)
 {
     if (!is_recording(collector))
         return CONTROL_ALREADY;
-    pause_recording(collector->session);
+    collector_pause(collector->session);
     collector->spans[collector->span_count - 1].end_ns = time_now_ns(collector);
     put_spans(collector);
     collector->next_housekeeping_ns = 0; /* whoever reads the trace now finds all of it */
@@ -91,7 +96,7 @@ int collector_is_full(const struct collector *collector)
 
 void collector_stop(struct collector *collector, const char *reason)
 {
-    pause_recording(collector->session);
+    collector_pause(collector->session);
     process_property_put(collector->writer, "stopped", reason);
 }
 
@@ -112,12 +117,12 @@ static enum control_result tell_status(struct collector *collector, struct contr
     answer->trace_bytes = trace_writer_file_bytes(collector->writer);
     snprintf(answer->text, sizeof answer->text,
              "recording=%d\nsampling_interval_bytes=%llu\nmax_trace_bytes=%llu\nduration_ns=%llu\nevents=%llu\nlive_bytes=%llu\n"
-             "peak_bytes=%llu\nrss_bytes=%llu\nlost_events=%llu\ntrace_error=%d\n",
+             "peak_bytes=%llu\nrss_bytes=%llu\nlost_events=%llu\ntrace_error=%d\nattached=%d\ndetached=%d\n",
              is_recording(collector), (unsigned long long)collector->session->sampling_interval_bytes,
              (unsigned long long)collector->session->max_trace_bytes, (unsigned long long)time_now_ns(collector),
              (unsigned long long)totals->event_count, (unsigned long long)totals->live_bytes, (unsigned long long)totals->peak_bytes,
              (unsigned long long)collector->rss_bytes, (unsigned long long)collector_lost_events(collector),
-             trace_writer_failed(collector->writer));
+             trace_writer_failed(collector->writer), (collector->session->flags & SESSION_ATTACHED) != 0, collector_is_detached(collector));
     return CONTROL_DONE;
 }
 
@@ -156,6 +161,12 @@ void collector_serve_control(struct collector *collector)
         return;
     struct control_answer answer = {.magic = CONTROL_MAGIC, .pid = collector->session->pid};
     snprintf(answer.trace_path, sizeof answer.trace_path, "%s", collector->output.path);
+    if (collector_is_detached(collector) && verb != CONTROL_ATTACH && verb != CONTROL_STATUS) {
+        answer.result = CONTROL_REFUSED;
+        snprintf(answer.text, sizeof answer.text, "it was detached from; 'heapline attach %u' records it again", answer.pid);
+        control_server_answer(&collector->control, &answer);
+        return;
+    }
     switch (verb) {
     case CONTROL_START:
         answer.result = start(collector);
@@ -175,6 +186,12 @@ void collector_serve_control(struct collector *collector)
     case CONTROL_SNAPSHOT:
         collector_snapshot(collector, &answer);
         return; /* it answers */
+    case CONTROL_DETACH:
+        collector_detach(collector, &answer);
+        return; /* it answers */
+    case CONTROL_ATTACH:
+        answer.result = collector_attach(collector, argument, &answer);
+        break;
     default:
         answer.result = CONTROL_UNKNOWN;
     }

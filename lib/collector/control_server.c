@@ -2,6 +2,7 @@
 #include "control_server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,4 +123,11 @@ void control_server_answer(struct control_server *server, const struct control_a
     ssize_t sent = send(server->connection, answer, sizeof *answer, MSG_NOSIGNAL);
     (void)sent;
     control_server_hang_up(server);
+}
+
+void control_server_wait(const struct control_server *server, int pidfd, int timeout_ms)
+{
+    struct pollfd files[] = {{.fd = server->connection >= 0 ? server->connection : server->socket, .events = POLLIN},
+                             {.fd = pidfd, .events = POLLIN}};
+    poll(files, 2, timeout_ms);
 }

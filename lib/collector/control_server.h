@@ -28,6 +28,9 @@ uint32_t control_server_next(struct control_server *server, uint64_t now_ns, con
 int control_server_file(const struct control_server *server);
 void control_server_answer(struct control_server *server, const struct control_answer *answer);
 
+/* Sleep until the process of this pidfd (-1: none) has ended, somebody asks something, or so much time has passed. */
+void control_server_wait(const struct control_server *server, int pidfd, int timeout_ms);
+
 /* A copy of this process answers instead: it listens no more, and the other one has nothing to answer. */
 void control_server_stop_listening(struct control_server *server);
 void control_server_hang_up(struct control_server *server);

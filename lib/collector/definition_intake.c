@@ -71,6 +71,11 @@ void definition_intake_move(struct definition_intake *intake, struct trace_write
     forget_threads(intake);
 }
 
+void definition_intake_continue(struct definition_intake *intake, struct trace_writer *writer)
+{
+    intake->writer = writer;
+}
+
 /* ---- numbers ---- */
 
 static int map_set(struct number_map *map, uint32_t from, uint32_t to)

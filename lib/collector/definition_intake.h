@@ -44,6 +44,8 @@ void definition_intake_init(struct definition_intake *intake, struct trace_write
 void definition_intake_done(struct definition_intake *intake);
 /* Go on with another writer, which has defined all that this one has, and another session, a forked child's. */
 void definition_intake_move(struct definition_intake *intake, struct trace_writer *writer);
+/* The same in the same session, threads included. */
+void definition_intake_continue(struct definition_intake *intake, struct trace_writer *writer);
 
 /* Take all records below `head` (bytes ever written), make room in the ring, wake who waits for it. */
 void definition_intake_take(struct definition_intake *intake, struct session_header *session, uint64_t head);

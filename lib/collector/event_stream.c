@@ -52,6 +52,12 @@ void event_stream_move(struct event_stream *stream, struct session_header *sessi
     stream->random = ~session->sampling_seed;
 }
 
+void event_stream_restart_clock(struct event_stream *stream)
+{
+    stream->next_time_ticks = 0;
+    tick_clock_init(&stream->clock, stream->session->start_ticks, stream->session->start_monotonic_ns);
+}
+
 void event_stream_forget(struct event_stream *stream)
 {
     for (uint32_t i = 0; i < stream->thread_count; i++)

@@ -69,6 +69,9 @@ void event_stream_done(struct event_stream *stream);
 /* Go on with another session: a forked child's. */
 void event_stream_move(struct event_stream *stream, struct session_header *session);
 
+/* Times count from the session's start as it says now. */
+void event_stream_restart_clock(struct event_stream *stream);
+
 /* What was live is no more: nothing was recorded for a while. Between two calls of event_stream_take. */
 void event_stream_forget(struct event_stream *stream);
 

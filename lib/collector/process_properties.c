@@ -104,6 +104,8 @@ void process_properties_put(struct trace_writer *writer, const struct session_he
     if (target_process_link(target, "cwd", path, sizeof path) > 0 || getcwd(path, sizeof path))
         process_property_put(writer, "directory", path);
     process_property_put(writer, "options", session->options);
+    if (session->flags & SESSION_ATTACHED)
+        process_property_put(writer, "attached", "1");
     if (uname(&system) == 0) {
         process_property_put(writer, "hostname", system.nodename);
         process_property_put(writer, "kernel", system.release);

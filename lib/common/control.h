@@ -25,6 +25,8 @@ enum control_verb {
     CONTROL_STATUS,    /* how it is: text holds "key=value" lines */
     CONTROL_SNAPSHOT,  /* put a trace of all until now into the file that comes along, empty and open for writing; the answer comes when it is whole */
     CONTROL_OBJECTS,   /* the survey of its Python objects: begin, poll or cancel, and what is wanted (object_intake.h); text holds "key=value" lines */
+    CONTROL_DETACH,    /* record no more and end the trace; the answer comes when it is whole. Only of a process that was attached to */
+    CONTROL_ATTACH,    /* record again, into a trace of its own: the argument is its options, a line break, and its path */
 };
 
 enum control_result {

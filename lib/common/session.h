@@ -62,6 +62,7 @@ enum session_flag {
     SESSION_PAUSED = 1 << 3,     /* began paused */
     SESSION_FORCE = 1 << 4,      /* overwrite an existing output */
     SESSION_FORKED = 1 << 5,     /* begins with the parent's live set */
+    SESSION_ATTACHED = 1 << 6,   /* the library came into a running process */
 };
 
 enum session_exit_kind {
@@ -120,6 +121,7 @@ struct session_header {
     _Atomic uint32_t thread_slots_used;   /* target: slots below this index have been used */
     _Atomic uint32_t recording;           /* 1: events are wanted; 0: paused */
     _Atomic uint32_t survey_state;        /* enum survey_state (survey.h) */
+    _Atomic uint32_t detached;            /* collector: 1: paused, and there is no trace; forks are not followed */
     alignas(CACHE_LINE_BYTES) _Atomic uint32_t fork_freeze; /* target: forks begun and not yet cloned; while non-zero the collector takes no new events */
     _Atomic uint32_t fork_sequence;
     _Atomic uint32_t exit_kind;  /* enum session_exit_kind */

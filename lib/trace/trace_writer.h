@@ -76,6 +76,10 @@ int trace_writer_failed(const struct trace_writer *writer);
  * ret_slot_map[old slot] = new slot, allocated with malloc, freed by the caller. */
 int trace_writer_fork(const struct trace_writer *writer, int file, const struct trace_identity *identity,
                       struct trace_writer **ret_writer, uint32_t **ret_slot_map);
+/* Start a trace with the same stacks, code objects, modules and threads defined under the same numbers, no properties, and nothing live: a
+ * further recording of the same process. The old writer stays as it is. Returns as trace_writer_open, or STATUS_NO_MEMORY. */
+int trace_writer_continue(const struct trace_writer *writer, int file, const struct trace_identity *identity, uint64_t max_bytes,
+                          struct trace_writer **ret_writer);
 
 /* Go on in another file, which holds the same trace_writer_file_bytes already. The caller owns both. */
 void trace_writer_redirect(struct trace_writer *writer, int file);

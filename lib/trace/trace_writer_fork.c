@@ -5,7 +5,7 @@
 #include "trace_writer_internal.h"
 
 /* Define in `child` all that `parent` has defined. Returns 0 or STATUS_NO_MEMORY. */
-static int copy_definitions(const struct trace_writer *parent, struct trace_writer *child)
+static int copy_definitions(const struct trace_writer *parent, struct trace_writer *child, int with_properties)
 {
     /* The decoder may look VARINT_MAX_BYTES past a number: give it a padded copy, in pieces it would be hard to cut. */
     const struct definition_log *log = &parent->definitions;
@@ -20,6 +20,8 @@ static int copy_definitions(const struct trace_writer *parent, struct trace_writ
     const char *problem;
     int status;
     while ((status = definition_decode(&counts, &next, bytes + log->count, &definition, &problem)) == 0) {
+        if (definition.kind == TRACE_DEFINE_PROPERTY && !with_properties)
+            continue;
         status = trace_writer_define(child, &definition);
         if (status)
             break;
@@ -59,7 +61,7 @@ int trace_writer_fork(const struct trace_writer *writer, int file, const struct 
         return status;
     }
     trace_writer_bound(child, writer->max_bytes);
-    status = copy_definitions(writer, child);
+    status = copy_definitions(writer, child, 1);
     if (!status)
         status = copy_live_slots(writer, child, slot_map);
     if (status) {
@@ -69,5 +71,22 @@ int trace_writer_fork(const struct trace_writer *writer, int file, const struct 
     }
     *ret_writer = child;
     *ret_slot_map = slot_map;
+    return 0;
+}
+
+int trace_writer_continue(const struct trace_writer *writer, int file, const struct trace_identity *identity, uint64_t max_bytes,
+                          struct trace_writer **ret_writer)
+{
+    struct trace_writer *next;
+    int status = trace_writer_open(file, identity, &next);
+    if (status)
+        return status;
+    trace_writer_bound(next, max_bytes);
+    status = copy_definitions(writer, next, 0);
+    if (status) {
+        trace_writer_close(next, NULL);
+        return status;
+    }
+    *ret_writer = next;
     return 0;
 }

@@ -212,7 +212,7 @@ def test_several_thresholds(hand):
 # ---- usage ----
 
 @pytest.mark.parametrize("arguments, hint", [
-    ([], "Which lines?"), (["frobnicate"], "Commands: run, start, stop, "), (["reprot"], "Did you mean 'report'?"),
+    ([], "Which lines?"), (["frobnicate"], "Commands: run, attach, detach, "), (["reprot"], "Did you mean 'report'?"),
     (["attach", "1"], "unknown command"), (["--frob"], "there is no option '--frob'"), (["report"], "which trace?"),
     (["report", "TRACE", "b"], "'b' is one argument too many"), (["report", "--jsno", "TRACE"], "did you mean '--json'?"),
     (["report", "--limit", "x", "TRACE"], "--limit wants a number"), (["report", "--limit"], "--limit wants a value"),
