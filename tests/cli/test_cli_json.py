@@ -213,7 +213,7 @@ def test_several_thresholds(hand):
 
 @pytest.mark.parametrize("arguments, hint", [
     ([], "Which lines?"), (["frobnicate"], "Commands: run, attach, detach, "), (["reprot"], "Did you mean 'report'?"),
-    (["attach", "1"], "unknown command"), (["--frob"], "there is no option '--frob'"), (["report"], "which trace?"),
+    (["attach", "x"], "'x' is no process id"), (["detach"], "which process?"), (["atach"], "Did you mean 'attach'?"), (["--frob"], "there is no option '--frob'"), (["report"], "which trace?"),
     (["report", "TRACE", "b"], "'b' is one argument too many"), (["report", "--jsno", "TRACE"], "did you mean '--json'?"),
     (["report", "--limit", "x", "TRACE"], "--limit wants a number"), (["report", "--limit"], "--limit wants a value"),
     (["lines", "--limit=-1", "TRACE"], "--limit wants a number"), (["lines", "--sort", "size", "TRACE"], "cannot sort by 'size'"),
