@@ -120,6 +120,15 @@ static size_t find_symbols(const struct module_symbols *from, const struct owned
     return from->symbolizer ? symbolizer_find(from->symbolizer, place->position ? place->position - 1 : 0, ret_symbols) : 0;
 }
 
+/* Of the functions that an address is in, the one to show where there is room for one. */
+static const struct symbol *single_symbol(const struct symbol *symbols, size_t count)
+{
+    size_t i = 0;
+    while (i + 1 < count && symbols[i].is_system)
+        i++;
+    return &symbols[i];
+}
+
 /* The frames of a native place: its own, and of those that it was inlined into a place each. */
 static int resolve_address(struct frame_table *table, const struct module_symbols *from, const char *module_path,
                            const struct owned_place *place)
@@ -132,6 +141,9 @@ static int resolve_address(struct frame_table *table, const struct module_symbol
     size_t count = find_symbols(from, place, &symbols);
     if (!count) {
         symbols = &nothing;
+        count = 1;
+    } else if (table->is_growing) {
+        symbols = single_symbol(symbols, count);
         count = 1;
     }
     snprintf(label, sizeof label, "%.400s+0x%llx", slash ? slash + 1 : module_path ? module_path : "unknown module",
@@ -156,14 +168,15 @@ static int compare_places(const void *a, const void *b)
     return left->position < right->position ? -1 : left->position > right->position;
 }
 
-/* All places of a kind, sorted by owner and position. */
-static int list_places(const struct place_table *table, enum trace_frame_kind kind, struct owned_place **ret_places, size_t *ret_count)
+/* All places of a kind from `first_id` on, sorted by owner and position. */
+static int list_places(const struct place_table *table, uint32_t first_id, enum trace_frame_kind kind, struct owned_place **ret_places,
+                       size_t *ret_count)
 {
     size_t count = 0;
-    struct owned_place *places = malloc(table->place_count * sizeof *places);
+    struct owned_place *places = malloc((table->place_count - first_id + 1) * sizeof *places);
     if (!places)
         return STATUS_NO_MEMORY;
-    for (uint32_t id = 1; id < table->place_count; id++)
+    for (uint32_t id = first_id; id < table->place_count; id++)
         if (table->places[id].kind == kind)
             places[count++] = (struct owned_place){table->places[id].position, table->places[id].owner_id, id};
     qsort(places, count, sizeof *places, compare_places);
@@ -212,7 +225,7 @@ static int resolve_python(struct frame_table *table, const struct definition_tab
 {
     struct owned_place *places;
     size_t count, end;
-    int status = list_places(&definitions->places, TRACE_FRAME_PYTHON, &places, &count);
+    int status = list_places(&definitions->places, table->resolved_count, TRACE_FRAME_PYTHON, &places, &count);
     if (status)
         return status;
     for (size_t start = 0; start < count && !status; start = end) {
@@ -269,56 +282,101 @@ static int resolve_native(struct frame_table *table, const struct definition_tab
     struct native_sources native = {.definitions = definitions, .sources = sources};
     struct owned_place *places;
     size_t count, end;
-    int status = list_places(&definitions->places, TRACE_FRAME_NATIVE, &places, &count);
+    int status = list_places(&definitions->places, table->resolved_count, TRACE_FRAME_NATIVE, &places, &count);
     if (status)
         return status;
-    status = symbol_bundle_read(&native.bundle, definitions);
+    if (count)
+        status = symbol_bundle_read(&native.bundle, definitions);
     for (size_t start = 0; start < count && !status; start = end) {
         end = end_of_owner(places, start, count);
         status = resolve_module(table, &native, places + start, end - start);
         if (progress)
             progress(context, (double)end / (double)count);
     }
-    symbol_bundle_done(&native.bundle);
+    if (count)
+        symbol_bundle_done(&native.bundle);
     free(places);
     return status;
 }
 
-static int resolve_rest(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes)
+/* What is no place. */
+static int intern_labels(struct frame_table *table, uint64_t copy_threshold_bytes)
 {
     char label[64];
-    uint32_t cut_frame = intern_label(table, "unknown callers", TRACE_FRAME_CUT);
+    table->cut_frame = intern_label(table, "unknown callers", TRACE_FRAME_CUT);
     snprintf(label, sizeof label, "copies below %llu bytes", (unsigned long long)copy_threshold_bytes);
     table->small_copies_frame = intern_label(table, label, TRACE_FRAME_NATIVE);
     table->slack_frame = intern_label(table, "arena slack", TRACE_FRAME_NATIVE);
     table->unknown_frame = intern_label(table, "unknown", TRACE_FRAME_NATIVE);
-    if (!cut_frame || !table->small_copies_frame || !table->slack_frame || !table->unknown_frame)
-        return STATUS_NO_MEMORY;
-    for (uint32_t id = 1; id < definitions->places.place_count; id++)
+    return table->cut_frame && table->small_copies_frame && table->slack_frame && table->unknown_frame ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static void resolve_cuts(struct frame_table *table, const struct definition_table *definitions)
+{
+    for (uint32_t id = table->resolved_count; id < definitions->places.place_count; id++)
         if (definitions->places.places[id].kind == TRACE_FRAME_CUT)
-            table->place_frames[id] = cut_frame;
+            table->place_frames[id] = table->cut_frame;
+}
+
+static int reserve_places(struct frame_table *table, const struct definition_table *definitions)
+{
+    size_t frame_capacity = table->place_capacity, outer_capacity = table->place_capacity, needed = definitions->places.place_count;
+    if (!ARRAY_RESERVE(table->place_frames, frame_capacity, needed) || !ARRAY_RESERVE(table->outer_places, outer_capacity, needed) ||
+        !ARRAY_RESERVE(table->module_states, table->module_capacity, definitions->module_count))
+        return STATUS_NO_MEMORY;
+    table->place_capacity = frame_capacity;
+    table->place_count = definitions->places.place_count;
     return STATUS_OK;
+}
+
+static int resolve(struct frame_table *table, const struct definition_table *definitions, const struct symbol_sources *sources,
+                   frames_progress *progress, void *context)
+{
+    int status = reserve_places(table, definitions);
+    if (status)
+        return status;
+    resolve_cuts(table, definitions);
+    status = resolve_python(table, definitions);
+    if (!status)
+        status = resolve_native(table, definitions, sources, progress, context);
+    if (!status)
+        table->resolved_count = definitions->places.place_count;
+    return status;
+}
+
+static int begin(struct frame_table *table, uint64_t copy_threshold_bytes, int is_growing)
+{
+    *table = (struct frame_table){.frame_count = 1, .resolved_count = 1, .is_growing = is_growing};
+    string_pool_init(&table->strings);
+    int status = intern_labels(table, copy_threshold_bytes);
+    if (status)
+        frame_table_done(table);
+    return status;
 }
 
 int frame_table_build(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes,
                       const struct symbol_sources *sources, frames_progress *progress, void *context)
 {
-    int status = STATUS_NO_MEMORY;
-    *table = (struct frame_table){.frame_count = 1};
-    string_pool_init(&table->strings);
-    table->place_capacity = table->place_count = definitions->places.place_count;
-    table->place_frames = calloc(table->place_count, sizeof *table->place_frames);
-    table->outer_places = calloc(table->place_count, sizeof *table->outer_places);
-    table->module_states = calloc(definitions->module_count, sizeof *table->module_states);
-    if (table->place_frames && table->outer_places && table->module_states)
-        status = resolve_rest(table, definitions, copy_threshold_bytes);
-    if (!status)
-        status = resolve_python(table, definitions);
-    if (!status)
-        status = resolve_native(table, definitions, sources, progress, context);
+    int status = begin(table, copy_threshold_bytes, 0);
+    if (status)
+        return status;
+    status = resolve(table, definitions, sources, progress, context);
     if (status)
         frame_table_done(table);
     return status;
+}
+
+int frame_table_begin(struct frame_table *table, uint64_t copy_threshold_bytes)
+{
+    return begin(table, copy_threshold_bytes, 1);
+}
+
+int frame_table_extend(struct frame_table *table, const struct definition_table *definitions, const struct symbol_sources *sources,
+                       frames_progress *progress, void *context)
+{
+    if (table->resolved_count >= definitions->places.place_count)
+        return STATUS_OK;
+    return resolve(table, definitions, sources, progress, context);
 }
 
 void frame_table_done(struct frame_table *table)

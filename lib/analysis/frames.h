@@ -38,9 +38,12 @@ struct frame_table {
     uint32_t *outer_places;               /* the place that it was inlined into; 0: none */
     uint32_t place_count;
     size_t place_capacity;
+    uint32_t resolved_count;              /* places below it have been looked up */
+    int is_growing;                       /* frame_table_begin */
     enum symbolizer_state *module_states; /* by module id; of those that were looked up */
+    size_t module_capacity;
     /* what events without a stack, arena slack and uncounted copies are credited to */
-    uint32_t unknown_frame, slack_frame, small_copies_frame;
+    uint32_t unknown_frame, slack_frame, small_copies_frame, cut_frame;
 };
 
 #define FRAME_HIDDEN 0
@@ -51,6 +54,13 @@ typedef void frames_progress(void *context, double done);
 /* `sources` may be NULL. Returns 0 or STATUS_NO_MEMORY (everything is released). */
 int frame_table_build(struct frame_table *table, const struct definition_table *definitions, uint64_t copy_threshold_bytes,
                       const struct symbol_sources *sources, frames_progress *progress, void *context);
+
+/* The same step by step, for a trace that grows: an empty table, and then the places that have come since. A native place has one frame only: the
+ * innermost function, inlined or not, that isn't in a header of the system. After an error the table is as it was, or has some of them.
+ * Both return 0 or STATUS_NO_MEMORY. */
+int frame_table_begin(struct frame_table *table, uint64_t copy_threshold_bytes);
+int frame_table_extend(struct frame_table *table, const struct definition_table *definitions, const struct symbol_sources *sources,
+                       frames_progress *progress, void *context);
 void frame_table_done(struct frame_table *table);
 
 /* Where a Python file or a native module comes from, judged by its path. Never allocates. */

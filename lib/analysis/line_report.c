@@ -328,7 +328,7 @@ static int add_inclusive(struct line_report *report, const struct replay *replay
     return status;
 }
 
-int line_report_build(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
+static int build(struct line_report *report, const struct replay *replay, const struct frame_table *frames, int with_inclusive)
 {
     *report = (struct line_report){
         .definitions = &replay->definitions, .frames = frames, .stack_count = replay->definitions.node_count};
@@ -336,7 +336,7 @@ int line_report_build(struct line_report *report, const struct replay *replay, c
         report->has_hidden |= frames->place_frames[id] == FRAME_HIDDEN;
     int status = build_lines(report, frames);
     /* In this order, so that what the walk needs is freed before what stays is there. */
-    if (!status)
+    if (!status && with_inclusive)
         status = add_inclusive(report, replay);
     if (!status)
         status = build_stacks(report);
@@ -345,6 +345,16 @@ int line_report_build(struct line_report *report, const struct replay *replay, c
     if (status)
         line_report_done(report);
     return status;
+}
+
+int line_report_build(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
+{
+    return build(report, replay, frames, 1);
+}
+
+int line_report_build_self(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
+{
+    return build(report, replay, frames, 0);
 }
 
 void line_report_done(struct line_report *report)

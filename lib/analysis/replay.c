@@ -11,7 +11,7 @@
 #include "replay_state.h"
 #include "teardown.h"
 
-static void state_done(struct replay_state *state)
+void replay_state_done(struct replay_state *state)
 {
     free(state->births);
     free(state->weights);
@@ -96,6 +96,12 @@ static int read_events(struct replay_state *state, struct trace_reader *reader, 
     return status == STATUS_END ? STATUS_OK : status;
 }
 
+int replay_read_block(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail)
+{
+    int status = read_definitions(state, reader, detail);
+    return status ? status : read_events(state, reader, detail);
+}
+
 /* All blocks. A block that turns out to be damaged ends the pass, and is no error: what was before it is reported. */
 static int read_blocks(struct replay_state *state, struct trace_reader *reader, replay_progress *progress, void *context,
                        struct status_detail *detail)
@@ -104,9 +110,7 @@ static int read_blocks(struct replay_state *state, struct trace_reader *reader, 
     uint64_t file_bytes = replay->overview.file_bytes;
     int status;
     while (!(status = trace_reader_next_block(reader, detail))) {
-        status = read_definitions(state, reader, detail);
-        if (!status)
-            status = read_events(state, reader, detail);
+        status = replay_read_block(state, reader, detail);
         if (status)
             break;
         if (progress && file_bytes)
@@ -172,10 +176,11 @@ static uint64_t standard_error(double variance)
     return variance > 0 ? (uint64_t)(sqrt(variance) + 0.5) : 0;
 }
 
-static void gather_totals(struct replay_state *state)
+void replay_gather_totals(struct replay_state *state)
 {
     struct replay *replay = state->replay;
     struct replay_totals *totals = &replay->totals;
+    totals->allocated_bytes = totals->allocations = totals->temporary_allocations = totals->copied_bytes = totals->copies = 0;
     for (uint32_t id = 1; id < replay->uses.use_count; id++) {
         totals->allocated_bytes += replay->uses.uses[id].allocated_bytes;
         totals->allocations += replay->uses.uses[id].allocations;
@@ -232,7 +237,7 @@ static int finish_pass(struct replay_state *state)
         return status;
     replay_tally_births(state);
     replay->teardown_ns = teardown_find(replay);
-    gather_totals(state);
+    replay_gather_totals(state);
     compare_with_recorder(replay);
     return STATUS_OK;
 }
@@ -263,20 +268,28 @@ static struct replay *replay_new(void)
     return NULL;
 }
 
+int replay_state_begin(struct replay_state *state, struct trace_reader *reader)
+{
+    *state = (struct replay_state){.slots = trace_reader_slots(reader), .snapshot_event = NO_EVENT};
+    if (!(state->replay = replay_new()))
+        return STATUS_NO_MEMORY;
+    describe_trace(state->replay, reader);
+    state->sampling_interval_bytes = state->replay->overview.identity.sampling_interval_bytes;
+    replay_time_begin(state);
+    return reserve_for_definitions(state);
+}
+
 /* One pass. `snapshot_event`: NO_EVENT takes what the trace's headers say. Sets *ret_wrong_event when the snapshot was not
  * taken at the high-water mark. */
 static int replay_pass(struct trace_reader *reader, uint64_t snapshot_event, replay_progress *progress, void *context,
                        struct replay **ret_replay, int *ret_wrong_event, struct status_detail *detail)
 {
-    struct replay_state state = {.slots = trace_reader_slots(reader)};
-    if (!(state.replay = replay_new()))
-        return STATUS_NO_MEMORY;
-    describe_trace(state.replay, reader);
-    state.sampling_interval_bytes = state.replay->overview.identity.sampling_interval_bytes;
+    struct replay_state state;
+    int status = replay_state_begin(&state, reader);
+    if (!state.replay)
+        return status;
     uint64_t wanted = snapshot_event == NO_EVENT ? state.replay->overview.peak_event : snapshot_event;
     state.snapshot_event = wanted ? wanted : NO_EVENT;
-    replay_time_begin(&state);
-    int status = reserve_for_definitions(&state);
     if (!status)
         status = read_blocks(&state, reader, progress, context, detail);
     if (!status)
@@ -286,7 +299,7 @@ static int replay_pass(struct trace_reader *reader, uint64_t snapshot_event, rep
         replay_free(state.replay);
     else
         *ret_replay = state.replay;
-    state_done(&state);
+    replay_state_done(&state);
     return status;
 }
 

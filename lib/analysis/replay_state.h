@@ -1,4 +1,4 @@
-/* What the replay keeps while it runs; shared by replay.c (blocks, beginning, end), replay_event.c (each event), replay_time.c (what
+/* What the replay keeps while it runs; shared by replay.c (blocks, beginning, end), live_replay.c (the same of a trace that grows), replay_event.c (each event), replay_time.c (what
  * happens as time passes) and replay_tally.c (sums of events). One thread. */
 #ifndef HEAPLINE_ANALYSIS_REPLAY_STATE_H
 #define HEAPLINE_ANALYSIS_REPLAY_STATE_H
@@ -90,6 +90,15 @@ HOT_INLINE int replay_note_change(struct replay_state *state, uint32_t use_id)
 /* Apply events that the reader has decoded. There are count + REPLAY_LOOK_AHEAD in the array; what is behind the last one may be anything that
  * was an event of this trace once, or zero. Returns 0 or STATUS_NO_MEMORY, STATUS_SYSTEM. */
 int replay_events(struct replay_state *state, const struct trace_event *events, size_t count);
+
+/* Begin a replay of the reader's trace, whose overview is taken over. Returns 0 or STATUS_NO_MEMORY; in any case replay_state_done. */
+int replay_state_begin(struct replay_state *state, struct trace_reader *reader);
+/* The state's own; state->replay stays. */
+void replay_state_done(struct replay_state *state);
+/* All definitions and events of the reader's current block. Returns 0 or an error (`detail`). */
+int replay_read_block(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail);
+/* Sum up: state->replay->totals, as of the last event. May be called again later. */
+void replay_gather_totals(struct replay_state *state);
 
 /* Apply a whole tally, the reader's current block. Returns 0, STATUS_CORRUPT (`detail` says why), STATUS_NO_MEMORY or STATUS_SYSTEM. */
 int replay_tally(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally, struct status_detail *detail);

@@ -29,6 +29,7 @@ struct trace_reader {
 
     int file;
     struct trace_overview overview;
+    uint64_t peak_object_bytes;    /* at the overview's peak */
     struct status_detail damage;
     ZSTD_DCtx *zstd;
     uint8_t *raw, *stored;

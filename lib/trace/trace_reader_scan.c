@@ -90,19 +90,19 @@ static void add_block(struct trace_overview *overview, const struct trace_block 
     overview->end_time_ns = block->end_time_ns;
 }
 
+/* From where the last scan ended. */
 static void scan_blocks(struct trace_reader *reader)
 {
     struct trace_overview *overview = &reader->overview;
-    uint64_t offset = TRACE_FILE_HEADER_BYTES, peak_object_bytes = 0;
+    uint64_t offset = overview->good_bytes;
     struct trace_block block;
-    reader->data_end = offset;
     while (trace_block_read(reader->file, overview->file_bytes, offset, (uint32_t)overview->block_count, &block,
                             &reader->damage) == 0) {
         if (check_order(reader, &block, offset))
             break;
         if (block.type == TRACE_BLOCK_END && read_end(reader, &block, offset))
             break;
-        add_block(overview, &block, &peak_object_bytes);
+        add_block(overview, &block, &reader->peak_object_bytes);
         offset += TRACE_BLOCK_HEADER_BYTES + (uint64_t)block.stored_bytes;
         if (block.type == TRACE_BLOCK_END) {
             if (offset < overview->file_bytes)
@@ -112,6 +112,20 @@ static void scan_blocks(struct trace_reader *reader)
         reader->data_end = offset;
     }
     overview->good_bytes = offset;
+}
+
+int trace_reader_follow(struct trace_reader *reader, struct status_detail *detail)
+{
+    struct stat file_status;
+    if (fstat(reader->file, &file_status))
+        return trace_fail(detail, STATUS_SYSTEM, 0, "cannot read the file's size");
+    if (reader->overview.has_end)
+        return 0;
+    /* What looked cut may have been in the middle of being written. */
+    reader->damage = (struct status_detail){0};
+    reader->overview.file_bytes = (uint64_t)file_status.st_size;
+    scan_blocks(reader);
+    return 0;
 }
 
 int trace_reader_scan(struct trace_reader *reader, struct status_detail *detail)
@@ -127,6 +141,7 @@ int trace_reader_scan(struct trace_reader *reader, struct status_detail *detail)
     if (status)
         return status;
     reader->overview.file_bytes = (uint64_t)file_status.st_size;
+    reader->overview.good_bytes = reader->data_end = TRACE_FILE_HEADER_BYTES;
     scan_blocks(reader);
     return 0;
 }
