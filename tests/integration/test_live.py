@@ -158,21 +158,21 @@ def test_gives_the_terminal_back(live, program, ending):
     else:
         terminal.press(how or "q")
     assert terminal.wait() == status
-    assert terminal.is_ours()
+    terminal.wait_for(lambda _: terminal.is_ours())
     assert program.go_on(), "the program goes on"
 
 
 def test_suspended_and_resumed(live):
     terminal = live()
     terminal.press("\x1a")
-    terminal.wait_for(lambda _: terminal.state() == "T")
-    assert terminal.is_ours()
+    terminal.wait_for(lambda _: terminal.state() == "T" and terminal.is_ours())
     terminal.screen.reset()
     os.kill(terminal.pid, signal.SIGCONT)
     terminal.wait_for("allocs/s")
     assert not terminal.is_ours()
     terminal.press("q")
-    assert terminal.wait() == 0 and terminal.is_ours()
+    assert terminal.wait() == 0
+    terminal.wait_for(lambda _: terminal.is_ours())
 
 
 def test_any_size(live):
@@ -192,7 +192,7 @@ def test_ends_with_the_program(program, live):
     terminal = live()
     program.finish()
     assert terminal.wait() == 0
-    assert terminal.is_ours()
+    terminal.wait_for(lambda _: terminal.is_ours() and b"heapline report" in terminal.output)
     after = terminal.output.rpartition(b"\x1b[?1049l")[2].decode()
     assert f"process {program.pid} has ended: heap " in after and f"heapline report {program.trace}" in after
 
