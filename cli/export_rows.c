@@ -1,4 +1,6 @@
 /* Exports of rows: 'csv' (a line of source a row, RFC 4180) and 'json' (lines and stacks with all their measures). */
+#include <stdlib.h>
+
 #include "export.h"
 #include "stack_rows.h"
 
@@ -47,23 +49,41 @@ void export_csv(const struct export *export)
 
 /* ---- json ---- */
 
+/* Those of a stack, innermost first; the texts are the set's. */
+static struct stack_frames frames_of(const struct stack_set *set, uint32_t stack, uint32_t *numbers, struct stack_frame *frames, uint32_t capacity)
+{
+    struct stack_frames result = {.frames = frames, .count = (int)export_frames(set, stack, numbers, capacity)};
+    for (int i = 0; i < result.count; i++) {
+        const struct set_frame *frame = &set->frames[numbers[result.count - 1 - i]];
+        frames[i] = (struct stack_frame){frame->kind, frame->function, frame->file, frame->module, frame->origin, frame->line};
+    }
+    return result;
+}
+
 static void write_stacks(const struct export *export, struct json *json)
 {
-    struct stack_walker walker;
+    struct stack_set set;
+    stack_set_load(export->database, &set);
+    uint32_t capacity = export_max_depth(&set), *numbers = calloc(capacity, sizeof *numbers);
+    struct stack_frame *frames = calloc(capacity, sizeof *frames);
+    if (!numbers || !frames)
+        abort();
     sqlite3_stmt *row = query_prepare(export->database,
                                       "SELECT stack_id, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, allocations, "
                                       "temporary_allocations, copied_bytes, copies FROM stack_use ORDER BY peak_bytes DESC, stack_id");
-    stack_walker_init(&walker, export->database);
     json_array(json, "stacks");
     while (query_step(row)) {
+        struct stack_frames stack = frames_of(&set, stack_set_index(&set, sqlite3_column_int64(row, 0)), numbers, frames, capacity);
         json_object(json, NULL);
         for (int i = 0; i < MEASURE_COUNT; i++)
             json_integer(json, measures[i].name, sqlite3_column_int64(row, 1 + i));
-        stack_frames_json(stack_walk(&walker, sqlite3_column_int64(row, 0)), json);
+        stack_frames_json(&stack, json);
         json_object_end(json);
     }
     json_array_end(json);
-    stack_walker_done(&walker);
+    free(frames);
+    free(numbers);
+    stack_set_free(&set);
 }
 
 void export_json(const struct export *export)
