@@ -14,7 +14,7 @@
 #include "window_log.h"
 
 /* Raised whenever the same trace would give other figures than before: cached databases of older replays are then rebuilt. */
-#define REPLAY_VERSION 8
+#define REPLAY_VERSION 9
 
 #define REPLAY_WINDOWS 32
 #define REPLAY_TIMELINE_ROWS 2000
@@ -38,6 +38,8 @@ struct live_stack {
 
 struct timeline_row {
     uint64_t time_ns, heap_bytes, heap_peak_bytes, rss_bytes;
+    uint64_t block_bytes; /* of the live blocks: without arena slack */
+    uint64_t event_count; /* until then */
 };
 
 struct window_row {

@@ -24,16 +24,18 @@ _Static_assert(REPLAY_WINDOWS < STAMP_WINDOW, "a stamp holds any window's number
 static void close_row(struct replay_state *state)
 {
     struct replay *replay = state->replay;
-    uint64_t heap_bytes = trace_level_total(&state->level);
+    uint64_t heap_bytes = trace_level_total(&state->level), block_bytes = state->level.outside_bytes + state->level.object_bytes;
     struct timeline_row *last = replay->timeline_count ? &replay->timeline[replay->timeline_count - 1] : NULL;
     if (last && last->time_ns == state->time_ns) {
         last->heap_bytes = heap_bytes;
+        last->block_bytes = block_bytes;
+        last->event_count = state->event_count;
         last->rss_bytes = state->rss_bytes;
         if (state->row_peak_bytes > last->heap_peak_bytes)
             last->heap_peak_bytes = state->row_peak_bytes;
     } else if (replay->timeline_count < REPLAY_TIMELINE_ROWS) {
         replay->timeline[replay->timeline_count++] =
-            (struct timeline_row){state->time_ns, heap_bytes, state->row_peak_bytes, state->rss_bytes};
+            (struct timeline_row){state->time_ns, heap_bytes, state->row_peak_bytes, state->rss_bytes, block_bytes, state->event_count};
     }
     state->row_peak_bytes = heap_bytes;
     state->row_end_ns = (state->time_ns / state->row_width_ns + 1) * state->row_width_ns;

@@ -56,7 +56,7 @@ static void count_slots(const struct replay_state *state, struct survivors *surv
 int survivor_log_window(struct replay_state *state, uint32_t window_id, int must)
 {
     struct survivor_log *log = &state->replay->survivors;
-    struct survivors taken = {.window_id = window_id, .heap_bytes = trace_level_total(&state->level), .taken = 1};
+    struct survivors taken = {.window_id = window_id, .block_bytes = state->level.outside_bytes + state->level.object_bytes, .taken = 1};
     uint64_t work = state->slots->used_count + (uint64_t)state->replay->uses.use_count;
     if (!must && state->event_count - log->event_count < EVENTS_FOR_EACH * work)
         return STATUS_OK;
@@ -66,10 +66,10 @@ int survivor_log_window(struct replay_state *state, uint32_t window_id, int must
         return status;
     }
     count_slots(state, &taken);
-    if (log->latest.taken && taken.heap_bytes < log->latest.heap_bytes && !log->before_fall.taken) {
+    if (log->latest.taken && taken.block_bytes < log->latest.block_bytes && !log->before_fall.taken) {
         log->before_fall = log->latest;
         log->latest = (struct survivors){0};
-    } else if (taken.heap_bytes >= log->latest.heap_bytes) {
+    } else if (taken.block_bytes >= log->latest.block_bytes) {
         survivors_done(&log->before_fall);
     }
     survivors_done(&log->latest);

@@ -2,7 +2,7 @@
  *
  * What leaks survives from all of the run; what turns over is young. Counted by looking at every live block, but not more often than
  * the events are worth it: with many blocks not at every window. Two counts are kept, because teardown (teardown.h) is known only afterwards:
- * the latest, and the last before the heap began to fall. One thread; allocates. */
+ * the latest, and the last before live blocks began to get fewer. One thread; allocates. */
 #ifndef HEAPLINE_ANALYSIS_SURVIVORS_H
 #define HEAPLINE_ANALYSIS_SURVIVORS_H
 
@@ -18,7 +18,7 @@ struct survivors {
     uint32_t *ids;             /* by use: its row; 0: it held nothing */
     uint32_t use_count;
     struct survivor_row *rows; /* from 1 */
-    uint64_t heap_bytes;
+    uint64_t block_bytes;
     uint32_t window_id;
     int taken;
 };

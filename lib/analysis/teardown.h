@@ -1,7 +1,8 @@
 /* When did the program begin to tear itself down?
  *
  * An interpreter that ends frees its globals, many C programs free their tables: what leaked until then is gone at the trace's end. So
- * leaks are judged by what was live before. Teardown is the last stretch of the run in which the heap only falls. */
+ * leaks are judged by what was live before. Teardown is the last stretch of the run in which the live blocks only get fewer;
+ * the heap as a whole may follow late: arenas are given back when their last object is freed. */
 #ifndef HEAPLINE_ANALYSIS_TEARDOWN_H
 #define HEAPLINE_ANALYSIS_TEARDOWN_H
 

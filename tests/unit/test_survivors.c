@@ -152,6 +152,7 @@ static void test_fall(void)
     release(second);
     CHECK_EQUAL(survivor_log_window(&state, 2, 1), 0);
     release(first);
+    state.level.arena_bytes = 1 << 20; /* arenas that hold no object any more are no blocks */
     CHECK_EQUAL(survivor_log_window(&state, 3, 1), 0); /* the fall goes on */
     CHECK_EQUAL(survivor_log_find(&replay->survivors, 3)->window_id, 3);
     CHECK_EQUAL(survivor_log_find(&replay->survivors, 2)->window_id, 1);

@@ -8,6 +8,15 @@
 #define MS UINT64_C(1000000)
 #define WINDOWS 20
 
+static int quiet_from = ROWS, quiet_to = ROWS; /* rows without events */
+
+/* 1000 in each other row. */
+static uint64_t events_at(int row)
+{
+    int quiet = row <= quiet_from ? 0 : (row < quiet_to ? row : quiet_to) - quiet_from;
+    return 1000 * (uint64_t)(row - quiet);
+}
+
 static uint64_t find(struct replay *replay, const int *percent, uint32_t reason)
 {
     replay->timeline_count = ROWS;
@@ -15,7 +24,8 @@ static uint64_t find(struct replay *replay, const int *percent, uint32_t reason)
     replay->overview.has_end = 1;
     replay->overview.end.reason = reason;
     for (int i = 0; i < ROWS; i++)
-        replay->timeline[i] = (struct timeline_row){.time_ns = (uint64_t)i * 10 * MS, .heap_bytes = (uint64_t)percent[i] * 10000};
+        replay->timeline[i] = (struct timeline_row){.time_ns = (uint64_t)i * 10 * MS, .heap_bytes = 1000000, .block_bytes = (uint64_t)percent[i] * 10000,
+                                                    .event_count = events_at(i)};
     replay->window_count = WINDOWS;
     for (uint32_t i = 0; i < WINDOWS; i++)
         replay->windows[i] = (struct window_row){.end_time_ns = (i + 1) * 100 * MS};
@@ -44,6 +54,24 @@ static void test_fall(struct replay *replay)
     CHECK_EQUAL(find(replay, percent, TRACE_END_EXIT), 1900 * MS);
 }
 
+/* A pause of 100 ms, a twentieth of the run, within the fall: it goes on only if nothing happens in the pause. */
+static void test_pause(struct replay *replay)
+{
+    int percent[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        percent[i] = i <= 170 ? 80 : i <= 175 ? 80 - 4 * (i - 170) : i <= 185 ? 60 : 60 - 4 * (i - 185);
+    CHECK_EQUAL(find(replay, percent, TRACE_END_EXIT), 1850 * MS);
+    quiet_from = 175;
+    quiet_to = 185;
+    CHECK_EQUAL(find(replay, percent, TRACE_END_EXIT), 1700 * MS);
+    /* One of a tenth and more is a phase of the program all the same. */
+    for (int i = 0; i < ROWS; i++)
+        percent[i] = i <= 150 ? 80 : i <= 155 ? 80 - 4 * (i - 150) : i <= 185 ? 60 : 60 - 4 * (i - 185);
+    quiet_from = 155;
+    CHECK_EQUAL(find(replay, percent, TRACE_END_EXIT), 1850 * MS);
+    quiet_from = quiet_to = ROWS;
+}
+
 static void test_none(struct replay *replay)
 {
     int percent[ROWS];
@@ -65,6 +93,7 @@ int main(void)
     struct replay *replay = calloc(1, sizeof *replay);
     CHECK(replay != NULL);
     test_fall(replay);
+    test_pause(replay);
     test_none(replay);
     free(replay);
     return 0;
