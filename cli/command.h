@@ -38,5 +38,6 @@ extern const struct command run_command, attach_command, detach_command, start_c
 extern const struct command report_command, lines_command, peak_command, copies_command, leaks_command, timeline_command,
     tree_command, sizes_command, sql_command, dump_command, bundle_command, export_command, help_command;
 extern const struct command diff_command;
+extern const struct command objects_command;
 
 #endif

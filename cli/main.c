@@ -13,7 +13,7 @@ const struct command_group command_groups[] = {
     {"While it runs", {&live_command, &snapshot_command, &start_command, &stop_command}},
     {"What happened?", {&report_command, &timeline_command}},
     {"Which lines?", {&lines_command, &peak_command, &copies_command, &leaks_command, &diff_command, &tree_command, &sizes_command}},
-    {"Dig deeper", {&sql_command, &dump_command, &bundle_command, &export_command, &help_command}},
+    {"Dig deeper", {&objects_command, &sql_command, &dump_command, &bundle_command, &export_command, &help_command}},
     {NULL},
 };
 

@@ -1,7 +1,7 @@
 -- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
 -- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
 -- Tables are singular nouns; views (schema_views.sql) answer the usual questions, best first.
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 PRAGMA application_id = 1212498256; -- "HEAP": tells a report from any other SQLite file
 
 -- One row: the process and its totals.
@@ -122,3 +122,27 @@ CREATE TABLE survivor (
     stack_id INTEGER PRIMARY KEY,
     born_0 INTEGER, born_1 INTEGER, born_2 INTEGER, born_3 INTEGER, born_4 INTEGER, born_5 INTEGER, born_6 INTEGER, born_7 INTEGER
 );
+
+-- A survey of the Python objects of the running process (heapline objects). Only objects whose allocation was recorded are in its rows.
+CREATE TABLE object_survey (
+    survey_id INTEGER PRIMARY KEY,
+    time_ns INTEGER, pause_ns INTEGER, -- when, and how long the process stood still for it
+    objects INTEGER,                   -- that the interpreter had; of them …
+    unreached_objects INTEGER,         -- … those to which nothing leads from a module or a frame: C code holds them, or they wait for the collector of cycles
+    recorded_objects INTEGER, recorded_bytes INTEGER, -- in object_type, with the blocks that are theirs
+    outcome TEXT                       -- 'whole', or why it ends early: 'no memory', 'out of time', 'not taken'
+);
+
+-- By the stack that allocated them: objects of a type, and bytes in them and in blocks that are theirs (a list's items, a dictionary's table).
+-- objects is 0 where only such blocks were allocated there.
+CREATE TABLE object_type (survey_id INTEGER, stack_id INTEGER, objects INTEGER, bytes INTEGER, type TEXT);
+
+-- What keeps some of them alive: step 0 is a module, a frame, or 'unreached'; the last one leads to the object, which stack_id allocated.
+CREATE TABLE object_step (
+    path_id INTEGER, step INTEGER, survey_id INTEGER, stack_id INTEGER,
+    kind TEXT,                         -- of the first: 'module', 'frame', 'interpreter', 'unreached'; of others 'global', 'attribute', 'key', 'as key',
+                                       -- 'index', 'element', 'local', 'closure', 'cell', 'stack', 'type', 'cut', 'in'
+    name TEXT,                         -- under which the one before refers to it
+    type TEXT,                         -- of what it leads to; of a frame: its file
+    PRIMARY KEY (path_id, step)
+) WITHOUT ROWID;

@@ -84,3 +84,11 @@ SELECT u.stack_id, f.file, f.line, f.function, f.kind, f.origin, u.live_bytes, u
 FROM stack_use AS u JOIN stack USING (stack_id) JOIN frame AS f ON f.frame_id = stack.line_frame_id CROSS JOIN summary AS s
 LEFT JOIN live_span AS q ON q.stack_id = u.stack_id AND (SELECT max(window_id) FROM window) / 4 BETWEEN q.first_window_id AND q.last_window_id
 WHERE u.live_bytes > 0 AND u.stack_id >= 0 ORDER BY u.live_bytes DESC;
+
+-- Types of the surviving objects by source line, in the last survey.
+CREATE VIEW object_lines AS
+SELECT frame.file AS file, frame.line AS line, frame.function AS function, object_type.type AS type,
+       sum(object_type.objects) AS objects, sum(object_type.bytes) AS bytes
+FROM object_type JOIN stack USING (stack_id) JOIN frame ON frame.frame_id = stack.line_frame_id
+WHERE survey_id = (SELECT max(survey_id) FROM object_survey)
+GROUP BY stack.line_frame_id, object_type.type ORDER BY bytes DESC, file, line, type;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "object_surveys.h"
 #include "schema_text.h"
 #include "store_insert.h"
 #include "store_tables.h"
@@ -122,8 +123,9 @@ static int write_properties(sqlite3 *database, const struct store_input *input)
     struct insert insert;
     insert_begin(&insert, database, "property", 2);
     for (uint32_t i = 0; i < definitions->property_count; i++) {
-        if (begins_with(definitions->properties[i].key, SYMBOL_BUNDLE_PREFIX) || begins_with(definitions->properties[i].key, SOURCE_BUNDLE_PREFIX))
-            continue; /* it has become frames, or a source */
+        if (begins_with(definitions->properties[i].key, SYMBOL_BUNDLE_PREFIX) || begins_with(definitions->properties[i].key, SOURCE_BUNDLE_PREFIX) ||
+            begins_with(definitions->properties[i].key, OBJECT_SURVEYS_PREFIX))
+            continue; /* it has become frames, a source, or objects */
         insert_text(&insert, definitions->properties[i].key);
         insert_text(&insert, definitions->properties[i].value);
         insert_row(&insert);
@@ -134,6 +136,11 @@ static int write_properties(sqlite3 *database, const struct store_input *input)
         insert_row(&insert);
     }
     return insert_end(&insert);
+}
+
+static int write_objects(sqlite3 *database, const struct store_input *input)
+{
+    return object_surveys_write(database, &input->replay->definitions);
 }
 
 static int write_threads_and_modules(sqlite3 *database, const struct store_input *input)
@@ -190,7 +197,7 @@ static int write_timeline(sqlite3 *database, const struct store_input *input)
 static int write_small_tables(sqlite3 *database, const struct store_input *input)
 {
     static int (*const writers[])(sqlite3 *, const struct store_input *) = {
-        write_summary, write_properties, write_sources, write_threads_and_modules, write_timeline,
+        write_summary, write_properties, write_sources, write_objects, write_threads_and_modules, write_timeline,
     };
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
         int status = writers[i](database, input);
