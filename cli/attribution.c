@@ -12,7 +12,7 @@
 
 static const char *const names[] = {
     [ATTRIBUTE_LINE] = "line", [ATTRIBUTE_FUNCTION] = "function", [ATTRIBUTE_PYTHON] = "python", [ATTRIBUTE_NATIVE] = "native",
-    [ATTRIBUTE_MODULE] = "module",
+    [ATTRIBUTE_MODULE] = "module", [ATTRIBUTE_TAG] = "tag",
 };
 
 enum attribution attribution_parse(const struct reading *reading)
@@ -22,7 +22,7 @@ enum attribution attribution_parse(const struct reading *reading)
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         if (!strcmp(reading->by, names[i]))
             return (enum attribution)i;
-    fail_usage(reading->command->name, "%s: --by is line, function, python, native or module, not '%s'", reading->command->name, reading->by);
+    fail_usage(reading->command->name, "%s: --by is line, function, python, native, module or tag, not '%s'", reading->command->name, reading->by);
 }
 
 const char *attribution_name(enum attribution by)
@@ -34,7 +34,7 @@ const char *attribution_title(enum attribution by)
 {
     static const char *const titles[] = {
         [ATTRIBUTE_LINE] = "By line", [ATTRIBUTE_FUNCTION] = "By function", [ATTRIBUTE_PYTHON] = "By Python line",
-        [ATTRIBUTE_NATIVE] = "By native line", [ATTRIBUTE_MODULE] = "By module",
+        [ATTRIBUTE_NATIVE] = "By native line", [ATTRIBUTE_MODULE] = "By module", [ATTRIBUTE_TAG] = "By tag",
     };
     return titles[by];
 }
@@ -46,7 +46,7 @@ const char *attribution_column(enum attribution by)
 
 const char *attribution_noun(enum attribution by)
 {
-    return by == ATTRIBUTE_FUNCTION || by == ATTRIBUTE_MODULE ? names[by] : "line";
+    return by == ATTRIBUTE_FUNCTION || by == ATTRIBUTE_MODULE || by == ATTRIBUTE_TAG ? names[by] : "line";
 }
 
 struct row_sums {
@@ -57,6 +57,7 @@ struct credit {
     sqlite3 *database;
     enum attribution by;
     struct stack_set set;
+    uint8_t *is_tagged;          /* by stack: it is under the tag that was asked for; NULL: all are */
     uint32_t *keys, key_count;   /* by frame id: its row */
     uint32_t *credited;          /* by stack: the frame */
     uint32_t *key_frames;        /* by row: the first frame credited to it; 0: none yet */
@@ -99,24 +100,39 @@ static uint32_t pick(const struct stack_set *set, enum attribution by, const str
     const struct set_frame *frame = &set->frames[stack->frame];
     if (!stack->frame)
         return callers;
-    if (by == ATTRIBUTE_PYTHON)
-        return is_kind(frame, "python") ? stack->frame : callers;
+    if (by == ATTRIBUTE_PYTHON || by == ATTRIBUTE_TAG)
+        return is_kind(frame, by == ATTRIBUTE_TAG ? "tag" : "python") ? stack->frame : callers;
     if (is_kind(frame, "python"))
         return stack->frame; /* what is further out called Python, and allocated nothing here */
     return is_kind(frame, "native") && !is_runtime(frame) && !is_library_source(frame) ? stack->frame : callers;
 }
 
-uint32_t *attribution_frames(const struct stack_set *set, enum attribution by)
+/* A frame that stands for the absence of a tag. */
+static uint32_t add_untagged(struct stack_set *set)
+{
+    uint32_t frame = set->frame_count++;
+    set->frames = realloc(set->frames, set->frame_count * sizeof *set->frames);
+    if (!set->frames)
+        abort();
+    set->frames[frame] = (struct set_frame){.kind = strdup("tag"), .function = strdup("(no tag)"), .origin = strdup("system")};
+    return frame;
+}
+
+uint32_t *attribution_frames(struct stack_set *set, enum attribution by)
 {
     int is_native = by == ATTRIBUTE_NATIVE || by == ATTRIBUTE_MODULE;
+    int picks = is_native || by == ATTRIBUTE_PYTHON || by == ATTRIBUTE_TAG;
+    uint32_t untagged_frame = by == ATTRIBUTE_TAG ? add_untagged(set) : 0;
     uint32_t *credited = calloc(set->stack_count, sizeof *credited);
     if (!credited)
         abort();
-    for (uint32_t i = SET_EMPTY + 1; (is_native || by == ATTRIBUTE_PYTHON) && i < set->stack_count; i++)
+    for (uint32_t i = SET_EMPTY + 1; picks && i < set->stack_count; i++)
         credited[i] = pick(set, by, &set->stacks[i], credited[set->stacks[i].caller]);
     /* Only now: what a stack falls back on is no pick of those that it called. */
     for (uint32_t i = 0; i < set->stack_count; i++)
-        if (!credited[i])
+        if (!credited[i] && by == ATTRIBUTE_TAG && i >= SET_EMPTY)
+            credited[i] = untagged_frame;
+        else if (!credited[i])
             credited[i] = is_native && set->stacks[i].frame ? set->stacks[i].frame : set->stacks[i].line_frame;
     return credited;
 }
@@ -139,6 +155,8 @@ static int counts(const struct credit *credit, uint32_t frame)
 {
     if (credit->by == ATTRIBUTE_PYTHON)
         return is_kind(&credit->set.frames[frame], "python");
+    if (credit->by == ATTRIBUTE_TAG)
+        return is_kind(&credit->set.frames[frame], "tag");
     return credit->by != ATTRIBUTE_NATIVE || is_kind(&credit->set.frames[frame], "native");
 }
 
@@ -189,6 +207,8 @@ static void add_uses(struct credit *credit, int inclusive)
     while (query_step(row)) {
         uint32_t index = stack_set_index(&credit->set, sqlite3_column_int64(row, 0));
         struct row_sums use;
+        if (credit->is_tagged && !credit->is_tagged[index])
+            continue;
         for (int m = 0; m < MEASURE_COUNT; m++)
             use.measures[m] = sqlite3_column_int64(row, 1 + m);
         if (inclusive)
@@ -267,22 +287,62 @@ static void write_lines(const struct credit *credit, int inclusive)
     sqlite3_finalize(heaviest);
 }
 
-void attribution_apply(sqlite3 *database, enum attribution by, int inclusive)
+/* ---- tags ---- */
+
+static void find_tagged(struct credit *credit, const struct reading *reading)
+{
+    const struct stack_set *set = &credit->set;
+    int any = 0;
+    credit->is_tagged = calloc(set->stack_count, 1);
+    if (!credit->is_tagged)
+        abort();
+    for (uint32_t i = SET_EMPTY + 1; i < set->stack_count; i++) {
+        const struct set_frame *frame = &set->frames[set->stacks[i].frame];
+        credit->is_tagged[i] = credit->is_tagged[set->stacks[i].caller] || (is_kind(frame, "tag") && !strcmp(frame->function, reading->tag));
+        any |= credit->is_tagged[i];
+    }
+    if (!any)
+        fail_usage(reading->command->name, "%s: nothing was allocated under the tag '%s'; 'heapline lines --by tag' shows the tags there are",
+                   reading->command->name, reading->tag);
+}
+
+/* From here on only they are there. */
+static void keep_tagged(const struct credit *credit)
+{
+    execute(credit->database, "CREATE TEMP TABLE tagged (stack_id INTEGER PRIMARY KEY)");
+    sqlite3_stmt *row = query_prepare(credit->database, "INSERT INTO temp.tagged VALUES (?1)");
+    execute(credit->database, "BEGIN");
+    for (uint32_t i = 0; i < credit->set.stack_count; i++)
+        if (credit->is_tagged[i]) {
+            sqlite3_bind_int64(row, 1, credit->set.ids[i]);
+            insert(row);
+        }
+    sqlite3_finalize(row);
+    execute(credit->database, "COMMIT;"
+                              "CREATE TEMP TABLE stack_use AS SELECT * FROM main.stack_use WHERE stack_id IN (SELECT stack_id FROM temp.tagged)");
+}
+
+void attribution_apply(const struct reading *reading, sqlite3 *database, enum attribution by, int inclusive)
 {
     struct credit credit = {.database = database, .by = by};
-    if (by == ATTRIBUTE_LINE)
+    if (by == ATTRIBUTE_LINE && !reading->tag)
         return;
     stack_set_load(database, &credit.set);
+    if (reading->tag)
+        find_tagged(&credit, reading);
+    credit.credited = attribution_frames(&credit.set, by);
     credit.keys = stack_set_keys(database, &credit.set,
                                  by == ATTRIBUTE_FUNCTION ? SET_BY_FUNCTION : by == ATTRIBUTE_MODULE ? SET_BY_MODULE : SET_BY_LINE,
                                  &credit.key_count);
-    credit.credited = attribution_frames(&credit.set, by);
     for (int table = 0; table <= inclusive; table++) {
         begin_table(&credit);
         add_uses(&credit, table);
         write_lines(&credit, table);
         end_table(&credit);
     }
+    if (reading->tag)
+        keep_tagged(&credit);
+    free(credit.is_tagged);
     free(credit.keys);
     free(credit.credited);
     stack_set_free(&credit.set);

@@ -24,6 +24,7 @@ static int write_copies(const struct reading *reading, sqlite3 *database, const 
     json_integer(&json, "copies", summary->copies);
     json_integer(&json, "copy_threshold_bytes", summary->copy_threshold_bytes);
     json_text(&json, "by", reading->by ? reading->by : "line");
+    json_text(&json, "tag", reading->tag);
     line_rows_json(rows, &json, "lines");
     stack_listing_json(reading, database, &listing, &json);
     int status = reading_thresholds(reading, thresholds, 2, &json);
@@ -68,7 +69,7 @@ static int run_copies(int argc, char **argv)
         .limit = reading_limit(&reading, LINES_SHOWN),
     };
     sqlite3 *database = reading_open(&reading);
-    attribution_apply(database, by, 0);
+    attribution_apply(&reading, database, by, 0);
     summary_load(database, &summary);
     thresholds[0].value = summary.copied_bytes;
     thresholds[1].value = summary.copies;

@@ -45,6 +45,7 @@ static int write_lines(const struct lines_settings *settings, sqlite3 *database,
     json_begin(&json, stdout, "lines");
     json_boolean(&json, "inclusive", settings->inclusive);
     json_text(&json, "by", settings->reading.by ? settings->reading.by : "line");
+    json_text(&json, "tag", settings->reading.tag);
     if (settings->source) {
         source_annotate(&settings->reading, database, settings->source, query, &json);
     } else {
@@ -101,7 +102,7 @@ static int run_lines(int argc, char **argv)
         .limit = reading_limit(reading, LINES_SHOWN),
     };
     sqlite3 *database = reading_open(reading);
-    attribution_apply(database, by, settings.inclusive);
+    attribution_apply(reading, database, by, settings.inclusive);
     fill_thresholds(database, settings.inclusive);
     if (reading->json) {
         status = write_lines(&settings, database, &query);

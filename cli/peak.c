@@ -24,6 +24,7 @@ static int write_peak(const struct reading *reading, sqlite3 *database, const st
     json_integer(&json, "peak_bytes", summary->peak_bytes);
     json_integer(&json, "peak_time_ns", summary->peak_time_ns);
     json_text(&json, "by", reading->by ? reading->by : "line");
+    json_text(&json, "tag", reading->tag);
     line_rows_json(rows, &json, "lines");
     stack_listing_json(reading, database, &listing, &json);
     int status = reading_thresholds(reading, thresholds, 1, &json);
@@ -41,6 +42,8 @@ static int print_peak(const struct reading *reading, sqlite3 *database, const st
     fprintf(terminal->out, "\nAt its peak, %s after the start, the heap held ", units_time(summary->peak_time_ns).text);
     terminal_print(terminal, STYLE_BOLD, "%s", units_bytes(summary->peak_bytes).text);
     fputs(".\n", terminal->out);
+    if (reading->tag)
+        fprintf(terminal->out, "Of these, %s had been allocated under the tag '%s'.\n", units_bytes(rows->total.measures[PEAK_BYTES]).text, reading->tag);
     terminal_heading(terminal, attribution_title(by), NULL);
     line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
     terminal_heading(terminal, "By stack", "innermost frame first");
@@ -64,7 +67,7 @@ static int run_peak(int argc, char **argv)
         .limit = reading_limit(&reading, LINES_SHOWN),
     };
     sqlite3 *database = reading_open(&reading);
-    attribution_apply(database, by, 0);
+    attribution_apply(&reading, database, by, 0);
     summary_load(database, &summary);
     thresholds[0].value = summary.peak_bytes;
     line_rows_load(database, &query, &rows);

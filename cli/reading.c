@@ -44,7 +44,8 @@ const struct option_spec fold_options[] = {
 const struct option_spec by_options[] = {
     {"by", 'b', OPTION_TEXT, offsetof(struct reading, by), 0, "RULE",
      "which frame is credited: line (default: the innermost Python line, else the innermost native one), function (the same by function), "
-     "python, native (the innermost native frame, with or without a line) or module"},
+     "python, native (the innermost native frame, with or without a line), module, or tag (what the program said it was doing)"},
+    {"tag", 0, OPTION_TEXT, offsetof(struct reading, tag), 0, "NAME", "only what was allocated under this tag"},
     {0},
 };
 

@@ -20,6 +20,7 @@ struct reading {
     const char *sort;   /* NULL: the command's own */
     int all_frames;
     const char *by;     /* NULL: line */
+    const char *tag;    /* only what was allocated under it; NULL: all */
     const char *suppressions; /* a file; NULL: none */
     struct text_list fail_on;
     const char *sysroot;
@@ -48,7 +49,7 @@ extern const struct option_spec reading_options[]; /* --json --color --rebuild -
 extern const struct option_spec row_options[];     /* --limit --sort */
 extern const struct option_spec limit_options[];   /* --limit */
 extern const struct option_spec fold_options[];    /* --all-frames */
-extern const struct option_spec by_options[];      /* --by: attribution.h */
+extern const struct option_spec by_options[];      /* --by --tag: attribution.h */
 extern const struct option_spec fail_options[];    /* --fail-on */
 
 #define READING_STATUSES \

@@ -11,6 +11,7 @@
 #include "summary.h"
 #include "suppressions.h"
 #include "table.h"
+#include "tag_rows.h"
 #include "text.h"
 #include "trace_event.h"
 #include "units.h"
@@ -222,6 +223,7 @@ static void print_report(const struct reading *reading, sqlite3 *database, const
     print_sparkline(reading, database, summary);
     for (int i = 0; i < SECTION_COUNT; i++)
         print_section(reading, database, &sections[i]);
+    tag_rows_print(reading, database, reading_limit(reading, SECTION_ROWS));
     leak_rows_print_brief(reading, leaks, reading_limit(reading, 3));
     suppressions_print(reading, suppressions, 0);
     print_processes(reading, processes, reading_limit(reading, 10));
@@ -302,6 +304,7 @@ static int write_report(const struct reading *reading, sqlite3 *database, const 
     load_section(reading, database, PEAK_BYTES, reading_limit(reading, 0), &rows);
     line_rows_json(&rows, &json, "lines");
     line_rows_free(&rows);
+    tag_rows_json(database, &json);
     suppressions_json(suppressions, &json);
     int status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, &json);
     reading_json_end(&json);

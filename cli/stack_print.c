@@ -47,6 +47,8 @@ static char *frame_place(const struct reading *reading, const struct stack_frame
 {
     if (frame->kind && !strcmp(frame->kind, "cut"))
         return line_place(reading, NULL, 0, "(the frames from here outward are unknown)");
+    if (frame->kind && !strcmp(frame->kind, "tag"))
+        return line_place(reading, NULL, 0, "tag");
     if (frame->file)
         return line_place(reading, frame->file, frame->line, NULL);
     return line_place(reading, frame->module, 0, frame->function);
@@ -63,7 +65,7 @@ static void print_frame(const struct reading *reading, const struct stack_frame 
 {
     const struct terminal *terminal = &reading->terminal;
     char *place = cleaned_place(reading, frame);
-    int has_place = frame->file || frame->module;
+    int has_place = frame->file || frame->module || (frame->kind && !strcmp(frame->kind, "tag"));
     char *function = text_clean(has_place && frame->function ? frame->function : "", terminal->unicode);
     text_clip(place, terminal->width - INDENT, TEXT_CLIP_START, terminal_ellipsis(terminal));
     int used = text_width(place) > place_width ? text_width(place) : place_width;

@@ -211,6 +211,9 @@ uint32_t *stack_set_keys(sqlite3 *database, const struct stack_set *set, enum se
         keys[sqlite3_column_int64(row, 0)] = key;
         count = key >= count ? key + 1 : count;
     }
+    for (uint32_t id = 1; id < set->frame_count; id++) /* what isn't in the database */
+        if (!keys[id])
+            keys[id] = count++;
     *ret_key_count = count;
     return keys;
 }

@@ -87,6 +87,8 @@ static void print_remark(const struct printer *printer, enum branch branch, cons
 static char *place_of(const struct printer *printer, const struct set_frame *frame)
 {
     enum set_key by = printer->view->query->by;
+    if (frame->kind && !strcmp(frame->kind, "tag"))
+        return strdup("tag");
     if (by == SET_BY_MODULE || (!frame->file && !frame->module))
         return strdup("");
     if (frame->file && by == SET_BY_LINE)

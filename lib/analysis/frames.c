@@ -10,6 +10,7 @@
 #include "line_table.h"
 #include "status.h"
 #include "symbol_bundle.h"
+#include "tag_file.h"
 
 struct owned_place {
     uint64_t position;
@@ -77,6 +78,11 @@ static uint32_t intern_label(struct frame_table *table, const char *label, enum 
 static int is_interpreter_shim(const struct code_definition *code, int32_t line)
 {
     return !line && !strcmp(code->file, "__init__") && !strcmp(code->name, "__init__");
+}
+
+static int is_tag(const struct code_definition *code)
+{
+    return !code->python_version && !strcmp(code->file, TAG_FILE);
 }
 
 /* `label`: what a function without a name is called. 0 without memory. */
@@ -198,6 +204,11 @@ static int resolve_code(struct frame_table *table, const struct code_definition 
     };
     if (!frame.function || !frame.file)
         return STATUS_NO_MEMORY;
+    if (is_tag(code)) {
+        frame.kind = FRAME_KIND_TAG;
+        frame.file = NULL;
+        frame.origin = FRAME_SYSTEM;
+    }
     line_cursor_begin(&cursor, &lines);
     for (size_t i = 0; i < count; i++) {
         uint32_t *frame_id = &table->place_frames[places[i].place_id];

@@ -22,7 +22,7 @@ struct frame {
     const char *file;     /* NULL: there is no line */
     const char *module;   /* native: path; NULL: unknown, or not native */
     int32_t line;         /* 0: none */
-    uint8_t kind;         /* enum trace_frame_kind */
+    uint8_t kind;         /* enum trace_frame_kind, or FRAME_KIND_TAG */
     uint8_t origin;       /* enum frame_origin */
 };
 
@@ -47,6 +47,8 @@ struct frame_table {
 };
 
 #define FRAME_HIDDEN 0
+/* A kind that only we make: what a program said it was doing, the root of the stacks meanwhile. Its function is the tag's name. */
+#define FRAME_KIND_TAG (TRACE_FRAME_CUT + 1)
 
 /* Called with the share of the native addresses that are done. */
 typedef void frames_progress(void *context, double done);

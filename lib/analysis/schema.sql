@@ -42,7 +42,7 @@ CREATE TABLE module (module_id INTEGER PRIMARY KEY, path TEXT, build_id TEXT, lo
 -- A place in a program. Two frames of the same place are the same row.
 CREATE TABLE frame (
     frame_id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,          -- 'python', 'native', or 'cut' (frames from here outward are unknown)
+    kind TEXT NOT NULL,          -- 'python', 'native', 'cut' (frames from here outward are unknown), or 'tag' (function is its name)
     function TEXT,               -- qualified name; demangled
     file TEXT,                   -- as the program names it; NULL where there is no line
     line INTEGER,

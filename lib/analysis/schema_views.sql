@@ -30,6 +30,22 @@ SELECT file, line, function, kind, origin, temporary_allocations, allocations,
        round(100.0 * temporary_allocations / allocations, 2) AS temporary_percent
 FROM line_use WHERE temporary_allocations > 0 ORDER BY temporary_allocations DESC, file, line;
 
+-- What was allocated and held under each tag (docs/tags.md), by what it held at the high-water mark: tags inside it included.
+CREATE VIEW tags AS
+SELECT function AS tag, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, allocations, temporary_allocations,
+       copied_bytes, copies
+FROM line_use_inclusive WHERE kind = 'tag' ORDER BY peak_bytes DESC, allocated_bytes DESC, function;
+
+-- The innermost tag of each stack; NULL: none. Put together when it is read, like stack_text.
+CREATE VIEW stack_tag (stack_id, tag) AS
+SELECT s.stack_id, (
+    WITH RECURSIVE up (caller_id, frame_id) AS (
+        SELECT s.caller_id, s.frame_id
+        UNION ALL
+        SELECT c.caller_id, c.frame_id FROM up JOIN stack AS c ON c.stack_id = up.caller_id WHERE up.caller_id > 0)
+    SELECT f.function FROM up JOIN frame AS f ON f.frame_id = up.frame_id WHERE f.kind = 'tag' LIMIT 1) AS tag
+FROM stack AS s;
+
 -- Functions: the sum of their lines.
 CREATE VIEW functions AS
 SELECT function, file, kind, origin,

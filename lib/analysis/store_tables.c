@@ -6,7 +6,7 @@
 #include "teardown.h"
 
 static const char *const kind_names[] = {
-    [TRACE_FRAME_PYTHON] = "python", [TRACE_FRAME_NATIVE] = "native", [TRACE_FRAME_CUT] = "cut",
+    [TRACE_FRAME_PYTHON] = "python", [TRACE_FRAME_NATIVE] = "native", [TRACE_FRAME_CUT] = "cut", [FRAME_KIND_TAG] = "tag",
 };
 static const char *const origin_names[] = {
     [FRAME_USER] = "user",     [FRAME_PACKAGE] = "package",  [FRAME_STDLIB] = "stdlib",

@@ -7,6 +7,7 @@
 #include "code_table.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "definitions.h"
 #include "pages.h"
@@ -142,6 +143,12 @@ static uint32_t define(const struct python_layout *layout, uint64_t code)
         return 0;
     code_count++;
     return define_table(record.code_id, python_bytes_data(table), record.table_bytes) ? record.code_id : 0;
+}
+
+uint32_t code_table_name(const char *file, const char *name, uint32_t name_bytes)
+{
+    struct define_code record = {.code_id = code_count + 1, .file_bytes = (uint32_t)strlen(file), .name_bytes = name_bytes};
+    return definitions_append(DEFINE_CODE, &record, sizeof record, file, record.file_bytes, name, name_bytes) ? ++code_count : 0;
 }
 
 /* _Py_InitCleanup and its kin (3.12 on): code objects of the interpreter's own that have no source, one string as file and as name. */

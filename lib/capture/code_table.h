@@ -22,6 +22,9 @@ INTERNAL _Atomic uint64_t code_table_epoch;
  * defined; counted as an unsafe stack, and not to be remembered, as nobody will tell of its end. */
 uint32_t code_table_find(const struct python_layout *layout, uint64_t code);
 
+/* A code id for what is no code object, whose frames are the project's own (tags.h): under the definition lock. 0: it can't be defined. */
+uint32_t code_table_name(const char *file, const char *name, uint32_t name_bytes);
+
 /* Around the destruction of a code object, by the thread that destroys it: begin tells whether it was known. Between the two the object can
  * still be on a stack (3.11 clears a frame before it unlinks it) and keeps its id. */
 int code_table_death_begin(uint64_t code);

@@ -140,7 +140,7 @@ static uint64_t address_of(uint32_t node)
 
 static int is_python(uint32_t node)
 {
-    return node && !(stack_nodes[node].identity >> 63);
+    return node && node != stack_root && !(stack_nodes[node].identity >> 63);
 }
 
 /* The Python frames of segment i, in this order, from `stack` outward? Returns what is further out; NOT_SO: no. */
@@ -163,13 +163,13 @@ static int ends_with(const struct python_segments *segments, uint32_t count, uin
 {
     while (count-- > 0 && stack != NOT_SO)
         stack = pass_segment(segments, count, stack);
-    return stack == stack_table_cut();
+    return stack == stack_table_cut(stack_root);
 }
 
 /* Is no Python frame's place known? Then all come first, marked as cut. */
 static int is_unplaced(const struct python_segments *segments, uint32_t stack)
 {
-    while (stack && !is_python(stack))
+    while (stack && stack != stack_root && !is_python(stack))
         stack = stack_nodes[stack].parent;
     return is_python(stack) && ends_with(segments, segments->count, stack);
 }
@@ -199,7 +199,7 @@ static int differs(uint32_t stack, struct oracle *oracle, const struct python_se
     uint32_t left = is_unplaced(segments, stack) ? 0 : segments->count, greenlet = atomic_load(&module_table_greenlet);
     uint64_t last = 0;
     find_beginning(oracle, stack);
-    for (int frames = 0; stack; frames++) {
+    for (int frames = 0; stack && stack != stack_root; frames++) {
         if (frames == MAX_FRAMES)
             return 0;
         last = oracle->address ? oracle->address : last;

@@ -19,7 +19,12 @@ struct native_walk {
 
 static uint32_t resolve(uint64_t address)
 {
-    return stack_table_native(0, module_table_find(address), address, 0);
+    return stack_table_native(stack_root, module_table_find(address), address, 0);
+}
+
+void native_stack_forget(struct native_walk *walk)
+{
+    memset(walk->slots, 0, sizeof walk->slots);
 }
 
 /* The walk, ready for this epoch; NULL: no memory. */

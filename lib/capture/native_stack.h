@@ -11,4 +11,7 @@
 /* The stack that consists of this caller alone; 0: it can't be defined. */
 uint32_t native_stack_of_caller(struct thread_state *thread, const void *return_address);
 
+/* The same callers are other stacks from now on: on top of another root. */
+void native_stack_forget(struct native_walk *walk);
+
 #endif

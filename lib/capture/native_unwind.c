@@ -232,7 +232,7 @@ HOT_INLINE uint32_t segments_outside(const struct python_segments *segments, uin
 static uint32_t root_of(const struct python_segments *segments, uint32_t segment_end, int is_cut)
 {
     int python_is_cut = segments->count && segments->nodes[-1];
-    return graft(segments, 0, segment_end, python_is_cut || is_cut || segment_end ? stack_table_cut() : 0, 0);
+    return graft(segments, 0, segment_end, python_is_cut || is_cut || segment_end ? stack_table_cut(stack_root) : stack_root, 0);
 }
 
 static uint32_t node_of(uint64_t address, const struct cfi_row *row, uint32_t parent, uint64_t hash)
@@ -484,7 +484,7 @@ static uint32_t node_of_fresh(struct native_unwinder *unwinder, int32_t count, i
     if (likely(node) || !unwinder->segments->count)
         return node;
     /* Python frames whose place isn't known: all of them, then the native frames, marked as cut. */
-    node = graft(unwinder->segments, 0, unwinder->segments->count, stack_table_cut(), 0);
+    node = graft(unwinder->segments, 0, unwinder->segments->count, stack_table_cut(stack_root), 0);
     while (count-- > 0)
         node = node_of(unwinder->fresh[count].spot.address, &unwinder->fresh[count].detail.row, node, 0);
     return node;

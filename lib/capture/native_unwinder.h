@@ -107,6 +107,13 @@ COLD int native_unwinder_grow(struct native_unwinder *unwinder);
 /* Nothing is kept; what comes belongs to this module epoch. */
 COLD void native_unwinder_forget(struct native_unwinder *unwinder, uint32_t module_epoch);
 
+/* The same frames are another stack from now on: on top of another root. */
+HOT_INLINE void native_unwinder_forget_nodes(struct native_unwinder *unwinder)
+{
+    unwinder->level_count = 0;
+    unwinder->version++;
+}
+
 /* Is the thread on its own stack with this stack pointer? For a thread that is new here or that may be on another stack. */
 COLD int native_unwinder_find_stack(struct native_unwinder *unwinder, const struct thread_state *thread, uint64_t stack_pointer);
 

@@ -105,7 +105,7 @@ void python_walk_check(const struct python_layout *layout, struct python_walk *w
     uint32_t count = 0;
     for (uint64_t frame = top; frame && count < walk->depth; frame = python_frame_caller(layout, frame))
         walk->fresh[count++] = frame;
-    int whole = count == walk->depth && (walk->nodes[-1] || !python_frame_caller(layout, walk->fresh[count - 1]));
+    int whole = count == walk->depth && (walk->is_cut || !python_frame_caller(layout, walk->fresh[count - 1]));
     atomic_fetch_add(&python_stack_checks, 1);
     if (!whole || nodes_differ(layout, walk, walk->fresh, segmented))
         atomic_fetch_add(&python_stack_differences, 1);

@@ -89,10 +89,11 @@ uint32_t python_walk_rebuild(const struct python_layout *layout, struct python_w
     uint64_t frame = top;
     while (frame && walk_add_fresh(walk, &none, frame))
         frame = python_frame_caller(layout, frame);
-    walk->nodes[-1] = 0;
+    walk->nodes[-1] = segmented ? 0 : stack_root;
+    walk->is_cut = frame != 0;
     if (frame) {
         none.fresh_count = walk->capacity / 4 * 3;
-        walk->nodes[-1] = stack_table_cut();
+        walk->nodes[-1] = stack_table_cut(walk->nodes[-1]);
     }
     return walk_update(layout, walk, &none, segmented);
 }

@@ -34,7 +34,8 @@ struct python_walk {
     uint64_t code_epoch;   /* the walk is valid for; 0: for none */
     uint32_t tag;          /* of that epoch, for predictions */
     struct walk_level *levels;  /* root to top; levels[-1].frame is no frame's address, so that comparing ends there */
-    uint32_t *nodes;       /* of each level, the stack that ends with it; nodes[-1]: 0, or the cut */
+    uint32_t *nodes;       /* of each level, the stack that ends with it; nodes[-1]: stack_root (0 by segments), or the cut */
+    uint32_t is_cut;
     uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
     uint32_t depth, capacity;
     uint32_t unreadable;   /* a frame's code has no id: the walk must not be believed next time */
@@ -99,7 +100,7 @@ HOT_INLINE struct walk_comparison walk_compare(const struct python_layout *layou
 /* Is every level's caller what it was? Else `end` has another one by now. */
 HOT_INLINE int walk_is_linked(const struct python_walk *walk, const struct walk_comparison *comparison)
 {
-    return comparison->end == walk->levels && !comparison->caller == !walk->nodes[-1];
+    return comparison->end == walk->levels && !comparison->caller == !walk->is_cut;
 }
 
 /* What of the walk still holds. */
@@ -141,7 +142,8 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
         if (!walk_add_fresh(walk, kept, frame))
             return 0;
     }
-    walk->nodes[-1] = 0;
+    walk->nodes[-1] = segmented ? 0 : stack_root;
+    walk->is_cut = 0;
     return 1;
 }
 
@@ -173,6 +175,12 @@ HOT_INLINE void walk_resolve_level(const struct python_layout *layout, struct py
         *recent = *node;
 }
 
+/* Nothing of it holds any more, not even where its frames are what they were. */
+HOT_INLINE void python_walk_forget(struct python_walk *walk)
+{
+    walk->code_epoch = walk->quick_epoch = 0;
+}
+
 /* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
 HOT_INLINE uint32_t walk_update(const struct python_layout *layout, struct python_walk *walk, const struct walk_kept *kept, int segmented)
 {
@@ -195,7 +203,7 @@ HOT_INLINE uint32_t walk_update(const struct python_layout *layout, struct pytho
 /* A cut walk that most of its frames have left says less than could be known again. */
 HOT_INLINE int walk_is_worn_out(const struct python_walk *walk, uint32_t depth)
 {
-    return walk->nodes[-1] && depth < walk->capacity / 2;
+    return walk->is_cut && depth < walk->capacity / 2;
 }
 
 HOT_INLINE uint32_t walk_capture(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented)
@@ -215,7 +223,7 @@ HOT_INLINE uint32_t walk_capture(const struct python_layout *layout, struct pyth
         node = walk_update(layout, walk, &kept, segmented);
     if (unlikely(walk->unreadable))
         walk->unreadable = walk->code_epoch = 0;
-    walk->quick_epoch = segmented || walk->nodes[-1] ? 0 : walk->code_epoch;
+    walk->quick_epoch = segmented || walk->is_cut ? 0 : walk->code_epoch;
     return node;
 }
 

@@ -36,6 +36,8 @@ struct stack_index {
 static struct stack_node no_nodes[1] = {{.parent = NOBODY}};
 struct stack_node *_Atomic stack_nodes = no_nodes;
 
+TLS_FAST uint32_t stack_root;
+
 static struct stack_index no_index = {.slot_count = 1, .slots = {0}};
 static struct stack_index *_Atomic current_index = &no_index;
 
@@ -225,9 +227,9 @@ uint32_t stack_table_graft(uint32_t parent_id, uint32_t node_id, uint64_t key)
     return node;
 }
 
-uint32_t stack_table_cut(void)
+uint32_t stack_table_cut(uint32_t root_id)
 {
-    return intern(0, CUT_IDENTITY, 0, 0);
+    return intern(root_id, CUT_IDENTITY, 0, 0);
 }
 
 uint32_t stack_table_count(void)

@@ -28,6 +28,9 @@ struct stack_node {
 /* By node id. Entry 0, the empty stack, is nobody's child; it is there from the start. */
 INTERNAL struct stack_node *_Atomic stack_nodes;
 
+/* What the calling thread's stacks begin with: the node of its tag (tags.h), or the empty stack. */
+INTERNAL TLS_FAST uint32_t stack_root;
+
 /* The tag of Python keys in this code epoch. */
 HOT_INLINE uint32_t stack_tag_of_epoch(uint64_t code_epoch)
 {
@@ -87,8 +90,8 @@ HOT_INLINE int stack_node_has_key(const struct stack_node *node, uint64_t key)
     return node->key == key && (int32_t)atomic_load_explicit(&node->tag, memory_order_acquire) < 0;
 }
 
-/* The root of stacks whose outer frames are unknown. */
-uint32_t stack_table_cut(void);
+/* On top of this root, the place of outer frames that are unknown. */
+uint32_t stack_table_cut(uint32_t root_id);
 
 /* Nodes defined so far: the highest id. */
 uint32_t stack_table_count(void);

@@ -16,6 +16,7 @@
 #include "ring.h"
 #include "sampling.h"
 #include "signals.h"
+#include "tags.h"
 
 #define THREAD_NAME_BYTES 16
 #define FULL_LOOK_EVENTS 4096
@@ -76,6 +77,8 @@ struct thread_state *thread_registry_wake(void)
 {
     struct thread_state *own = own_state();
     atomic_store(&recorder_is_quiet, 0);
+    if (own)
+        tags_forget_stacks(own);
     current_thread = own ? own : &unregistered;
     return current_thread;
 }
@@ -117,6 +120,7 @@ static void begin_generation(struct thread_state *state)
     state->hurried_claims = 0;
     state->object_request = OBJECT_NONE;
     state->object_address = 0;
+    tags_forget_stacks(state);
     atomic_store_explicit(&state->shared->thread_id, state->kernel_id, memory_order_relaxed);
     atomic_fetch_add_explicit(&state->shared->generation, 1, memory_order_release);
     sampling_begin_thread(state);

@@ -1,15 +1,18 @@
 """heapline: memory profiler for Python and native programs on Linux.
 
 The profiler is the command `heapline` (also `python -m heapline`); a program needs nothing from here to be recorded.
-This package tells a program where the command and the recorder lie, and whether it is being recorded.
+This package tells a program where the command and the recorder lie, and whether it is being recorded; with `tag` the program tells
+the recorder what it is doing.
 """
 
 import os
 import pathlib
-import sys
 from importlib import metadata
 
-__all__ = ["__version__", "command_path", "is_recording", "library_path"]
+from ._recorder import is_loaded
+from ._tags import tag
+
+__all__ = ["__version__", "command_path", "is_recording", "library_path", "tag"]
 
 __version__ = "0.1.0"
 
@@ -56,7 +59,4 @@ def library_path():
 
 def is_recording():
     """Whether this process runs under heapline's recorder."""
-    if not sys.platform.startswith("linux"):
-        return False
-    with open("/proc/self/maps", "rb") as maps:
-        return any(line.rstrip().endswith(b"/libheapline.so") for line in maps)
+    return is_loaded()

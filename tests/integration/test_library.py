@@ -1,4 +1,4 @@
-"""What the built libheapline.so shows to the program it is loaded into: our hooks and nothing else."""
+"""What the built libheapline.so shows to the program it is loaded into: our hooks, what heapline.h looks for, and nothing else."""
 
 import re
 import subprocess
@@ -18,6 +18,7 @@ COPIES = """memcpy memmove mempcpy __mempcpy __memcpy_chk __memmove_chk __mempcp
     __strcpy_chk __stpcpy_chk __strncpy_chk __stpncpy_chk __strcat_chk __strncat_chk"""
 PROCESS = """fork execve execv execvp execvpe execl execlp execle fexecve execveat _exit _Exit quick_exit dlsym dlclose
     pthread_setname_np"""
+CLIENTS = "heapline_recorder"
 
 
 def run(*command):
@@ -28,7 +29,7 @@ def test_exports_are_the_hooks():
     # What the linker itself defines (_etext) may stand in the table, as a local symbol that nobody is bound to.
     defined = [line.split() for line in run("nm", "-D", "--defined-only", LIBRARY).splitlines()]
     shown = {name for _, kind, name in defined if kind != "t"}
-    assert shown == set(f"{ALLOCATION} {OPERATORS} {COPIES} {PROCESS}".split())
+    assert shown == set(f"{ALLOCATION} {OPERATORS} {COPIES} {PROCESS} {CLIENTS}".split())
 
 
 def test_needs_only_libc():
