@@ -107,22 +107,10 @@ static uint32_t pick(const struct stack_set *set, enum attribution by, const str
     return is_kind(frame, "native") && !is_runtime(frame) && !is_library_source(frame) ? stack->frame : callers;
 }
 
-/* A frame that stands for the absence of a tag. */
-static uint32_t add_untagged(struct stack_set *set)
-{
-    uint32_t frame = set->frame_count++;
-    set->frames = realloc(set->frames, set->frame_count * sizeof *set->frames);
-    if (!set->frames)
-        abort();
-    set->frames[frame] = (struct set_frame){.kind = strdup("tag"), .function = strdup("(no tag)"), .origin = strdup("system")};
-    return frame;
-}
-
-uint32_t *attribution_frames(struct stack_set *set, enum attribution by)
+uint32_t *attribution_frames(const struct stack_set *set, enum attribution by)
 {
     int is_native = by == ATTRIBUTE_NATIVE || by == ATTRIBUTE_MODULE;
     int picks = is_native || by == ATTRIBUTE_PYTHON || by == ATTRIBUTE_TAG;
-    uint32_t untagged_frame = by == ATTRIBUTE_TAG ? add_untagged(set) : 0;
     uint32_t *credited = calloc(set->stack_count, sizeof *credited);
     if (!credited)
         abort();
@@ -131,7 +119,7 @@ uint32_t *attribution_frames(struct stack_set *set, enum attribution by)
     /* Only now: what a stack falls back on is no pick of those that it called. */
     for (uint32_t i = 0; i < set->stack_count; i++)
         if (!credited[i] && by == ATTRIBUTE_TAG && i >= SET_EMPTY)
-            credited[i] = untagged_frame;
+            credited[i] = set->untagged_frame;
         else if (!credited[i])
             credited[i] = is_native && set->stacks[i].frame ? set->stacks[i].frame : set->stacks[i].line_frame;
     return credited;

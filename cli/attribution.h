@@ -31,7 +31,7 @@ const char *attribution_noun(enum attribution by);
  * Reads every stack; nothing to do for ATTRIBUTE_LINE without a tag. */
 void attribution_apply(const struct reading *reading, sqlite3 *database, enum attribution by, int inclusive);
 
-/* By stack index of the set: the frame that the rule credits. malloc'ed. For ATTRIBUTE_TAG the set gets a frame more, '(no tag)'. */
-uint32_t *attribution_frames(struct stack_set *set, enum attribution by);
+/* By stack index of the set: the frame that the rule credits. malloc'ed. */
+uint32_t *attribution_frames(const struct stack_set *set, enum attribution by);
 
 #endif

@@ -30,7 +30,7 @@ static int describe_columns(struct table_column *columns, enum attribution by, c
 {
     int count = 0;
     columns[count++] = (struct table_column){.title = attribution_column(by), .style = STYLE_PLACE, .flexible = 20, .clip_start = 1};
-    columns[count++] = (struct table_column){.title = by == ATTRIBUTE_MODULE ? "" : "function", .flexible = 10, .expendable = 4};
+    columns[count++] = (struct table_column){.title = by == ATTRIBUTE_MODULE || by == ATTRIBUTE_TAG ? "" : "function", .flexible = 10, .expendable = 4};
     if (flags & LINE_TABLE_CALLERS)
         columns[count++] = (struct table_column){.title = "called from", .flexible = 17, .clip_start = 1, .expendable = 3};
     for (int i = 0; shown[i] != MEASURE_NONE; i++)

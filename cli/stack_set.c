@@ -21,8 +21,10 @@ static void *allocate_rows(int64_t count, size_t bytes)
 static void load_frames(sqlite3 *database, struct stack_set *set)
 {
     int64_t count = query_integer(database, "SELECT coalesce(max(frame_id), 0) FROM frame") + 1;
-    set->frames = allocate_rows(count, sizeof *set->frames);
-    set->frame_count = (uint32_t)count;
+    set->frames = allocate_rows(count + 1, sizeof *set->frames);
+    set->frame_count = (uint32_t)count + 1;
+    set->untagged_frame = (uint32_t)count;
+    set->frames[count] = (struct set_frame){.kind = strdup("tag"), .function = strdup("(no tag)"), .origin = strdup("system")};
     sqlite3_stmt *row = query_prepare(database, "SELECT frame_id, kind, function, file, line, module, origin FROM frame WHERE frame_id > 0");
     while (query_step(row))
         set->frames[sqlite3_column_int64(row, 0)] = (struct set_frame){
@@ -37,7 +39,7 @@ static void load_frames(sqlite3 *database, struct stack_set *set)
 
 static uint32_t known_frame(const struct stack_set *set, int64_t frame_id)
 {
-    return frame_id > 0 && frame_id < set->frame_count ? (uint32_t)frame_id : 0;
+    return frame_id > 0 && frame_id < set->untagged_frame ? (uint32_t)frame_id : 0;
 }
 
 struct loaded_stack {
@@ -211,9 +213,7 @@ uint32_t *stack_set_keys(sqlite3 *database, const struct stack_set *set, enum se
         keys[sqlite3_column_int64(row, 0)] = key;
         count = key >= count ? key + 1 : count;
     }
-    for (uint32_t id = 1; id < set->frame_count; id++) /* what isn't in the database */
-        if (!keys[id])
-            keys[id] = count++;
+    keys[set->untagged_frame] = count++;
     *ret_key_count = count;
     return keys;
 }

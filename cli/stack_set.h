@@ -25,6 +25,7 @@ struct stack_set {
     struct set_stack *stacks; /* by index */
     int64_t *ids;             /* by index */
     uint32_t *indexes;        /* by id + SET_EMPTY; SET_EMPTY for ids that don't exist */
+    uint32_t untagged_frame;  /* one that the database doesn't have, the last: '(no tag)' */
     uint32_t frame_count, stack_count; /* one more than the highest */
     int64_t id_count;
 };

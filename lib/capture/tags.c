@@ -56,7 +56,7 @@ static struct tag_name *find_slot(const char *name, uint32_t bytes, uint32_t has
 }
 
 /* Under the definition lock. 0: no memory, or definitions are lost. */
-static uint32_t code_of(const char *name, uint32_t bytes)
+static uint32_t code_of(const char *name, uint32_t bytes, uint32_t max_count)
 {
     if (!names && !(names = pages_map(SLOTS * sizeof *names)))
         return 0;
@@ -64,12 +64,12 @@ static uint32_t code_of(const char *name, uint32_t bytes)
     struct tag_name *slot = find_slot(name, bytes, hash);
     if (slot->code_id)
         return slot->code_id;
-    if (name_count == TAGS_MAX) /* that one more has room */
-        return code_of(TAGS_OTHER, sizeof TAGS_OTHER - 1);
+    if (name_count >= max_count)
+        return code_of(TAGS_OTHER, sizeof TAGS_OTHER - 1, TAGS_MAX + 1);
     uint32_t code_id = code_table_name(TAG_FILE, name, bytes);
     if (!code_id)
         return 0;
-    name_count += bytes != sizeof TAGS_OTHER - 1 || memcmp(name, TAGS_OTHER, bytes) != 0;
+    name_count++;
     memcpy(slot->text, name, bytes);
     slot->bytes = bytes;
     slot->hash = hash;
@@ -88,7 +88,7 @@ static uint32_t depth_of(const struct stack_node *nodes, uint32_t node)
 static uint32_t find_inside(uint32_t outer, const char *name, uint32_t name_bytes)
 {
     definitions_lock();
-    uint32_t code_id = code_of(name, cut_bytes(name, name_bytes));
+    uint32_t code_id = code_of(name, cut_bytes(name, name_bytes), TAGS_MAX);
     definitions_unlock();
     const struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_acquire);
     if (!code_id || nodes[outer].identity == (uint64_t)code_id << 32 || depth_of(nodes, outer) >= TAGS_MAX_DEPTH)

@@ -91,6 +91,6 @@ def test_who_calls_a_native_function(mixed):
 
 def test_wrong_rules(hand):
     result = run(ON_DATABASE, "lines", "--by", "moon", hand)
-    assert result.returncode == 2 and "--by is line, function, python, native or module, not 'moon'" in result.stderr
+    assert result.returncode == 2 and "--by is line, function, python, native, module or tag, not 'moon'" in result.stderr
     assert run(ON_DATABASE, "lines", "--by", "module", "--source", "batch.py", hand).returncode == 2
     assert run(ON_DATABASE, "lines", "--by", "python", "--source", "batch.py", "--json", hand).returncode == 0
