@@ -18,7 +18,7 @@ COPIES = """memcpy memmove mempcpy __mempcpy __memcpy_chk __memmove_chk __mempcp
     __strcpy_chk __stpcpy_chk __strncpy_chk __stpncpy_chk __strcat_chk __strncat_chk"""
 PROCESS = """fork execve execv execvp execvpe execl execlp execle fexecve execveat _exit _Exit quick_exit dlsym dlclose
     pthread_setname_np"""
-CLIENTS = "heapline_recorder"
+CLIENTS = "heapline_recorder heapline_attach heapline_detach"
 
 
 def run(*command):
