@@ -134,7 +134,7 @@ static int check_surroundings(pid_t pid, const char *library, struct inject_deta
 {
     static const struct {
         const char *kind, *meaning;
-    } namespaces[] = {{"pid", "process ids"}, {"net", "network"}};
+    } namespaces[] = {{"pid", "process ids"}, {"pid_for_children", "process ids for its children"}, {"net", "a network"}};
     for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
         int same = same_namespace(pid, namespaces[i].kind);
         if (same < 0)
@@ -176,7 +176,7 @@ static int read_program(pid_t pid, Elf64_Ehdr *header)
 static int is_musl(const struct process_maps *maps)
 {
     for (size_t i = 0; i < maps->count; i++)
-        if (strstr(maps->files[i].path, "/ld-musl-") || strstr(maps->files[i].path, "/libc.musl-"))
+        if (strstr(maps->files[i].path, "musl"))
             return 1;
     return 0;
 }

@@ -54,7 +54,7 @@ static int rank_of(pid_t pid, pid_t tid)
         return 3; /* running, or it can't be told */
     if (number == SYS_epoll_wait || number == SYS_epoll_pwait)
         return 1;
-    return is_plain_wait(number) ? 0 : number == SYS_futex ? 2 : 4;
+    return is_plain_wait(number) ? 0 : number == SYS_futex || number == SYS_restart_syscall ? 2 : 4;
 }
 
 static int by_rank(const void *left, const void *right)
@@ -132,10 +132,12 @@ static Dwfl *open_unwinder(pid_t pid)
 
 /* ---- judgement ---- */
 
-/* Functions of the C library that wait on a futex for their caller, and hold nothing of the library's meanwhile. */
+/* Functions of the C library that wait, on a futex or with a limit that the kernel keeps, for their caller, and hold nothing of the library's
+ * meanwhile. */
 static int waits_for_caller(const char *name)
 {
-    static const char *const functions[] = {"pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "pthread_join",
+    static const char *const functions[] = {"nanosleep", "clock_nanosleep", "usleep", "sleep", "thrd_sleep", "poll", "__poll_chk",
+                                            "pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "pthread_join",
                                             "pthread_timedjoin_np", "pthread_clockjoin_np", "sem_wait", "sem_timedwait", "sem_clockwait",
                                             "pthread_mutex_lock", "pthread_mutex_timedlock", "pthread_mutex_clocklock", "pthread_rwlock_rdlock",
                                             "pthread_rwlock_wrlock", "pthread_barrier_wait", "syscall"};
@@ -217,7 +219,7 @@ static int is_safe(struct judge *judge, struct tracee *tracee, pid_t tid)
         return 1;
     if (!stack.is_whole)
         return 0;
-    if (number == SYS_futex)
+    if (number == SYS_futex || number == SYS_restart_syscall)
         return innermost_call_waits(judge, &stack);
     return number < 0 && place_of(judge, stack.frames[0].address) == PLACE_PROGRAM &&
            !tracee_in_sequence(tracee, judge->request->memory_file);

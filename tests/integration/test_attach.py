@@ -1,0 +1,311 @@
+"""Programs that were started without us: heapline attach and heapline detach, and what can't be attached to."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from interpreters import every_layout
+from marks import check_marks
+from recording import BUILD, SOURCES, Trace, clean_environment, heapline, target
+
+SOURCE = SOURCES / "attached.c"
+SCRIPT = SOURCES / "python" / "attached.py"
+needs_ptrace = pytest.mark.skipif(os.uname().machine != "x86_64", reason="attaching is there on x86-64 only")
+pytestmark = needs_ptrace
+
+
+class Running:
+    """A program that waits for lines on its standard input, and says "ROUND PID" before each."""
+
+    def __init__(self, *command, **options):
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env=clean_environment(), **options)
+        self.round, self.pid = map(int, self.process.stdout.readline().split())
+
+    def go_on(self, rounds=1):
+        for _ in range(rounds):
+            self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
+            self.round += 1
+            assert int(self.process.stdout.readline().split()[0]) == self.round
+
+    def finish(self):
+        output, errors = self.process.communicate(timeout=60)
+        assert errors == b"" and output == b""
+        return self.process.returncode
+
+
+@pytest.fixture
+def start():
+    """start(program, …) -> Running, ended with the test."""
+    running = []
+
+    def begin(*command, **options):
+        running.append(Running(*command, **options))
+        return running[-1]
+
+    yield begin
+    for program in running:
+        program.process.kill()
+        program.process.communicate()
+
+
+def attach(pid, trace, *options):
+    result = heapline("attach", *options, "-o", trace, pid)
+    assert result.returncode == 0, result.stderr.decode()
+    assert f"process {pid} is recorded from now on, into " in result.stdout.decode()
+
+
+def detach(pid):
+    result = heapline("detach", pid)
+    assert result.returncode == 0, result.stderr.decode()
+    assert f"process {pid} is no longer recorded; what was is in " in result.stdout.decode()
+
+
+def refusal(pid, *options, command="attach"):
+    result = heapline(command, *options, pid)
+    assert result.returncode == 4 and result.stdout == b""
+    return result.stderr.decode()
+
+
+# ---- exact lines ----
+
+@pytest.mark.parametrize("options", [[], ["--native"], ["--no-copies"]], ids=["plain", "native", "no-copies"])
+def test_c_program(start, tmp_path, options):
+    program = start(target("attached"))
+    program.go_on()
+    attach(program.pid, tmp_path / "t.heapline", *options)
+    program.go_on(2)
+    detach(program.pid)
+    trace = Trace(tmp_path / "t.heapline")
+    program.go_on()
+    assert program.finish() == 17
+    left_out = {"text", "copy"} if options == ["--no-copies"] else {"text"}
+    check_marks(trace.lines, SOURCE, {"rounds": 2}, only={"early", "kept", "copy"} - left_out)
+    assert trace.report["unknown_frees"] == 2  # two old blocks, allocated before
+    assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+    trace.check_sums()
+
+
+def test_again(start, tmp_path):
+    """Each time has a trace of its own, which knows nothing of the time in between, and of the threads and lines of the time before."""
+    program = start(target("attached"))
+    for number in range(3):
+        attach(program.pid, tmp_path / f"{number}.heapline")
+        program.go_on(number + 1)
+        detach(program.pid)
+        program.go_on()
+    assert program.finish() == 17
+    for number in range(3):
+        trace = Trace(tmp_path / f"{number}.heapline")
+        check_marks(trace.lines, SOURCE, {"rounds": number + 1}, only={"early", "kept", "copy"})
+        assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+        trace.check_sums()
+
+
+def test_to_the_end(start, tmp_path):
+    program = start(target("attached"))
+    attach(program.pid, tmp_path / "t.heapline")
+    program.go_on(2)
+    assert program.finish() == 17
+    deadline = time.monotonic() + 30
+    while not Trace(tmp_path / "t.heapline").report["complete"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    trace = Trace(tmp_path / "t.heapline")
+    check_marks(trace.lines, SOURCE, {"rounds": 2}, only={"early", "kept", "copy"})
+    assert trace.report["processes"][0]["exit"] == 17
+
+
+@every_layout
+@pytest.mark.parametrize("options", [[], ["--native"]], ids=["plain", "native"])
+def test_python(start, tmp_path, python, options):
+    program = start(python.path, SCRIPT)
+    program.go_on()
+    for number in range(2):
+        attach(program.pid, tmp_path / f"{number}.heapline", *options)
+        program.go_on(number + 1)
+        detach(program.pid)
+        program.go_on()
+    assert program.finish() == 0
+    for number in range(2):
+        trace = Trace(tmp_path / f"{number}.heapline")
+        check_marks(trace.lines, SCRIPT, {"rounds": number + 1})
+        assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+
+
+def test_forked_child(start, tmp_path):
+    program = start(target("attached"), "fork")
+    attach(program.pid, tmp_path / "t.heapline")
+    program.go_on()
+    detach(program.pid)
+    trace = Trace(tmp_path / "t.heapline")
+    check_marks(trace.lines, SOURCE, {"rounds": 1}, only={"kept", "copy"})
+    (child,) = [traces[0] for traces in trace.children().values()]
+    (row,) = [row for row in child.lines if row["function"] == "work" and row["allocated_bytes"]][:1]
+    assert row["allocations"] == 10 and row["allocated_bytes"] == 7000
+    assert program.finish() == 17
+
+
+# ---- a busy server ----
+
+def run_server(tmp_path, cycles, *arguments):
+    server = subprocess.Popen([target("server"), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=clean_environment())
+    pid = int(server.stdout.readline().split()[1])
+    try:
+        for number in range(cycles):
+            attach(pid, tmp_path / f"{number}.heapline")
+            time.sleep(0.02)
+            detach(pid)
+    finally:
+        output, errors = server.communicate(timeout=60)
+    assert server.returncode == 0 and errors == b""
+    facts = dict(word.split("=") for word in output.decode().split())
+    assert int(facts["answers"]) > 0 and facts["wrong"] == "0" and facts["interruptions"] == "0"
+
+
+@pytest.mark.parametrize("arguments", [["4"], ["2", "computing"]], ids=["waiting", "computing"])
+def test_server_is_not_disturbed(tmp_path, arguments):
+    run_server(tmp_path, 10, *arguments)
+    for number in range(10):
+        report = Trace(tmp_path / f"{number}.heapline").report
+        assert report["complete"] is True and report["lost_events"] == 0
+        assert report["allocations"] > 0
+
+
+# ---- what can't be done ----
+
+def test_twice(start, tmp_path):
+    program = start(target("attached"))
+    assert "has no recorder" in refusal(program.pid, command="detach")
+    attach(program.pid, tmp_path / "t.heapline")
+    assert f"is recorded already, into {tmp_path}/t.heapline" in refusal(program.pid)
+    detach(program.pid)
+    assert "was detached from already" in refusal(program.pid, command="detach")
+    assert "was detached from" in refusal(program.pid, command="start")
+    assert "with other options (copies)" in refusal(program.pid, "--native", "-o", tmp_path / "u.heapline")
+    program.go_on()
+    assert program.finish() == 17
+
+
+def test_output_is_kept(start, tmp_path):
+    program = start(target("attached"))
+    (tmp_path / "t.heapline").write_text("mine")
+    result = heapline("attach", "-o", tmp_path / "t.heapline", program.pid)
+    assert result.returncode == 2 and b"exists" in result.stderr
+    assert (tmp_path / "t.heapline").read_text() == "mine"
+    names = [f"attached.{program.pid}.heapline", f"attached.{program.pid}.2.heapline"]
+    for _ in names:
+        result = heapline("attach", program.pid, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        detach(program.pid)
+    assert sorted(path.name for path in tmp_path.glob("attached.*")) == sorted(names)
+
+
+def test_started_with_the_recorder(tmp_path):
+    with subprocess.Popen([BUILD / "cli" / "heapline", "run", "--quiet", "--paused", "-o", tmp_path / "t.heapline", "--", target("attached")],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment()) as process:
+        pid = int(process.stdout.readline().split()[1])
+        assert f"which is paused: 'heapline start {pid}'" in refusal(pid)
+        assert heapline("start", pid).returncode == 0
+        assert "is recorded already" in refusal(pid)
+        assert "'heapline stop' ends the recording" in refusal(pid, command="detach")
+
+
+@pytest.fixture
+def sleeper():
+    """sleeper(command …) -> its process id."""
+    processes = []
+
+    def begin(*command, **options):
+        processes.append(subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, env=clean_environment(), **options))
+        time.sleep(0.3)
+        assert processes[-1].poll() is None
+        return processes[-1].pid
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_no_such_process():
+    assert "process 4194305 does not exist" in refusal(4194305)
+
+
+def test_static(tmp_path, sleeper):
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("no compiler")
+    (tmp_path / "sleep.c").write_text("#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
+    subprocess.run([compiler, "-static", tmp_path / "sleep.c", "-o", tmp_path / "sleeps"], check=True)
+    assert "is statically linked" in refusal(sleeper(tmp_path / "sleeps"))
+
+
+def test_musl(tmp_path, sleeper):
+    compiler = shutil.which("musl-gcc")
+    if not compiler:
+        pytest.skip("no musl")
+    (tmp_path / "sleep.c").write_text("#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
+    subprocess.run([compiler, tmp_path / "sleep.c", "-o", tmp_path / "sleeps"], check=True)
+    assert "uses musl instead of glibc" in refusal(sleeper(tmp_path / "sleeps"))
+
+
+def test_stopped(sleeper):
+    pid = sleeper("/bin/sleep", "60")
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.1)
+    assert f"is stopped: let it go on first ('kill -CONT {pid}')" in refusal(pid)
+
+
+def test_traced(sleeper):
+    if not shutil.which("strace"):
+        pytest.skip("no strace")
+    tracer = sleeper("strace", "-o", "/dev/null", "/bin/sleep", "60")
+    (pid,) = open(f"/proc/{tracer}/task/{tracer}/children").read().split()
+    assert f"is being traced by process {tracer} (strace)" in refusal(pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("kind, words", [("--net", "a network of its own"), ("--pid", "process ids for its children of its own")])
+def test_container(sleeper, kind, words):
+    command = ["unshare", kind, *(["--fork", "--kill-child"] if kind == "--pid" else []), "/bin/sleep", "60"]
+    assert f"is in a container (it has {words})" in refusal(sleeper(*command))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_another_root(tmp_path, sleeper):
+    """A folder with all that sleep needs, and without the recorder."""
+    libraries = [word for word in subprocess.run(["ldd", "/bin/sleep"], capture_output=True, text=True).stdout.split() if word.startswith("/")]
+    for path in ["/bin/sleep", *libraries]:
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / path[1:])
+    assert "does not see " in refusal(sleeper("chroot", tmp_path, "/bin/sleep", "60"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+def test_another_user(sleeper):
+    pid = sleeper("/bin/sleep", "60")
+    result = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", BUILD / "cli" / "heapline", "attach", str(pid)],
+                            capture_output=True, text=True, env=clean_environment())
+    assert result.returncode == 4 and "is another user's" in result.stderr
+
+
+def test_confined(tmp_path, sleeper):
+    """A filter of its own that allows everything: what it allows can't be told from outside."""
+    script = tmp_path / "confined.py"
+    script.write_text("import ctypes, time\n"
+                      "libc = ctypes.CDLL(None)\n"
+                      "class Filter(ctypes.Structure):\n"
+                      "    _fields_ = [('code', ctypes.c_ushort), ('t', ctypes.c_ubyte), ('f', ctypes.c_ubyte), ('k', ctypes.c_uint)]\n"
+                      "class Program(ctypes.Structure):\n"
+                      "    _fields_ = [('length', ctypes.c_ushort), ('filter', ctypes.POINTER(Filter))]\n"
+                      "allow = Filter(6, 0, 0, 0x7fff0000)\n"
+                      "assert libc.prctl(38, 1, 0, 0, 0) == 0\n"
+                      "assert libc.prctl(22, 2, ctypes.byref(Program(1, ctypes.pointer(allow)))) == 0\n"
+                      "time.sleep(60)\n")
+    assert "is confined (seccomp)" in refusal(sleeper("/usr/bin/python3", script))

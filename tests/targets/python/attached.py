@@ -1,0 +1,48 @@
+"""Is attached to while it waits for a line on standard input; does a known amount of work after each. A second thread computes meanwhile."""
+
+import gc
+import os
+import threading
+
+
+class Node:
+    __slots__ = ("left", "right")
+
+
+def await_line(round_):
+    os.write(1, b"%d %d\n" % (round_, os.getpid()))
+    return os.read(0, 1)
+
+
+def fill(kept, start, stop):
+    for i in range(start, stop):
+        kept[i] = Node()  # ALLOC nodes count=1000*rounds live_count=600*rounds live=? bytes=?
+
+
+def compute(stop):
+    while not stop.is_set():
+        sum(range(1000))
+
+
+def main():
+    gc.disable()
+    stop = threading.Event()
+    thread = threading.Thread(target=compute, args=(stop,))
+    thread.start()
+    round_ = 0
+    kept = [None] * 1000
+    fill(kept, 0, 1000)
+    while await_line(round_):
+        block = bytearray(100000)  # a malloc under the GIL: it finds out that recording has begun
+        del block
+        kept = [None] * 1000
+        fill(kept, 0, 1000)
+        kept[:400] = [None] * 400
+        keep.append(kept)
+        round_ += 1
+    stop.set()
+    thread.join()
+
+
+keep = []
+main()
