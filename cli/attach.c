@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "attach_python.h"
 #include "collector_client.h"
 #include "inject.h"
 #include "library.h"
@@ -135,6 +136,8 @@ static int call_in_process(const char *command, pid_t pid, const char *library, 
     int result = 0, status = inject_check(pid, library, &detail);
     if (status == INJECT_DONE)
         status = inject_begin(pid, &injection, &detail);
+    if (status == INJECT_NO_SAFE_POINT && attach_by_python(pid, library, function, argument, argument_bytes) == 0)
+        return argument ? ATTACH_STARTED : DETACH_DONE; /* whether it has is seen by what it started */
     if (status != INJECT_DONE)
         fail_process(command, pid, &detail);
     if (!inject_has_library(pid, library))

@@ -79,7 +79,7 @@ static int explain_status(int status, int error, struct inject_detail *detail)
     case TRACEE_BUSY:
         explain(detail, "can't be attached to now: within 5 seconds none of its threads came to a point where it can be interrupted safely, "
                         "outside the allocator and the loader; try again");
-        return INJECT_REFUSED;
+        return INJECT_NO_SAFE_POINT;
     default:
         return refuse_denied(error, detail);
     }

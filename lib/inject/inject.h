@@ -13,6 +13,7 @@
 enum inject_status {
     INJECT_DONE = 0,
     INJECT_REFUSED = -1, /* nothing was done to the process; the text says why */
+    INJECT_NO_SAFE_POINT = -3, /* the same, at this time */
     INJECT_FAILED = -2,  /* the process goes on as before, but what was asked for has not happened; the text says why */
 };
 

@@ -1,6 +1,7 @@
 """Programs that were started without us: heapline attach and heapline detach, and what can't be attached to."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from interpreters import every_layout
 from marks import check_marks
-from recording import BUILD, SOURCES, Trace, clean_environment, heapline, target
+from recording import BUILD, HEAPLINE, ROOT, SOURCES, Trace, clean_environment, heapline, target
 
 SOURCE = SOURCES / "attached.c"
 SCRIPT = SOURCES / "python" / "attached.py"
@@ -175,6 +176,27 @@ def test_server_is_not_disturbed(tmp_path, arguments):
         report = Trace(tmp_path / f"{number}.heapline").report
         assert report["complete"] is True and report["lost_events"] == 0
         assert report["allocations"] > 0
+
+
+def test_example_of_the_page(tmp_path):
+    page = (ROOT / "docs" / "attach.md").read_text()
+    (session,) = re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "heapline").symlink_to(HEAPLINE)
+    environment = clean_environment(PATH=f"{tmp_path}/bin:/usr/bin:/bin")
+    with subprocess.Popen([target("server")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment()) as server:
+        pid = int(server.stdout.readline().split()[1])
+        commands = [line.partition("#")[0].strip() for line in session.replace("4711", str(pid)).splitlines()]
+        said = []
+        for command in commands:
+            result = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+            assert result.returncode == 0, f"{command}: {result.stderr}"
+            said.append(result.stdout)
+            time.sleep(0.2)
+        server.communicate()
+        assert server.returncode == 0
+    assert said[0] == f"process {pid} is recorded from now on, into server.{pid}.heapline; 'heapline detach {pid}' ends it\n"
+    assert "server.c:" in said[3] and "allocate_answer" in said[3]
 
 
 # ---- what can't be done ----
