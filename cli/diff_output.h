@@ -17,7 +17,7 @@ void diff_write_folded(FILE *out, const struct diff_side *sides, const struct di
 
 /* A stack of a side, innermost frame first. Valid until the side is closed; `frames` is the caller's to free. */
 struct stack_frames diff_stack_frames(const struct diff_side *side, uint32_t stack);
-/* What the figures are: "live at the peak"; of moments "live". */
+/* What the figures are: "live at the peak"; of moments and snapshots "live". */
 const char *diff_subject(const struct diff_side *sides, const struct diff_rows *rows);
 /* "new", "gone", "grew", "shrank", "noise", "same". */
 const char *diff_row_status(const struct diff_rows *rows, const struct diff_row *row);

@@ -204,14 +204,23 @@ static int compare_places(const struct diff_row *a, const struct diff_row *b, in
     return order ? order : (a->stacks[1] > b->stacks[1]) - (a->stacks[1] < b->stacks[1]);
 }
 
+/* Arena slack and the like follow from what lines do. */
+static int has_no_line(const struct diff_row *row)
+{
+    const struct set_frame *frame = diff_row_frame(row);
+    return row->is_rest || (frame && !frame->file && !frame->module);
+}
+
 static int compare_rows(const void *a, const void *b)
 {
     const struct diff_row *left = a, *right = b;
     double left_delta = (double)diff_row_delta(left, sort_amount), right_delta = (double)diff_row_delta(right, sort_amount);
     int order = 0;
-    if (sort_order == ORDER_SIGNIFICANCE)
+    if (sort_order == ORDER_SIGNIFICANCE) {
+        if (has_no_line(left) != has_no_line(right) && left->certain > 0 && right->certain > 0)
+            return has_no_line(left) - has_no_line(right);
         order = compare_numbers(left->certain, right->certain);
-    else if (sort_order == ORDER_GROWTH)
+    } else if (sort_order == ORDER_GROWTH)
         order = compare_numbers(left_delta, right_delta);
     else if (sort_order == ORDER_SHRINKAGE)
         order = compare_numbers(right_delta, left_delta);

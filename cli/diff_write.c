@@ -14,9 +14,15 @@ static int has_moment(const struct diff_side *sides)
     return sides[0].moment_ns >= 0 || sides[1].moment_ns >= 0;
 }
 
+static int is_snapshot(const struct diff_side *side)
+{
+    return side->summary.exit_kind && !strcmp(side->summary.exit_kind, "snapshot");
+}
+
 const char *diff_subject(const struct diff_side *sides, const struct diff_rows *rows)
 {
-    return has_moment(sides) ? "live" : rows->of->text;
+    int are_snapshots = rows->of->amount == LIVE_BYTES && is_snapshot(&sides[0]) && is_snapshot(&sides[1]);
+    return has_moment(sides) || are_snapshots ? "live" : rows->of->text;
 }
 
 const char *diff_row_status(const struct diff_rows *rows, const struct diff_row *row)

@@ -236,6 +236,22 @@ def test_sampled(tmp_path):
     assert row["status"] == "noise"
 
 
+def test_slack_comes_last(tmp_path):
+    """Arena slack that grew the most stands behind the lines; by the change itself it comes first."""
+    uses = {**NEW_USES, -1: (50 * MIB, *USES[-1][1:])}
+    hand_database.create(tmp_path / "old")
+    hand_database.create(tmp_path / "new", uses=uses)
+    rows = compare((tmp_path / "old", tmp_path / "new"), "--of", "peak")["rows"]
+    assert [row["function"] for row in rows[:4]] == ["JSONDecoder.raw_decode", "CountVectorizer._count_vocab", "remember", "arena slack"]
+    assert compare((tmp_path / "old", tmp_path / "new"), "--of", "peak", "--sort", "delta")["rows"][0]["function"] == "arena slack"
+
+
+def test_snapshots(tmp_path):
+    for name in ("old", "new"):
+        hand_database.create(tmp_path / name, exit_kind="snapshot", complete=1)
+    assert "\nLive: 3.00 MiB, then 3.00 MiB: no difference.\n" in run(ON_DATABASE, "diff", tmp_path / "old", tmp_path / "new").stdout
+
+
 # ---- thresholds ----
 
 @pytest.mark.parametrize("arguments, status", [
