@@ -1,13 +1,19 @@
 /* See live_follow.h. */
 #include "live_follow.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "collector_client.h"
 #include "message.h"
 
 #define PATIENCE_S 2
+#define END_LIMIT_MS 5000
+#define END_STEP_MS 20
 
 static void open_trace(struct live_follow *follow, const char *trace_path)
 {
@@ -32,6 +38,22 @@ void live_follow_end(struct live_follow *follow)
     follow->replay = NULL;
 }
 
+static int is_being_written(const char *trace_path)
+{
+    int file = open(trace_path, O_RDONLY | O_CLOEXEC);
+    int is_locked = file >= 0 && flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (file >= 0)
+        close(file);
+    return is_locked;
+}
+
+/* The process has gone; its collector may still have its last events to write. */
+static void await_end(const struct live_follow *follow)
+{
+    for (int waited_ms = 0; waited_ms < END_LIMIT_MS && is_being_written(follow->trace_path); waited_ms += END_STEP_MS)
+        usleep(END_STEP_MS * 1000);
+}
+
 int live_follow_ask(struct live_follow *follow)
 {
     struct control_answer answer;
@@ -43,6 +65,8 @@ int live_follow_ask(struct live_follow *follow)
         open_trace(follow, answer.trace_path);
     }
     follow->state = reply == COLLECTOR_ANSWERED ? FOLLOW_RUNNING : reply == COLLECTOR_SILENT ? FOLLOW_SILENT : FOLLOW_ENDED;
+    if (follow->state == FOLLOW_ENDED)
+        await_end(follow);
     live_replay_follow(follow->replay, NULL);
     return is_other;
 }
