@@ -1,6 +1,7 @@
 """Programs that were started without us: heapline attach and heapline detach, and what can't be attached to."""
 
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -240,19 +241,26 @@ def test_started_with_the_recorder(tmp_path):
 
 @pytest.fixture
 def sleeper():
-    """sleeper(command …) -> its process id."""
+    """sleeper(command …, ready=…) -> its process id, once ready(its folder in /proc) is true."""
     processes = []
 
-    def begin(*command, **options):
-        processes.append(subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, env=clean_environment(), **options))
-        time.sleep(0.3)
-        assert processes[-1].poll() is None
+    def begin(*command, ready):
+        processes.append(subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, env=clean_environment()))
+        folder = pathlib.Path(f"/proc/{processes[-1].pid}")
+        deadline = time.monotonic() + 20
+        while not ready(folder):
+            assert processes[-1].poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
         return processes[-1].pid
 
     yield begin
     for process in processes:
         process.kill()
         process.wait()
+
+
+def is_running(name):
+    return lambda folder: (folder / "comm").read_text() == name + "\n"
 
 
 def test_no_such_process():
@@ -265,7 +273,7 @@ def test_static(tmp_path, sleeper):
         pytest.skip("no compiler")
     (tmp_path / "sleep.c").write_text("#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
     subprocess.run([compiler, "-static", tmp_path / "sleep.c", "-o", tmp_path / "sleeps"], check=True)
-    assert "is statically linked" in refusal(sleeper(tmp_path / "sleeps"))
+    assert "is statically linked" in refusal(sleeper(tmp_path / "sleeps", ready=is_running("sleeps")))
 
 
 def test_musl(tmp_path, sleeper):
@@ -274,21 +282,28 @@ def test_musl(tmp_path, sleeper):
         pytest.skip("no musl")
     (tmp_path / "sleep.c").write_text("#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
     subprocess.run([compiler, tmp_path / "sleep.c", "-o", tmp_path / "sleeps"], check=True)
-    assert "uses musl instead of glibc" in refusal(sleeper(tmp_path / "sleeps"))
+    assert "uses musl instead of glibc" in refusal(sleeper(tmp_path / "sleeps", ready=is_running("sleeps")))
 
 
 def test_stopped(sleeper):
-    pid = sleeper("/bin/sleep", "60")
+    pid = sleeper("/bin/sleep", "60", ready=is_running("sleep"))
     os.kill(pid, signal.SIGSTOP)
-    time.sleep(0.1)
+    while "State:\tT" not in pathlib.Path(f"/proc/{pid}/status").read_text():
+        time.sleep(0.01)
     assert f"is stopped: let it go on first ('kill -CONT {pid}')" in refusal(pid)
 
 
 def test_traced(sleeper):
     if not shutil.which("strace"):
         pytest.skip("no strace")
-    tracer = sleeper("strace", "-o", "/dev/null", "/bin/sleep", "60")
-    (pid,) = open(f"/proc/{tracer}/task/{tracer}/children").read().split()
+    def children(folder):
+        return (folder / "task" / folder.name / "children").read_text().split()
+
+    def is_tracing(folder):
+        return any(f"TracerPid:\t{folder.name}\n" in pathlib.Path(f"/proc/{child}/status").read_text() for child in children(folder))
+
+    tracer = sleeper("strace", "-o", "/dev/null", "/bin/sleep", "60", ready=is_tracing)
+    (pid,) = children(pathlib.Path(f"/proc/{tracer}"))
     assert f"is being traced by process {tracer} (strace)" in refusal(pid)
 
 
@@ -296,7 +311,12 @@ def test_traced(sleeper):
 @pytest.mark.parametrize("kind, words", [("--net", "a network of its own"), ("--pid", "process ids for its children of its own")])
 def test_container(sleeper, kind, words):
     command = ["unshare", kind, *(["--fork", "--kill-child"] if kind == "--pid" else []), "/bin/sleep", "60"]
-    assert f"is in a container (it has {words})" in refusal(sleeper(*command))
+    name = "net" if kind == "--net" else "pid_for_children"
+
+    def is_elsewhere(folder):
+        return os.readlink(folder / "ns" / name) != os.readlink(f"/proc/self/ns/{name}")
+
+    assert f"is in a container (it has {words})" in refusal(sleeper(*command, ready=is_elsewhere))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -306,12 +326,12 @@ def test_another_root(tmp_path, sleeper):
     for path in ["/bin/sleep", *libraries]:
         (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / path[1:])
-    assert "does not see " in refusal(sleeper("chroot", tmp_path, "/bin/sleep", "60"))
+    assert "does not see " in refusal(sleeper("chroot", tmp_path, "/bin/sleep", "60", ready=is_running("sleep")))
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
 def test_another_user(sleeper):
-    pid = sleeper("/bin/sleep", "60")
+    pid = sleeper("/bin/sleep", "60", ready=is_running("sleep"))
     result = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", BUILD / "cli" / "heapline", "attach", str(pid)],
                             capture_output=True, text=True, env=clean_environment())
     assert result.returncode == 4 and "is another user's" in result.stderr
@@ -330,4 +350,4 @@ def test_confined(tmp_path, sleeper):
                       "assert libc.prctl(38, 1, 0, 0, 0) == 0\n"
                       "assert libc.prctl(22, 2, ctypes.byref(Program(1, ctypes.pointer(allow)))) == 0\n"
                       "time.sleep(60)\n")
-    assert "is confined (seccomp)" in refusal(sleeper("/usr/bin/python3", script))
+    assert "is confined (seccomp)" in refusal(sleeper("/usr/bin/python3", script, ready=lambda folder: "Seccomp:\t2" in (folder / "status").read_text()))
