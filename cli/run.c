@@ -17,6 +17,7 @@
 #include "message.h"
 #include "paths.h"
 #include "report.h"
+#include "run_actions.h"
 #include "run_child.h"
 #include "run_output.h"
 #include "run_target.h"
@@ -26,6 +27,7 @@
 
 struct run_settings {
     const char *output, *python, *module, *code;
+    const char *snapshot_signal, *start_signal, *stop_signal;
     int native, copies, follow, paused, force, quiet;
     uint64_t copy_threshold_bytes, max_trace_bytes, sampling_interval_bytes; /* NOT_GIVEN: the recorder's own */
     int64_t native_check_interval; /* 0: no checks */
@@ -56,6 +58,10 @@ static const struct option_spec run_options[] = {
     {"max-trace-size", 0, OPTION_BYTES, offsetof(struct run_settings, max_trace_bytes), 0, "BYTES",
      "bound the trace, and that of each child: when it has grown so large, events are added up instead of listed. Peak, totals, copies and "
      "what is live at the end stay exact; 0: no bound"},
+    {"snapshot-signal", 0, OPTION_TEXT, offsetof(struct run_settings, snapshot_signal), 0, "SIGNAL",
+     "when 'heapline run' gets this signal (USR2), make a snapshot instead of passing it on to the program"},
+    {"start-signal", 0, OPTION_TEXT, offsetof(struct run_settings, start_signal), 0, "SIGNAL", "the same for 'heapline start'"},
+    {"stop-signal", 0, OPTION_TEXT, offsetof(struct run_settings, stop_signal), 0, "SIGNAL", "the same for 'heapline stop'"},
     {"quiet", 'q', OPTION_SET, offsetof(struct run_settings, quiet), 1, NULL, "no report at the end"},
     {0},
 };
@@ -73,6 +79,16 @@ static void make_options(const struct run_settings *settings, char *out, size_t 
         used += snprintf(out + used, size - (size_t)used, ",check-native=%lld", (long long)settings->native_check_interval);
     if (settings->max_trace_bytes != NOT_GIVEN)
         snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
+}
+
+static void parse_actions(const struct run_settings *settings)
+{
+    const struct run_action actions[] = {
+        {"snapshot", "snapshot-signal", settings->snapshot_signal},
+        {"start", "start-signal", settings->start_signal},
+        {"stop", "stop-signal", settings->stop_signal},
+    };
+    run_actions_parse(actions, sizeof actions / sizeof *actions);
 }
 
 /* A number of its own for every run, the same in the traces of all its processes. */
@@ -164,6 +180,7 @@ static int run_run(int argc, char **argv)
     char options[256], session[17];
     int operand_count = options_parse(&run_command, &settings, argc, argv, OPTIONS_FIRST);
     check_settings(&settings, operand_count);
+    parse_actions(&settings);
     argv[1 + operand_count] = NULL;
     run_target_find(&(struct run_request){settings.python, settings.module, settings.code, argv + 1}, &target);
     char *library = library_find();

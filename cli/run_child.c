@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "run_actions.h"
 #include "run_output.h"
 
 static const int forwarded_signals[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGALRM, SIGVTALRM, SIGPOLL};
@@ -106,6 +107,7 @@ pid_t run_child_start(const char *path, char **arguments, const struct run_envir
         become_program(path, arguments, environment, ends[1], &before);
     close(ends[1]);
     watch_signals(child);
+    run_actions_begin(child);
     sigprocmask(SIG_SETMASK, &before, NULL);
     int error = read_exec_error(ends[0]);
     close(ends[0]);

@@ -8,11 +8,11 @@ from recording import HEAPLINE, Recording, clean_environment, heapline, read_fac
 class Phases:
     """A program that goes on when it is told to."""
 
-    def __init__(self, tmp_path, *command, options=("--paused",)):
+    def __init__(self, tmp_path, *command, options=("--paused",), cwd=None):
         self.trace, self.facts_path = tmp_path / "t.heapline", tmp_path / "facts"
         self.process = subprocess.Popen([HEAPLINE, "run", "--quiet", "-o", self.trace, *options, "--", *command],
                                         env=clean_environment(HEAPLINE_TEST_FACTS=self.facts_path),
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd)
         self.phase = int(self.process.stdout.readline())
 
     @property
