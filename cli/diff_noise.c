@@ -65,24 +65,55 @@ double noise_of_levels(const double *levels, int count)
     return deviation * deviation / SECOND_DIFFERENCE_VARIANCE;
 }
 
+struct weighted {
+    double value, weight;
+};
+
+static int compare_weighted(const void *a, const void *b)
+{
+    return compare(&((const struct weighted *)a)->value, &((const struct weighted *)b)->value);
+}
+
+/* The value that half of the weight is not above. Sorts them. */
+static double weighted_median(struct weighted *values, int64_t count)
+{
+    double sum = 0, half = 0;
+    qsort(values, (size_t)count, sizeof *values, compare_weighted);
+    for (int64_t i = 0; i < count; i++)
+        half += values[i].weight / 2;
+    for (int64_t i = 0; i < count; i++)
+        if ((sum += values[i].weight) >= half)
+            return values[i].value;
+    return 1;
+}
+
+/* How far a row lies from a ratio, in variances as Poisson's. */
+static double residual(double old_count, double new_count, double ratio)
+{
+    double off = new_count - ratio * old_count;
+    return off * off / (new_count + ratio * ratio * old_count);
+}
+
 void noise_scatter(const double *old_counts, const double *new_counts, int64_t count, struct noise_scatter *ret_scatter)
 {
     struct noise_scatter scatter = {.ratio = 1};
-    double *values = allocate(count);
+    struct weighted *ratios = malloc(((size_t)count + 1) * sizeof *ratios);
+    double *residuals = allocate(count);
+    if (!ratios)
+        abort();
     for (int64_t i = 0; i < count; i++)
         if (old_counts[i] >= SCATTER_COUNT && new_counts[i] >= SCATTER_COUNT)
-            values[scatter.row_count++] = new_counts[i] / old_counts[i];
+            ratios[scatter.row_count++] = (struct weighted){new_counts[i] / old_counts[i], old_counts[i] + new_counts[i]};
     if (scatter.row_count >= SCATTER_ROWS) {
         int64_t told = 0;
-        scatter.ratio = quantile(values, scatter.row_count, 0.5);
-        for (int64_t i = 0; i < count; i++) {
-            double off = new_counts[i] - scatter.ratio * old_counts[i];
+        scatter.ratio = weighted_median(ratios, scatter.row_count);
+        for (int64_t i = 0; i < count; i++)
             if (old_counts[i] >= SCATTER_COUNT && new_counts[i] >= SCATTER_COUNT)
-                values[told++] = off * off / (new_counts[i] + scatter.ratio * scatter.ratio * old_counts[i]);
-        }
-        scatter.dispersion = quantile(values, told, 0.75) / CHI_SQUARED_QUARTILE;
+                residuals[told++] = fmin(residual(old_counts[i], new_counts[i], scatter.ratio), residual(old_counts[i], new_counts[i], 1));
+        scatter.dispersion = quantile(residuals, told, 0.75) / CHI_SQUARED_QUARTILE;
     }
-    free(values);
+    free(ratios);
+    free(residuals);
     *ret_scatter = scatter;
 }
 

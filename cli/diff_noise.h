@@ -3,7 +3,7 @@
  *
  * sampling     of a sampled trace: the standard error of the estimate (docs/architecture.md, "Sampling")
  * fluctuation  how far the row's level goes up and down within each run, beside its trend
- * scatter      how far the counts of all rows lie from their common ratio: most rows of two runs of one program did the same, and those that
+ * scatter      how far the counts of all rows lie from their common ratio, or from none: most rows of two runs of one program did the same, and those that
  *              differ tell by how much they do so without a cause
  *
  * Allocates; aborts without memory. */
@@ -33,9 +33,9 @@ double noise_of_levels(const double *levels, int count);
 #define SCATTER_COUNT 32
 #define SCATTER_ROWS 8
 struct noise_scatter {
-    double ratio;      /* new counts to old ones: the median of the rows */
+    double ratio;      /* new counts to old ones: the median of the rows, each weighed by its counts. What is done once (start-up) has 1 */
     double dispersion; /* variance over count: 1 where counts are as Poisson's, 0 where they repeat. From the rows' upper quartile of
-                          (new - ratio x old)^2 / (new + ratio^2 x old), against chi-squared's (P. McCullagh, J. A. Nelder, Generalized
+                          (new - ratio x old)^2 / (new + ratio^2 x old), or with 1 if that is less, against chi-squared's (P. McCullagh, J. A. Nelder, Generalized
                           linear models, 1989, 4.5: quasi-likelihood); of rows without replicates most don't differ (S. Anders, W. Huber,
                           Differential expression analysis for sequence count data, Genome Biology 11, 2010: size factors, and no replicates) */
     int64_t row_count; /* that tell */

@@ -12,7 +12,7 @@
 
 #define FRAME_LINES 16
 /* Rows that tell of how runs differ as a whole: from this on the load was another one. */
-#define RATIO_WORTH_TELLING 1.1
+#define RATIO_WORTH_TELLING 1.03
 
 /* Without a limit that was given, rows with so small a part of the largest certain change stay away. */
 #define WORTH_A_ROW 0.01
@@ -123,7 +123,7 @@ static void print_totals(const struct printing *printing)
         }
     double ratio = rows->scatter.ratio;
     if (ratio >= RATIO_WORTH_TELLING || (ratio > 0 && 1 / ratio >= RATIO_WORTH_TELLING)) {
-        snprintf(text, sizeof text, "The counts of most rows are %.3g times the old ones: the two did not do the same amount of work.", ratio);
+        snprintf(text, sizeof text, "The lines that most blocks come from made %.3g times as many of them: if that was the load, it is why they differ.", ratio);
         print_remark(printing, text);
     }
     if (rows->edited_files) {
@@ -168,8 +168,9 @@ static void add_place(struct table *table, const struct printing *printing, cons
         return;
     }
     const char *file = by == ATTRIBUTE_MODULE && frame->module ? frame->module : frame->file;
-    char *place = file && !has_line && by == ATTRIBUTE_FUNCTION ? strdup(paths_shorten(file, printing->reading->directory))
-                                                              : line_place(printing->reading, file ? file : frame->module, has_line ? frame->line : 0, frame->function);
+    int is_source = file && file == frame->file && !has_line;
+    char *place = is_source ? strdup(paths_shorten(file, printing->reading->directory))
+                            : line_place(printing->reading, file ? file : frame->module, has_line ? frame->line : 0, frame->function);
     if (!place)
         abort();
     table_cell(table, "%s", place);
