@@ -212,7 +212,14 @@ static void print_section(const struct reading *reading, sqlite3 *database, cons
 static const char *const next_commands[] = {
     "peak %s", "what held it, with stacks",
     "lines %s", "every line; --source FILE annotates a file",
+    "tree --bottom-up %s", "who called those functions",
 };
+
+/* What holds the most is a function of the program without a line: an allocator's wrapper, like as not, so that its callers matter. */
+static int largest_has_no_line(sqlite3 *database)
+{
+    return query_integer(database, "SELECT kind = 'native' AND origin = 'native' AND line IS NULL FROM line_use ORDER BY peak_bytes DESC LIMIT 1") != 0;
+}
 
 static void print_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes,
                          const struct leak_rows *leaks, const struct suppressions *suppressions)
@@ -227,7 +234,7 @@ static void print_report(const struct reading *reading, sqlite3 *database, const
     leak_rows_print_brief(reading, leaks, reading_limit(reading, 3));
     suppressions_print(reading, suppressions, 0);
     print_processes(reading, processes, reading_limit(reading, 10));
-    reading_next(reading, next_commands, 2);
+    reading_next(reading, next_commands, largest_has_no_line(database) ? 3 : 2);
 }
 
 /* ---- JSON ---- */

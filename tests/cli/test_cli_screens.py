@@ -6,6 +6,7 @@ HEAPLINE_UPDATE_EXPECTED=1 writes the files in expected/ anew: read the differen
 import os
 import pathlib
 import re
+import sqlite3
 
 import pytest
 
@@ -214,3 +215,14 @@ def test_version():
     result = run(ON_DATABASE, "--version")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.fullmatch(r"heapline \d+\.\d+\.\d+\n", result.stdout)
+
+
+def test_next_of_functions_without_lines(tmp_path):
+    """An allocator's wrapper holds the most: who called it is the next question."""
+    path = tmp_path / "app.heapline"
+    hand_database.create(path)
+    plain = run(ON_DATABASE, "report", path).stdout
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE line_use SET kind = 'native', origin = 'native', line = NULL, file = '/opt/app', function = 'zmalloc' WHERE line = 353")
+    hint = f"      heapline tree --bottom-up {path}"
+    assert hint in run(ON_DATABASE, "report", path).stdout and hint not in plain
