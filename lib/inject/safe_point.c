@@ -24,10 +24,13 @@
 /* Calls that the C library makes for its callers only, never under a lock of malloc's, the loader's or its list of threads. */
 static int is_plain_wait(long number)
 {
-    static const int calls[] = {SYS_read, SYS_pread64, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_poll, SYS_ppoll, SYS_select,
-                                SYS_pselect6, SYS_nanosleep, SYS_clock_nanosleep, SYS_accept, SYS_accept4, SYS_wait4, SYS_waitid, SYS_pause,
-                                SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_epoll_wait, SYS_epoll_pwait, 441 /* epoll_pwait2 */,
-                                SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg, SYS_msgrcv, SYS_semop, SYS_semtimedop, SYS_flock};
+    static const int calls[] = {
+#if defined(SYS_poll) /* newer architectures have the general forms only */
+                                SYS_poll, SYS_select, SYS_pause, SYS_epoll_wait,
+#endif
+                                SYS_read, SYS_pread64, SYS_readv, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_ppoll, SYS_pselect6,
+                                SYS_nanosleep, SYS_clock_nanosleep, SYS_accept, SYS_accept4, SYS_wait4, SYS_waitid,
+                                SYS_rt_sigsuspend, SYS_rt_sigtimedwait, SYS_epoll_pwait, 441 /* epoll_pwait2 */, SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg, SYS_msgrcv, SYS_semop, SYS_semtimedop, SYS_flock};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         if (number == calls[i])
             return 1;
@@ -38,6 +41,16 @@ struct candidate {
     pid_t tid;
     int rank; /* lower is better */
 };
+
+/* It reports EINTR when it is interrupted: rather another thread. */
+static int is_sensitive(long number)
+{
+#if defined(SYS_epoll_wait)
+    if (number == SYS_epoll_wait)
+        return 1;
+#endif
+    return number == SYS_epoll_pwait || number == 441;
+}
 
 /* What the thread is doing now, without stopping it: the fewer are stopped, the fewer calls are begun anew. */
 static int rank_of(pid_t pid, pid_t tid)
@@ -52,7 +65,7 @@ static int rank_of(pid_t pid, pid_t tid)
     long number = strtol(text, &end, 10);
     if (bytes <= 0 || end == text)
         return 3; /* running, or it can't be told */
-    if (number == SYS_epoll_wait || number == SYS_epoll_pwait)
+    if (is_sensitive(number))
         return 1;
     return is_plain_wait(number) ? 0 : number == SYS_futex || number == SYS_restart_syscall ? 2 : 4;
 }

@@ -152,6 +152,20 @@ def test_forked_child(start, tmp_path):
     assert program.finish() == 17
 
 
+def test_forked_while_detached(start, tmp_path):
+    """The child has the library, and no recorder."""
+    program = start(target("attached"), "fork")
+    attach(program.pid, tmp_path / "t.heapline")
+    detach(program.pid)
+    program.go_on()
+    attach(program.pid, tmp_path / "u.heapline")
+    program.go_on()
+    detach(program.pid)
+    assert program.finish() == 17
+    assert sorted(path.name for path in tmp_path.glob("*.heapline*") if path.suffix != ".report") == ["t.heapline", "u.heapline"]
+    check_marks(Trace(tmp_path / "u.heapline").lines, SOURCE, {"rounds": 1}, only={"early", "kept", "copy"})
+
+
 # ---- a busy server ----
 
 def run_server(tmp_path, cycles, *arguments):

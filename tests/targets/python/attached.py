@@ -1,8 +1,10 @@
-"""Is attached to while it waits for a line on standard input; does a known amount of work after each. A second thread computes meanwhile."""
+"""Is attached to while it waits for a line on standard input; does a known amount of work after each. A second thread
+computes meanwhile."""
 
 import gc
 import os
 import threading
+import time
 
 
 class Node:
@@ -22,6 +24,7 @@ def fill(kept, start, stop):
 def compute(stop):
     while not stop.is_set():
         sum(range(1000))
+        time.sleep(0.0005)
 
 
 def main():
