@@ -310,14 +310,19 @@ def test_stopped(sleeper):
 def test_traced(sleeper):
     if not shutil.which("strace"):
         pytest.skip("no strace")
-    def children(folder):
-        return (folder / "task" / folder.name / "children").read_text().split()
+    def sleeping(folder):
+        """Its child that runs sleep: it has others, for a moment, to try things out."""
+        for child in (folder / "task" / folder.name / "children").read_text().split():
+            try:
+                status = pathlib.Path(f"/proc/{child}/status").read_text()
+            except FileNotFoundError:
+                continue
+            if f"TracerPid:\t{folder.name}\n" in status and "Name:\tsleep\n" in status:
+                return child
+        return None
 
-    def is_tracing(folder):
-        return any(f"TracerPid:\t{folder.name}\n" in pathlib.Path(f"/proc/{child}/status").read_text() for child in children(folder))
-
-    tracer = sleeper("strace", "-o", "/dev/null", "/bin/sleep", "60", ready=is_tracing)
-    (pid,) = children(pathlib.Path(f"/proc/{tracer}"))
+    tracer = sleeper("strace", "-o", "/dev/null", "/bin/sleep", "60", ready=sleeping)
+    pid = sleeping(pathlib.Path(f"/proc/{tracer}"))
     assert f"is being traced by process {tracer} (strace)" in refusal(pid)
 
 
