@@ -1,7 +1,7 @@
 -- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
 -- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
 -- Tables are singular nouns; views (schema_views.sql) answer the usual questions, best first.
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 PRAGMA application_id = 1212498256; -- "HEAP": tells a report from any other SQLite file
 
 -- One row: the process and its totals.

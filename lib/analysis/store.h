@@ -7,7 +7,7 @@
 #include "line_report.h"
 
 /* The schema's number, as in schema.sql. */
-#define STORE_SCHEMA_VERSION 5
+#define STORE_SCHEMA_VERSION 6
 /* PRAGMA application_id of a report. */
 #define STORE_APPLICATION_ID 0x48454150
 
