@@ -3,11 +3,10 @@
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 from interpreters import DEFAULT, SOME, every_layout, package_folder
-from recording import HEAPLINE, ROOT, SOURCES, Recording, clean_environment, heapline, read_facts, run_bare, target
+from recording import HEAPLINE, ROOT, SOURCES, clean_environment, heapline, run_bare, target
 
 PYTHON_SOURCE = SOURCES / "python" / "tags.py"
 PACKAGE = ROOT / "python"

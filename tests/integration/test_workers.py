@@ -12,19 +12,30 @@ import urllib.request
 import pytest
 from interpreters import DEFAULT, package_folder
 from marks import line_figures
-from recording import HEAPLINE, ROOT, SOURCES, TIMEOUT, Recording, Trace, clean_environment, completed, read_facts, run_bare
+from recording import HEAPLINE, ROOT, SOURCES, TIMEOUT, Trace, clean_environment, completed
 
 PROGRAM = SOURCES / "python" / "served.py"
 LINE = next(number for number, text in enumerate(PROGRAM.read_text().splitlines(), 1) if text.endswith("# the block"))
 BLOCK_BYTES = 60_057  # with the object, and a NUL behind the bytes
 
 
+def ended(path):
+    """The trace once its collector has seen how the process ended: servers let the signal that stops them kill them in the end."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        trace = Trace(path)
+        if trace.report["exit"] is not None:
+            return trace
+        time.sleep(0.1)
+    raise AssertionError(f"{path.name} has no end")
+
+
 def all_traces(path):
     """Every process's traces, once all collectors are done: {pid: [Trace]}."""
-    first = completed(path)
+    first = ended(path)
     found = {first.report["pid"]: [first]}
     for pid, traces in Trace(path).children().items():
-        found.setdefault(pid, []).extend(completed(trace.path) for trace in traces)
+        found.setdefault(pid, []).extend(ended(trace.path) for trace in traces)
     return found
 
 
@@ -101,7 +112,7 @@ def test_concurrent_futures(tmp_path):
 
 @pytest.mark.parametrize("server, arguments", [
     ("gunicorn", ["-m", "gunicorn", "--workers", "2", "--log-level", "warning", "--bind", "127.0.0.1:{port}", "served:wsgi"]),
-    ("uvicorn", ["-m", "uvicorn", "--workers", "2", "--log-level", "warning", "--port", "{port}", "served:asgi"]),
+    ("uvicorn", ["-m", "uvicorn", "--workers", "2", "--timeout-worker-healthcheck", "100", "--log-level", "warning", "--port", "{port}", "served:asgi"]),
 ], ids=["gunicorn", "uvicorn"])
 def test_server(tmp_path, server, arguments):
     path, port = tmp_path / "server.heapline", free_port()
