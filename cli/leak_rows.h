@@ -15,6 +15,8 @@
 
 #define LEAK_BORN_PARTS 8
 
+struct object_rows;
+
 struct leak_row {
     uint32_t frame_id;                     /* the line; 0: none is known */
     int is_foreign;                        /* not a line of the program itself */
@@ -49,6 +51,8 @@ struct leak_rows {
     double *seconds;                    /* their ends */
     double *series;                     /* all rows' bytes and blocks */
     struct stack_set set;
+    const struct object_rows *objects;  /* what leak_candidate_json tells of them; NULL: nothing. The caller's, as is their database */
+    sqlite3 *database;
 };
 
 /* From here on a line is reported as growing: in --fail-on and in the report. */

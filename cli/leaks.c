@@ -4,6 +4,7 @@
 
 #include "leak_rows.h"
 #include "line_rows.h"
+#include "object_rows.h"
 #include "stack_rows.h"
 #include "summary.h"
 #include "suppressions.h"
@@ -15,6 +16,8 @@
 #define FRAME_LINES 12
 #define EVIDENCE_INDENT 12
 #define EVIDENCE_BYTES 640
+#define TYPES_BYTES 600
+#define PATHS_SHOWN 2
 
 struct settings {
     struct reading reading;
@@ -80,6 +83,14 @@ static void write_growth(struct json *json, const struct leak_row *row)
         json_null(json, "limit_reached_in_ns");
 }
 
+/* What the last survey found there; NULL: nothing, or there was none. */
+static const struct object_line *objects_of(const struct leak_rows *rows, const struct leak_row *row)
+{
+    const struct set_frame *frame = &rows->set.frames[row->frame_id];
+    const struct object_line *line = object_rows_find(rows->objects, frame->file ? frame->file : frame->module, frame->line);
+    return line ? line : object_rows_of_stack(rows->objects, rows->database, row->stack_id);
+}
+
 void leak_candidate_json(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
 {
     char evidence[EVIDENCE_BYTES];
@@ -103,6 +114,11 @@ void leak_candidate_json(struct json *json, const struct leak_rows *rows, const 
         json_integer(json, NULL, (int64_t)row->bytes[i]);
     json_array_end(json);
     stack_frames_json(stack_walk(walker, row->stack_id), json);
+    if (rows->objects && rows->objects->survey_id >= 0) {
+        const struct object_line *surveyed = objects_of(rows, row);
+        object_types_json(surveyed, json);
+        object_paths_json(rows->database, surveyed ? surveyed->frame_id : -1, json);
+    }
     json_object_end(json);
 }
 
@@ -167,6 +183,19 @@ static void print_place(const struct reading *reading, const struct leak_rows *r
     free(function);
 }
 
+static void print_objects(const struct reading *reading, sqlite3 *database, const struct object_line *surveyed)
+{
+    const struct terminal *terminal = &reading->terminal;
+    char types[TYPES_BYTES];
+    if (!surveyed)
+        return;
+    object_types_text(surveyed, types, sizeof types);
+    fprintf(terminal->out, "%*sobjects: ", EVIDENCE_INDENT, "");
+    terminal_wrap(terminal->out, types, terminal->width, EVIDENCE_INDENT + 2);
+    fputc('\n', terminal->out);
+    object_paths_print(reading, database, surveyed->frame_id, EVIDENCE_INDENT, PATHS_SHOWN);
+}
+
 static void print_candidate(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
 {
     const struct terminal *terminal = &reading->terminal;
@@ -189,6 +218,7 @@ static void print_candidate(const struct reading *reading, const struct leak_row
     fprintf(terminal->out, "%s%*s", terminal_style(terminal, STYLE_DIM), EVIDENCE_INDENT, "");
     terminal_wrap(terminal->out, evidence, terminal->width, EVIDENCE_INDENT);
     fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
+    print_objects(reading, rows->database, objects_of(rows, row));
     if (row->stack_count > 1)
         fprintf(terminal->out, "%*sthe largest of %s:\n", EVIDENCE_INDENT, "", units_noun(row->stack_count, "stack").text);
     stack_frames_print(reading, stack_walk(walker, row->stack_id), FRAME_LINES);
@@ -262,16 +292,21 @@ static int run_leaks(int argc, char **argv)
     struct settings settings = {.reading = READING_INIT};
     struct reading *reading = &settings.reading;
     struct leak_rows rows;
+    struct object_rows objects;
     struct suppressions suppressions;
     reading_parse(&leaks_command, reading, argc, argv, 1);
     reading_thresholds_validate(reading, thresholds, THRESHOLD_COUNT);
     suppressions_load(reading->suppressions, &suppressions);
     sqlite3 *database = reading_open(reading);
     leak_rows_load(database, &suppressions, settings.limit_bytes, &rows);
+    object_rows_load(database, &objects);
+    rows.objects = &objects;
+    rows.database = database;
     fill_thresholds(&rows);
     int status = reading->json ? write_leaks(reading, database, &rows, &suppressions)
                                : print_leaks(reading, database, &rows, &suppressions);
     leak_rows_free(&rows);
+    object_rows_free(&objects);
     suppressions_free(&suppressions);
     reading_close(reading, database);
     return status;

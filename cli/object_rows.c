@@ -103,6 +103,21 @@ const struct object_line *object_rows_find(const struct object_rows *rows, const
     return NULL;
 }
 
+const struct object_line *object_rows_of_stack(const struct object_rows *rows, sqlite3 *database, int64_t stack_id)
+{
+    int64_t frame_id = -1;
+    if (rows->survey_id < 0)
+        return NULL;
+    sqlite3_stmt *row = query_prepare(database, "SELECT line_frame_id FROM stack WHERE stack_id = ?1");
+    sqlite3_bind_int64(row, 1, stack_id);
+    while (query_step(row))
+        frame_id = sqlite3_column_int64(row, 0);
+    for (int64_t i = 0; i < rows->line_count; i++)
+        if (rows->lines[i].frame_id == frame_id)
+            return &rows->lines[i];
+    return NULL;
+}
+
 void object_types_text(const struct object_line *line, char *text, size_t size)
 {
     size_t used = 0;

@@ -33,6 +33,9 @@ void object_rows_free(struct object_rows *rows);
 /* NULL: no object was surveyed that was allocated there, or there is no survey. */
 const struct object_line *object_rows_find(const struct object_rows *rows, const char *file, int64_t line);
 
+/* The same of the line that a stack is credited to. */
+const struct object_line *object_rows_of_stack(const struct object_rows *rows, sqlite3 *database, int64_t stack_id);
+
 /* "dict 1.2M, Session 400k": the types that matter, as many as fit. */
 void object_types_text(const struct object_line *line, char *text, size_t size);
 /* "types": [...], all; NULL: empty. */

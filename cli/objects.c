@@ -30,7 +30,7 @@ struct objects_settings {
 };
 
 static const struct option_spec objects_options[] = {
-    {"line", 0, OPTION_TEXT, offsetof(struct objects_settings, line), 0, "FILE:LINE", "only what this line allocated"},
+    {"line", 0, OPTION_TEXT, offsetof(struct objects_settings, line), 0, "FILE[:LINE]", "only what this line, or this file, allocated"},
     {"type", 0, OPTION_TEXT, offsetof(struct objects_settings, type), 0, "NAME", "only objects of this type: Session, or app.Session"},
     {"paths", 0, OPTION_COUNT, offsetof(struct objects_settings, paths), 0, "N",
      "follow N objects of each stack and type back to what keeps them alive (default: 3; 0: none)"},
@@ -43,13 +43,14 @@ static const struct option_spec objects_options[] = {
 
 /* ---- whom to follow ---- */
 
-/* "app.py:41" and the row's file and line: the file's name, or its end after a slash. */
+/* "app.py:41", or "app.py" for all its lines, and the row's file and line: the file's name, or its end after a slash. */
 static int is_line(const char *wanted, const char *file, int64_t line)
 {
     const char *colon = strrchr(wanted, ':');
-    size_t bytes = colon ? (size_t)(colon - wanted) : 0, length = file ? strlen(file) : 0;
-    return colon && file && strtoll(colon + 1, NULL, 10) == line && length >= bytes && !strncmp(file + length - bytes, wanted, bytes) &&
-           (length == bytes || file[length - bytes - 1] == '/');
+    size_t bytes = colon ? (size_t)(colon - wanted) : strlen(wanted), length = file ? strlen(file) : 0;
+    if (length < bytes || strncmp(file + length - bytes, wanted, bytes) || (length > bytes && file[length - bytes - 1] != '/'))
+        return 0;
+    return !colon || strtoll(colon + 1, NULL, 10) == line;
 }
 
 struct choice {
@@ -104,7 +105,7 @@ static void choose_lines(struct choice *choice, const char *wanted)
         }
     }
     if (wanted && !chosen)
-        fail(CLI_USAGE, "objects: nothing that line %s allocated is live", wanted);
+        fail(CLI_USAGE, "objects: nothing that %s allocated is live", wanted);
 }
 
 /* ---- the survey ---- */
@@ -276,8 +277,6 @@ static int run_objects(int argc, char **argv)
     struct objects_settings settings = {.reading = READING_INIT, .paths = -1, .timeout_s = -1, .pause_ms = -1};
     struct object_rows rows;
     reading_parse(&objects_command, &settings.reading, argc, argv, 1);
-    if (settings.line && !strrchr(settings.line, ':'))
-        fail_usage("objects", "objects: --line wants FILE:LINE");
     pid_t pid = access(settings.reading.trace, F_OK) ? collector_pid_of_text(settings.reading.trace) : 0;
     if (pid)
         survey(&settings, pid);

@@ -469,19 +469,24 @@ static void put_path(struct object_walk *walk, uint32_t target)
     object_walk_put_text(walk, SURVEY_PATH, target, walk->text, path.used);
 }
 
-/* Of each stack's targets and type a few. */
+/* Of each stack's targets and type a few; an object once, though blocks of its own may have been chosen too. */
 static int is_enough(const struct object_walk *walk, uint32_t target)
 {
     uint32_t same = 0;
-    for (uint32_t i = 0; i < target; i++)
-        same += walk->found[i].object && walk->survey->target_stacks[i] == walk->survey->target_stacks[target] &&
+    for (uint32_t i = 0; i < target; i++) {
+        if (walk->found[i].object == walk->found[target].object && walk->survey->target_stacks[i] == walk->survey->target_stacks[target])
+            return 1;
+        same += walk->found[i].is_told && walk->survey->target_stacks[i] == walk->survey->target_stacks[target] &&
                 walk->found[i].type_id == walk->found[target].type_id;
+    }
     return same >= walk->survey->paths_per_type;
 }
 
 void object_paths_put(struct object_walk *walk)
 {
     for (uint32_t i = 0; i < walk->survey->target_count; i++)
-        if (walk->found[i].object && !is_enough(walk, i))
+        if (walk->found[i].object && !is_enough(walk, i)) {
+            walk->found[i].is_told = 1;
             put_path(walk, i);
+        }
 }

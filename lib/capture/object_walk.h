@@ -66,6 +66,7 @@ struct found_target {
     uint64_t object; /* 0: not met */
     uint32_t parent; /* node or enum object_root */
     uint32_t type_id;
+    int is_told;     /* a path of it has been put */
 };
 
 #define TYPE_TABLE_CAPACITY (1u << 17)
