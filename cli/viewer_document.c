@@ -8,6 +8,7 @@
 #include "paths.h"
 #include "stack_rows.h"
 #include "summary.h"
+#include "viewer_ranges.h"
 #include "viewer_sources.h"
 #include "viewer_strings.h"
 #include "viewer_tree.h"
@@ -206,7 +207,7 @@ static void write_folded(const struct viewer_tree *tree, struct json *json)
     json_object_end(json);
 }
 
-static void write_tree(sqlite3 *database, const struct viewer_bounds *bounds, struct viewer_strings *strings, struct json *json)
+static void write_tree(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct viewer_bounds *bounds, struct viewer_strings *strings, struct json *json)
 {
     struct stack_set set;
     struct viewer_tree tree;
@@ -217,9 +218,26 @@ static void write_tree(sqlite3 *database, const struct viewer_bounds *bounds, st
     write_frames(&set, numbers, frame_count, strings, json);
     write_nodes(&tree, numbers, json);
     write_folded(&tree, json);
+    viewer_ranges_write(reading->trace, &set, &tree, bounds->window_count, summary->duration_ns, json);
     free(numbers);
     viewer_tree_free(&tree);
     stack_set_free(&set);
+}
+
+static void write_threads(sqlite3 *database, struct json *json)
+{
+    sqlite3_stmt *row = query_prepare(database, "SELECT thread_id, kernel_id, name FROM thread ORDER BY thread_id");
+    json_array(json, "threads");
+    while (query_step(row)) {
+        char *name = query_text_copy(row, 2);
+        json_object(json, NULL);
+        json_integer(json, "thread_id", sqlite3_column_int64(row, 0));
+        json_integer(json, "kernel_id", sqlite3_column_int64(row, 1));
+        json_text(json, "name", name);
+        json_object_end(json);
+        free(name);
+    }
+    json_array_end(json);
 }
 
 /* ---- lines ---- */
@@ -291,7 +309,8 @@ void viewer_document_process(const struct reading *reading, sqlite3 *database, c
     json_object(json, NULL);
     write_summary(reading, &summary, json);
     write_timeline(database, json);
-    write_tree(database, bounds, &strings, json);
+    write_threads(database, json);
+    write_tree(reading, database, &summary, bounds, &strings, json);
     write_lines(database, "lines", 0, bounds->line_count, &strings, json);
     write_lines(database, "lines_inclusive", 1, bounds->line_count, &strings, json);
     write_leaks(reading, database, json);

@@ -111,16 +111,31 @@ static struct bytes make_document(const struct reading *reading, const struct vi
     return document;
 }
 
+/* With many stacks, most attempts would be in vain, and each looks at all of them. */
+static size_t first_bound(const struct viewer_process *processes, uint32_t process_count)
+{
+    int64_t stacks = 0;
+    for (uint32_t i = 0; i < process_count; i++)
+        stacks += query_integer(processes[i].database, "SELECT count(*) FROM stack_use");
+    return stacks > 1000000 ? 3 : stacks > 250000 ? 2 : stacks > 100000 ? 1 : 0;
+}
+
 void viewer_page_write(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
                        const struct viewer_choice *choice, FILE *out)
 {
     struct bytes page = read_template(), data = {0};
     const char *place = strstr(page.text, PLACEHOLDER);
-    for (size_t i = 0; i < BOUND_COUNT && (!data.text || page.count + base64_bytes(data.count) > MAX_PAGE_BYTES); i++) {
+    for (size_t i = first_bound(processes, process_count);;) {
         struct bytes document = make_document(reading, processes, process_count, choice, &bounds[i]);
         free(data.text);
         data = compress_bytes(&document);
         free(document.text);
+        double excess = (double)base64_bytes(data.count) / (double)(MAX_PAGE_BYTES - page.count);
+        if (excess <= 1 || i + 1 == BOUND_COUNT)
+            break;
+        uint32_t wanted = (uint32_t)(bounds[i].node_count / excess);
+        for (i++; i + 1 < BOUND_COUNT && bounds[i].node_count > wanted;)
+            i++;
     }
     fwrite(page.text, 1, (size_t)(place - page.text), out);
     write_base64(out, &data);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A node's share of these decides whether it stays. */
-static const enum measure weights[] = {PEAK_BYTES, LIVE_BYTES, ALLOCATED_BYTES, TEMPORARY_ALLOCATIONS, COPIED_BYTES};
+/* A node's share of these decides whether it stays. Whatever was used has a share of one of them. */
+static const enum measure weights[] = {PEAK_BYTES, LIVE_BYTES, ALLOCATED_BYTES, TEMPORARY_ALLOCATIONS, COPIED_BYTES, ALLOCATIONS, LIVE_ALLOCATIONS, COPIES};
 #define WEIGHT_COUNT (sizeof weights / sizeof *weights)
 
 #define NOT_KEPT UINT32_MAX

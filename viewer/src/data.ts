@@ -29,6 +29,7 @@ export interface LeakCandidate {
 
 export interface Ranges {
   window_end_ns: number[]; peak_bytes: number[]; heap_bytes: number[]; peak_slack_bytes: number[]; end_slack_bytes: number[];
+  small_copied_bytes: number[]; small_copies: number[];
   use: { node: number[]; thread: number[] };
   flow: { use: number[]; window: number[]; allocated_bytes: number[]; allocations: number[]; temporary_allocations: number[]; copied_bytes: number[]; copies: number[] };
   kept: { use: number[]; birth: number[]; death: number[]; bytes: number[]; count: number[] };

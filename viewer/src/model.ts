@@ -116,7 +116,7 @@ export class Model {
         const window = ranges.flow.window[i]!;
         if (window >= from && window <= to && amounts[i]) add(ranges.flow.use[i]!, amounts[i]!);
       }
-      if (cost === "copied" && thread < 0 && from === 0 && to === this.windowCount - 1) this.addSmallCopies(weights, measure);
+      if (cost === "copied" && thread < 0) this.addSmallCopies(weights, asBytes ? ranges.small_copied_bytes : ranges.small_copies, from, to);
       return weights;
     }
     const amounts = asBytes ? ranges.kept.bytes : ranges.kept.count;
@@ -143,9 +143,10 @@ export class Model {
     return 0;
   }
   private addSlack(weights: Float64Array, bytes: number): void { weights[this.nodeOfFunction((t) => t === "arena slack")]! += bytes; }
-  private addSmallCopies(weights: Float64Array, measure: Measure): void {
-    const node = this.nodeOfFunction((t) => t.startsWith("copies below "));
-    if (node) weights[node] = this.process.nodes[measure][node]!;
+  private addSmallCopies(weights: Float64Array, amounts: number[], from: number, to: number): void {
+    let sum = 0;
+    for (let w = from; w <= to; w++) sum += amounts[w]!;
+    if (sum) weights[this.nodeOfFunction((t) => t.startsWith("copies below "))]! += sum;
   }
 
   private leakWeights(view: View, thread: number): Float64Array {
