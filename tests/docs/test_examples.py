@@ -88,6 +88,15 @@ def test_leaks(folder):
     assert "Sessions.open" in folder.shell(text, status=1) # the last command's threshold
 
 
+def test_viewer(folder):
+    if not (HEAPLINE.parent.parent / "viewer" / "viewer.html").exists():
+        pytest.skip("the viewer is not built: no node or npm when meson configured")
+    shutil.copy(EXAMPLES / "leaking_service.py", folder.path)
+    text, = blocks(DOCS / "viewer.md", "sh")
+    assert folder.shell(text) == f"wrote file://{folder.path}/service.html\n"
+    assert 100_000 < (folder.path / "service.html").stat().st_size < 5_000_000
+
+
 APP = """
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@ import { COSTS, type Model } from "./model";
 
 export interface Row {
   place: string; path: string; line: number; functionName: string; kind: string; origin: string; node: number;
-  figures: Record<Measure, number>; kept: number; keptCount: number;
+  figures: Record<Measure, number>; kept: number; keptCount: number; text?: string;
 }
 
 type Group = "line" | "function" | "file" | "module" | "stack";
@@ -38,7 +38,16 @@ function exactLines(model: Model, inclusive: boolean): Row[] {
 }
 
 /** Rows of single nodes, of the frame that they are credited to, or of their innermost one. */
+const nodeRowsCache = new WeakMap<Model, { key: string; rows: Row[] }>();
 function nodeRows(model: Model, from: number, to: number, innermost: boolean): Row[] {
+  const key = `${from} ${to} ${innermost}`, cached = nodeRowsCache.get(model);
+  if (cached?.key === key) return cached.rows;
+  const rows = makeNodeRows(model, from, to, innermost);
+  nodeRowsCache.set(model, { key, rows });
+  return rows;
+}
+
+function makeNodeRows(model: Model, from: number, to: number, innermost: boolean): Row[] {
   const columns = new Map<Measure, Float64Array>();
   for (const cost of COSTS.filter((c) => !c.leaks && !c.ranged)) {
     if (cost.bytes) columns.set(cost.bytes, model.weights({ cost, unit: "bytes", from, to }));
@@ -48,12 +57,13 @@ function nodeRows(model: Model, from: number, to: number, innermost: boolean): R
   const kept = model.hasRanges ? model.weights({ cost: keptCost, unit: "bytes", from, to }) : null;
   const keptCount = model.hasRanges ? model.weights({ cost: keptCost, unit: "count", from, to }) : null;
   const { frames } = model.process;
-  const rows: Row[] = [];
+  const rows: Row[] = [], arrays = MEASURES.map((m) => columns.get(m)!);
   for (let i = 0; i < model.nodeCount; i++) {
-    const figures = noFigures();
-    let any = false;
-    for (const m of MEASURES) { figures[m] = columns.get(m)?.[i] ?? 0; any ||= figures[m] !== 0; }
-    if (!any && !kept?.[i]) continue;
+    let any = (kept?.[i] ?? 0) !== 0;
+    for (const array of arrays) any ||= array[i] !== 0;
+    if (!any) continue;
+    const figures = {} as Record<Measure, number>;
+    MEASURES.forEach((m, k) => { figures[m] = arrays[k]![i]!; });
     const frame = innermost ? model.frame[i]! : model.lineFrame[i]! || model.frame[i]!;
     rows.push({
       place: frame ? model.place(frame) || model.functionName(frame) : i ? "(folded small stacks)" : "(no stack)", path: frame ? model.path(frame) : "",

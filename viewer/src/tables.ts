@@ -6,7 +6,8 @@ import { ORIGIN_TITLES, ORIGINS, type Measure } from "./data";
 import { tableRows, type Row } from "./rows";
 import type { State } from "./state";
 
-const CHUNK = 150;
+const CHUNK = 60;
+const names = new Intl.Collator(undefined, { numeric: true });
 
 type Column = { key: string; title: string; hint: string; measure?: Measure };
 const COLUMNS: Column[] = [
@@ -60,14 +61,14 @@ export class TableView {
   rows(state: State): Row[] {
     const words = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = this.cache!.rows.filter((row) => {
-      const text = `${row.path} ${row.place} ${row.functionName} ${row.origin} ${row.kind}`.toLowerCase();
-      return words.every((word) => text.includes(word));
+      row.text ??= `${row.path} ${row.place} ${row.functionName} ${row.origin} ${row.kind}`.toLowerCase();
+      return words.every((word) => row.text!.includes(word));
     });
     const sort = state.sort || (state.from < 0 ? "peak_bytes" : "kept");
     const sign = state.down ? -1 : 1;
     const value = (row: Row): number => (sort === "kept" ? row.kept : row.figures[sort as Measure] ?? 0);
-    if (sort === "place" || sort === "functionName") rows.sort((a, b) => sign * a[sort].localeCompare(b[sort], undefined, { numeric: true }));
-    else rows.sort((a, b) => sign * (value(a) - value(b)) || b.figures.allocated_bytes - a.figures.allocated_bytes || a.place.localeCompare(b.place));
+    if (sort === "place" || sort === "functionName") rows.sort((a, b) => sign * names.compare(a[sort], b[sort]));
+    else rows.sort((a, b) => sign * (value(a) - value(b)) || b.figures.allocated_bytes - a.figures.allocated_bytes || (a.place < b.place ? -1 : a.place > b.place ? 1 : 0));
     return rows;
   }
 
