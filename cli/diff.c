@@ -62,8 +62,7 @@ static const struct cost *choose_cost(const struct diff_settings *settings, cons
     int has_moment = sides[0].moment_ns >= 0 || sides[1].moment_ns >= 0;
     if (settings->of && has_moment && strcmp(settings->of, "live"))
         fail_usage("diff", "diff: of a moment only what is live is known: --of %s is for whole runs", settings->of);
-    int is_one_process = sides[0].summary.pid == sides[1].summary.pid && sides[0].summary.start_realtime_ns == sides[1].summary.start_realtime_ns;
-    return find_cost(settings->of ? settings->of : has_moment || is_one_process ? "live" : "peak");
+    return find_cost(settings->of ? settings->of : has_moment || diff_sides_are_one_process(sides) ? "live" : "peak");
 }
 
 static enum diff_order parse_order(const char *name)

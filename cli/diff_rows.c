@@ -147,9 +147,12 @@ static double count_of(const struct loading *loading, const struct diff_row *row
     return (double)row->measures[side][measures[of->amount].is_bytes ? of->count : of->amount];
 }
 
-/* Of samples the counts scatter because they are estimates, which their standard errors say already. */
+/* Of samples the counts scatter because they are estimates, which their standard errors say already. Within one process there are no two runs. */
 static void find_scatter(struct loading *loading)
 {
+    loading->rows->scatter = (struct noise_scatter){.ratio = 1};
+    if (diff_sides_are_one_process(loading->sides))
+        return;
     int is_sampled = loading->sides[0].summary.sampling_interval_bytes || loading->sides[1].summary.sampling_interval_bytes;
     double *old_counts = allocate(loading->key_count, sizeof *old_counts), *new_counts = allocate(loading->key_count, sizeof *new_counts);
     for (uint32_t i = 0; i < loading->key_count; i++) {

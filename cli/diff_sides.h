@@ -46,6 +46,12 @@ void diff_side_parse(struct diff_side *side, const struct reading *reading, cons
 void diff_side_open(struct diff_side *side, int folds);
 void diff_side_close(struct diff_side *side);
 
+/* Snapshots or moments of one process? */
+static inline int diff_sides_are_one_process(const struct diff_side *sides)
+{
+    return sides[0].summary.pid == sides[1].summary.pid && sides[0].summary.start_realtime_ns == sides[1].summary.start_realtime_ns;
+}
+
 /* Calls visit with each span of a stack's level over the run's windows (table live_span); behind warm-up, and before teardown. */
 struct diff_level {
     uint32_t stack;   /* index */
