@@ -51,10 +51,29 @@ static int stack_is_moving(const void *return_address)
     return needs_stack && module_table_may_be((uintptr_t)return_address, "greenlet");
 }
 
-static uint32_t stack_of_copy(struct thread_state *thread, const void *return_address)
+/* What is asked of each place that copies is the same each time while the modules stay: the answers for those that ask for nothing special. An
+ * entry holds the place and the low bits of the module epoch. */
+#define PLAIN_SITE_BITS 8
+#define SITE_EPOCH_BITS 16
+static _Atomic uint64_t plain_sites[1 << PLAIN_SITE_BITS];
+
+HOT_INLINE uint64_t site_entry(const void *return_address)
 {
-    return unlikely(stack_is_moving(return_address)) ? native_stack_of_caller(thread, return_address)
-                                                     : stack_of_native_hook(thread, return_address);
+    uint64_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_relaxed);
+    return (uint64_t)(uintptr_t)return_address << SITE_EPOCH_BITS | (epoch & ((1 << SITE_EPOCH_BITS) - 1));
+}
+
+HOT_INLINE _Atomic uint64_t *site_slot(const void *return_address)
+{
+    return &plain_sites[(uintptr_t)return_address * 0x9E3779B97F4A7C15ull >> (64 - PLAIN_SITE_BITS)];
+}
+
+static uint32_t stack_of_copy(struct thread_state *thread, uint64_t site, const void *return_address)
+{
+    if (unlikely(stack_is_moving(return_address)))
+        return native_stack_of_caller(thread, return_address);
+    atomic_store_explicit(site_slot(return_address), site, memory_order_relaxed);
+    return stack_of_native_hook(thread, return_address);
 }
 
 /* Inside CPython's object allocator, which copies when a realloc moves: that counts with the realloc. */
@@ -63,18 +82,25 @@ HOT_INLINE int moves_object(const struct thread_state *thread)
     return thread->object_request != OBJECT_NONE;
 }
 
+/* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
+static int is_counted_elsewhere(const void *return_address)
+{
+    return own_code_holds(return_address) || real_is_allocator(return_address);
+}
+
 static __attribute__((noinline)) void record_large(uint64_t bytes, const void *return_address)
 {
-    /* The recorder's own copies, and those of an allocator that moves a block: the realloc counts them. */
-    if (own_code_holds(return_address))
+    uint64_t site = site_entry(return_address);
+    int is_plain = likely(atomic_load_explicit(site_slot(return_address), memory_order_relaxed) == site);
+    if (!is_plain && is_counted_elsewhere(return_address))
         return;
     struct thread_state *thread = recorder_enter();
     if (!thread)
         return;
     uint64_t *words = NULL;
     uint32_t stack = 0;
-    if (sampling_takes(thread, &thread->copy_left, bytes) && !moves_object(thread) && !real_is_allocator(return_address)) {
-        stack = stack_of_copy(thread, return_address);
+    if (sampling_takes(thread, &thread->copy_left, bytes) && !moves_object(thread)) {
+        stack = is_plain ? stack_of_native_hook(thread, return_address) : stack_of_copy(thread, site, return_address);
         words = recorder_begin(thread);
     }
     if (words) {

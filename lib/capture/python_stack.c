@@ -86,12 +86,13 @@ const struct python_segments *python_stack_segments(struct thread_state *thread,
 _Atomic uint64_t python_stack_checks, python_stack_differences;
 
 /* Is each level's node what its frame says? */
-static int nodes_differ(const struct python_layout *layout, const struct python_walk *walk, const uint64_t *frames, int segmented)
+static int nodes_differ(const struct python_layout *layout, const struct python_walk *walk, uint32_t depth, const uint64_t *frames,
+                        int segmented)
 {
     static struct python_walk scratch; /* nothing of it is looked at */
     uint32_t node = walk->nodes[-1];
-    for (uint32_t at = 0; at < walk->depth; at++) {
-        uint64_t frame = frames[walk->depth - 1 - at];
+    for (uint32_t at = 0; at < depth; at++) {
+        uint64_t frame = frames[depth - 1 - at];
         node = segmented && at && python_frame_is_entry(layout, frame) ? 0 : node;
         node = python_frame_is_shim(layout, frame) ? node : python_walk_resolve(layout, &scratch, frame, node);
         if (node != walk->nodes[at])
@@ -100,14 +101,14 @@ static int nodes_differ(const struct python_layout *layout, const struct python_
     return 0;
 }
 
-void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented)
+void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint32_t depth, uint64_t top, int segmented)
 {
     uint32_t count = 0;
-    for (uint64_t frame = top; frame && count < walk->depth; frame = python_frame_caller(layout, frame))
+    for (uint64_t frame = top; frame && count < depth; frame = python_frame_caller(layout, frame))
         walk->fresh[count++] = frame;
-    int whole = count == walk->depth && (walk->is_cut || !python_frame_caller(layout, walk->fresh[count - 1]));
+    int whole = count == depth && (walk->is_cut || !python_frame_caller(layout, walk->fresh[count - 1]));
     atomic_fetch_add(&python_stack_checks, 1);
-    if (!whole || nodes_differ(layout, walk, walk->fresh, segmented))
+    if (!whole || nodes_differ(layout, walk, depth, walk->fresh, segmented))
         atomic_fetch_add(&python_stack_differences, 1);
 }
 
@@ -120,7 +121,7 @@ void python_walk_check(const struct python_layout *layout, struct python_walk *w
         static const struct python_layout layout = initializer;                                             \
         return walk_follow(&layout, walk, at, level);                                                       \
     }                                                                                                       \
-    OUTLINED uint32_t capture_whole_##index(struct thread_state *thread, const void *state)                 \
+    uint32_t python_walk_whole_##index(struct thread_state *thread, const void *state)                      \
     {                                                                                                       \
         static const struct python_layout layout = initializer;                                             \
         return python_walk_capture(&layout, thread, state, 0);                                              \
@@ -128,8 +129,8 @@ void python_walk_check(const struct python_layout *layout, struct python_walk *w
     static uint32_t capture_##index(struct thread_state *thread, const void *state)                         \
     {                                                                                                       \
         static const struct python_layout layout = initializer;                                             \
-        uint32_t stack = python_walk_quick(&layout, thread->python, state, python_walk_follow_##index);     \
-        return likely(stack) ? stack : capture_whole_##index(thread, state);                                \
+        uint32_t stack = python_walk_quick(&layout, thread, state, PYTHON_WALK_REST(index));                \
+        return likely(stack) ? stack : python_walk_whole_##index(thread, state);                            \
     }                                                                                                       \
     static uint32_t capture_segments_##index(struct thread_state *thread, const void *state)                \
     {                                                                                                       \

@@ -18,11 +18,11 @@ uint32_t python_walk_resolve(const struct python_layout *layout, struct python_w
     return stack_table_python(parent, code_id, python_frame_instruction(layout, frame, code));
 }
 
-/* Entry -1 is there as well. NULL: no memory; `entries` is as it was. */
+/* Entries -1 and `count` are there as well. NULL: no memory; `entries` is as it was. */
 COLD static void *resize_entries(void *entries, size_t entry_bytes, size_t old_count, size_t count)
 {
     char *pages = entries ? (char *)entries - entry_bytes : NULL;
-    pages = pages ? pages_remap(pages, (old_count + 1) * entry_bytes, (count + 1) * entry_bytes) : pages_map((count + 1) * entry_bytes);
+    pages = pages ? pages_remap(pages, (old_count + 2) * entry_bytes, (count + 2) * entry_bytes) : pages_map((count + 2) * entry_bytes);
     return pages ? pages + entry_bytes : NULL;
 }
 
@@ -54,7 +54,7 @@ COLD static int walk_resize(struct python_walk *walk, uint32_t capacity)
 COLD static void unmap_entries(void *entries, size_t entry_bytes)
 {
     if (entries)
-        pages_unmap((char *)entries - entry_bytes, (WALK_FIRST_DEPTH + 1) * entry_bytes);
+        pages_unmap((char *)entries - entry_bytes, (WALK_FIRST_DEPTH + 2) * entry_bytes);
 }
 
 COLD static void walk_drop(struct python_walk *walk)
@@ -91,6 +91,7 @@ uint32_t python_walk_rebuild(const struct python_layout *layout, struct python_w
         frame = python_frame_caller(layout, frame);
     walk->nodes[-1] = segmented ? 0 : stack_root;
     walk->is_cut = frame != 0;
+    walk->known = 0;
     if (frame) {
         none.fresh_count = walk->capacity / 4 * 3;
         walk->nodes[-1] = stack_table_cut(walk->nodes[-1]);

@@ -5,6 +5,9 @@
  * another. Note the outermost level whose key has changed, and resolve anew from there. Every level is looked at down to the root, as
  * stopping at the first equal frame is wrong for 3 to 5 % of stacks: a frame below may have moved on.
  *
+ * Levels beyond the top stay known: a function that is called again often gets the same frame. What each says holds as long as its caller's
+ * node does, so that where a node changes, the key of the next level further in is taken away.
+ *
  * With native frames, Python frames are kept by segment (python_stack.h): a chain of nodes begins at each entry frame, so that an inner
  * segment's nodes don't depend on what is further out. Whether a frame is an entry frame is part of its key where the frame says so.
  *
@@ -38,13 +41,14 @@ struct python_walk {
     uint32_t is_cut;
     uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
     uint32_t depth, capacity;
+    uint32_t known;        /* levels that say something; `depth` or more */
     uint32_t unreadable;   /* a frame's code has no id: the walk must not be believed next time */
     uint32_t *segment_ends;       /* of each level, the segments that begin with it or further out */
     struct python_segment *list;
     struct python_segments segments;
     uint32_t steady;       /* levels below it have not changed since the segments were asked for */
     uint32_t slots[1 << WALK_SLOT_BITS]; /* hash of frame -> level */
-    uint32_t recent[1 << WALK_RECENT_BITS]; /* of segments: hash of (caller's node, key) -> node */
+    uint32_t recent[1 << WALK_RECENT_BITS]; /* hash of (caller's node, key) -> node */
 };
 
 /* The cold half (python_walk.c). python_walk_new: a thread's first; NULL: no memory, which is counted. python_walk_grow: 0: no memory, or at
@@ -59,7 +63,7 @@ uint32_t python_walk_resolve(const struct python_layout *layout, struct python_w
 COLD uint32_t python_walk_rebuild(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented);
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
-void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented);
+void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint32_t depth, uint64_t top, int segmented);
 #endif
 
 HOT_INLINE uint32_t *walk_slot(struct python_walk *walk, uint64_t frame)
@@ -70,7 +74,13 @@ HOT_INLINE uint32_t *walk_slot(struct python_walk *walk, uint64_t frame)
 HOT_INLINE uint32_t walk_level(struct python_walk *walk, uint64_t frame)
 {
     uint32_t level = *walk_slot(walk, frame);
-    return level < walk->depth && walk->levels[level].frame == frame ? level : WALK_NOT_KNOWN;
+    return level < walk->known && walk->levels[level].frame == frame ? level : WALK_NOT_KNOWN;
+}
+
+/* `depth` levels have new nodes: what was known further in, if anything, was of the old ones. There is an entry at `capacity`, too. */
+HOT_INLINE void walk_end_at(struct python_walk *walk, uint32_t depth)
+{
+    walk->levels[depth].key = WALK_NO_KEY;
 }
 
 /* Of a level and all outside of it with their frames. */
@@ -147,7 +157,8 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
     return 1;
 }
 
-/* Segments are the same in many stacks, which call what comes next in different orders: siblings tell less than what was asked for lately. */
+/* What was asked for lately. Segments are the same in many stacks, which call what comes next in different orders: siblings tell less there,
+ * and elsewhere this is the second guess. */
 HOT_INLINE uint32_t *walk_recent(struct python_walk *walk, uint32_t parent, uint64_t key)
 {
     uint64_t mixed = (key ^ (uint64_t)parent << 32) * 0x9E3779B97F4A7C15ull;
@@ -163,16 +174,18 @@ HOT_INLINE void walk_resolve_level(const struct python_layout *layout, struct py
     *node = parent;
     if (python_frame_is_shim(layout, frame))
         return;
-    uint32_t *recent = segmented ? walk_recent(walk, parent, key) : NULL;
-    *node = segmented ? stack_table_check(*recent, parent, key, walk->tag) : stack_table_predict(parent, hint, key, walk->tag);
+    *node = segmented ? 0 : stack_table_predict(parent, hint, key, walk->tag);
+    if (likely(*node))
+        return;
+    uint32_t *recent = walk_recent(walk, parent, key);
+    *node = stack_table_check(*recent, parent, key, walk->tag);
     if (likely(*node))
         return;
     *node = python_walk_resolve(layout, walk, frame, parent);
     if (!*node || *node == parent)
         return;
     stack_table_remember(*node, parent, hint, key, walk->tag);
-    if (segmented)
-        *recent = *node;
+    *recent = *node;
 }
 
 /* Nothing of it holds any more, not even where its frames are what they were. */
@@ -186,8 +199,12 @@ HOT_INLINE uint32_t walk_update(const struct python_layout *layout, struct pytho
 {
     uint32_t depth = kept->depth + kept->fresh_count;
     uint32_t intact = kept->changed < kept->depth ? kept->changed : kept->depth; /* `changed` may be of levels that were not kept */
-    if (segmented)
+    if (intact < depth)
+        walk_end_at(walk, depth);
+    if (segmented) {
+        intact = intact < walk->depth ? intact : walk->depth;
         walk->steady = walk->steady < intact ? walk->steady : intact;
+    }
     for (uint32_t at = kept->changed; at < kept->depth; at++)
         walk_resolve_level(layout, walk, at, segmented);
     for (uint32_t at = kept->depth; at < depth; at++) {
@@ -197,6 +214,7 @@ HOT_INLINE uint32_t walk_update(const struct python_layout *layout, struct pytho
         walk_resolve_level(layout, walk, at, segmented);
     }
     walk->depth = depth;
+    walk->known = walk->known > depth ? walk->known : depth;
     return segmented ? depth > 0 : walk->nodes[(int64_t)depth - 1];
 }
 
@@ -212,7 +230,7 @@ HOT_INLINE uint32_t walk_capture(const struct python_layout *layout, struct pyth
     if (unlikely(walk->code_epoch != epoch)) {
         walk->code_epoch = epoch;
         walk->tag = stack_tag_of_epoch(epoch);
-        walk->depth = 0;
+        walk->known = walk->depth = 0;
     }
     struct walk_kept kept = {0};
     int fits = walk_find_kept(layout, walk, top, &kept, segmented);
@@ -238,49 +256,66 @@ HOT_INLINE uint32_t walk_follow_level(const struct python_layout *layout, struct
         return *node = parent;
     }
     uint32_t expected = stack_table_predict(parent, *node, key, walk->tag);
-    if (unlikely(!expected)) {
-        moved->key = WALK_NO_KEY; /* its caller may be what has moved on: python_walk_capture must look at it, too */
+    if (unlikely(!expected))
         return 0;
-    }
     moved->key = key;
     return *node = expected;
 }
 
-/* The same, of all levels from `at` to `level`. */
+/* The same, of all levels from `at` to `level`, with the second guess. */
 HOT_INLINE uint32_t walk_follow(const struct python_layout *layout, struct python_walk *walk, uint32_t at, uint32_t level)
 {
-    while (at < level)
-        if (unlikely(!walk_follow_level(layout, walk, at++)))
+    uint32_t node = 0;
+    for (; at <= level; at++) {
+        node = walk_follow_level(layout, walk, at);
+        if (likely(node))
+            continue;
+        uint64_t key = python_frame_key(layout, walk->levels[at].frame);
+        uint32_t parent = (&walk->nodes[at])[-1];
+        node = stack_table_check(*walk_recent(walk, parent, key), parent, key, walk->tag);
+        walk->levels[at].key = node ? key : WALK_NO_KEY; /* its caller may have moved on: python_walk_capture must look at it, too */
+        if (unlikely(!node))
             return 0;
-    return walk_follow_level(layout, walk, level);
+        walk->nodes[at] = node;
+    }
+    return node;
 }
 
-/* walk_follow of a layout, out of line. */
-typedef uint32_t (*python_walk_follow_function)(struct python_walk *walk, uint32_t at, uint32_t level);
-#define X(index, initializer) uint32_t python_walk_follow_##index(struct python_walk *walk, uint32_t at, uint32_t level);
+/* What of a layout stands out of line: walk_follow, and python_walk_capture of whole stacks. */
+struct python_walk_rest {
+    uint32_t (*follow)(struct python_walk *walk, uint32_t at, uint32_t level);
+    uint32_t (*capture)(struct thread_state *thread, const void *state);
+};
+#define X(index, initializer)                                                                 \
+    uint32_t python_walk_follow_##index(struct python_walk *walk, uint32_t at, uint32_t level); \
+    uint32_t python_walk_whole_##index(struct thread_state *thread, const void *state);
 PYTHON_LAYOUTS(X)
 #undef X
+#define PYTHON_WALK_REST(index) ((struct python_walk_rest){python_walk_follow_##index, python_walk_whole_##index})
 
-/* The stack of this state, where the walk knows its innermost frame; 0: ask python_walk_capture. 95 % of JSON records' objects, 73 % of
- * nqueens': most of them without a call. */
-HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct python_walk *walk, const void *state,
-                                      python_walk_follow_function follow)
+/* The stack of this state, most often without a call: where the walk knows its innermost frame, 95 % of JSON records' objects, 83 % of
+ * nqueens'. 0: whole stacks aren't asked for, or it isn't known yet whether they are; or there is none. */
+HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct thread_state *thread, const void *state,
+                                      struct python_walk_rest rest)
 {
+    struct python_walk *walk = thread->python;
     if (unlikely(!walk) || unlikely(walk->quick_epoch != atomic_load_explicit(&code_table_epoch, memory_order_relaxed)))
-        return 0;
+        return walk && walk->quick_epoch ? rest.capture(thread, state) : 0;
     uint64_t top = python_frame_top(layout, state);
     uint32_t level = walk_level(walk, top);
     if (unlikely(level == WALK_NOT_KNOWN))
-        return 0;
+        return rest.capture(thread, state);
     struct walk_comparison comparison = walk_compare(layout, walk, level, 0);
     if (unlikely(comparison.caller) || unlikely(comparison.end != walk->levels))
-        return 0;
+        return rest.capture(thread, state);
     uint32_t at = (uint32_t)(comparison.moved - walk->levels);
-    uint32_t node = at > level ? walk->nodes[level] : at == level ? walk_follow_level(layout, walk, at) : follow(walk, at, level);
-    walk->depth = likely(node) ? level + 1 : walk->depth;
+    uint32_t node = at > level ? walk->nodes[level] : at == level ? walk_follow_level(layout, walk, at) : 0;
+    if (unlikely(!node) && unlikely(!(node = rest.follow(walk, at, level))))
+        return rest.capture(thread, state);
+    if (at <= level)
+        walk_end_at(walk, level + 1);
 #ifdef HEAPLINE_STACK_SELF_CHECK
-    if (node)
-        python_walk_check(layout, walk, top, 0);
+    python_walk_check(layout, walk, level + 1, top, 0);
 #endif
     return node;
 }
@@ -294,7 +329,7 @@ HOT_INLINE uint32_t python_walk_capture(const struct python_layout *layout, stru
         return 0;
     uint32_t node = walk_capture(layout, walk, top, segmented);
 #ifdef HEAPLINE_STACK_SELF_CHECK
-    python_walk_check(layout, walk, top, segmented);
+    python_walk_check(layout, walk, walk->depth, top, segmented);
 #endif
     return node;
 }
