@@ -217,7 +217,7 @@ OUTLINED uint32_t general_stack(struct thread_state *thread, const void *return_
 /* Most of what a Python program asks for. One function a layout, which has the walk over its frames within; whatever isn't as usual goes the
  * general way. `thread` stays the one that may record, whatever the allocator below does: a program that has been paused meanwhile has
  * raised its order word. */
-HOT_INLINE void *usual_malloc(const struct python_layout *layout, struct python_walk_rest rest, const struct layer *layer, size_t size)
+HOT_INLINE void *usual_malloc(const struct python_layout *layout, python_walk_find_function find, const struct layer *layer, size_t size)
 {
     struct thread_state *thread = current_thread;
     if (unlikely(thread->busy || thread->object_request))
@@ -227,7 +227,7 @@ HOT_INLINE void *usual_malloc(const struct python_layout *layout, struct python_
         return NULL;
     recorder_enter_as(thread);
     const void *state = stacks_state_under_gil(layout, thread);
-    uint32_t stack = likely(state != NULL) ? python_walk_quick(layout, thread, state, rest) : 0;
+    uint32_t stack = likely(state != NULL) ? python_walk_quick(layout, thread, state, find) : 0;
     if (unlikely(!stack))
         stack = general_stack(thread, __builtin_return_address(0));
     recorder_allocate(thread, EVENT_ALLOCATE_OBJECT, object, size, stack);
@@ -239,7 +239,7 @@ HOT_INLINE void *usual_malloc(const struct python_layout *layout, struct python_
     static void *object_malloc_##index(void *context, size_t size)                   \
     {                                                                                \
         static const struct python_layout layout = initializer;                      \
-        return usual_malloc(&layout, PYTHON_WALK_REST(index), context, size);         \
+        return usual_malloc(&layout, python_walk_find_##index, context, size);        \
     }
 PYTHON_LAYOUTS(X)
 #undef X

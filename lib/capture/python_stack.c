@@ -85,57 +85,68 @@ const struct python_segments *python_stack_segments(struct thread_state *thread,
 
 _Atomic uint64_t python_stack_checks, python_stack_differences;
 
-/* Is each level's node what its frame says? */
-static int nodes_differ(const struct python_layout *layout, const struct python_walk *walk, uint32_t depth, const uint64_t *frames,
-                        int segmented)
-{
-    static struct python_walk scratch; /* nothing of it is looked at */
-    uint32_t node = walk->nodes[-1];
-    for (uint32_t at = 0; at < depth; at++) {
-        uint64_t frame = frames[depth - 1 - at];
-        node = segmented && at && python_frame_is_entry(layout, frame) ? 0 : node;
-        node = python_frame_is_shim(layout, frame) ? node : python_walk_resolve(layout, &scratch, frame, node);
-        if (node != walk->nodes[at])
-            return 1;
-    }
-    return 0;
-}
-
-void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint32_t depth, uint64_t top, int segmented)
+/* The frames from `top` on, innermost first, in walk->fresh; 0: more than `limit`. */
+static uint32_t frames_of(const struct python_layout *layout, struct python_walk *walk, uint64_t top, uint32_t limit)
 {
     uint32_t count = 0;
-    for (uint64_t frame = top; frame && count < depth; frame = python_frame_caller(layout, frame))
+    uint64_t frame = top;
+    for (; frame && count < limit; frame = python_frame_caller(layout, frame))
         walk->fresh[count++] = frame;
-    int whole = count == depth && (walk->is_cut || !python_frame_caller(layout, walk->fresh[count - 1]));
+    return frame && !walk->is_cut ? 0 : count;
+}
+
+/* The node of a stack that ends with this frame, whose caller's is `node`. */
+static uint32_t node_of(const struct python_layout *layout, uint64_t frame, uint32_t node)
+{
+    static struct python_walk scratch; /* nothing of it is looked at */
+    return python_frame_is_shim(layout, frame) ? node : python_walk_resolve(layout, &scratch, frame, node);
+}
+
+static void count_check(int differs)
+{
     atomic_fetch_add(&python_stack_checks, 1);
-    if (!whole || nodes_differ(layout, walk, depth, walk->fresh, segmented))
-        atomic_fetch_add(&python_stack_differences, 1);
+    atomic_fetch_add(&python_stack_differences, differs);
+}
+
+/* Is each level's node what its frame says? */
+void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented)
+{
+    uint32_t node = walk->nodes[-1], differences = frames_of(layout, walk, top, walk->depth) != walk->depth;
+    for (uint32_t at = 0; at < walk->depth && !differences; at++) {
+        uint64_t frame = walk->fresh[walk->depth - 1 - at];
+        node = node_of(layout, frame, segmented && at && python_frame_is_entry(layout, frame) ? 0 : node);
+        differences = node != walk->nodes[at];
+    }
+    count_check(differences);
+}
+
+void python_walk_check_node(const struct python_layout *layout, struct python_walk *walk, uint64_t top, uint32_t node)
+{
+    uint32_t found = walk->root;
+    for (uint32_t at = frames_of(layout, walk, top, walk->capacity); at-- > 0;)
+        found = node_of(layout, walk->fresh[at], found);
+    count_check(found != node);
 }
 
 #endif
 
 /* One function a layout: the offsets become constants. */
-#define X(index, initializer)                                                                               \
-    uint32_t python_walk_follow_##index(struct python_walk *walk, uint32_t at, uint32_t level)              \
-    {                                                                                                       \
-        static const struct python_layout layout = initializer;                                             \
-        return walk_follow(&layout, walk, at, level);                                                       \
-    }                                                                                                       \
-    uint32_t python_walk_whole_##index(struct thread_state *thread, const void *state)                      \
-    {                                                                                                       \
-        static const struct python_layout layout = initializer;                                             \
-        return python_walk_capture(&layout, thread, state, 0);                                              \
-    }                                                                                                       \
-    static uint32_t capture_##index(struct thread_state *thread, const void *state)                         \
-    {                                                                                                       \
-        static const struct python_layout layout = initializer;                                             \
-        uint32_t stack = python_walk_quick(&layout, thread, state, PYTHON_WALK_REST(index));                \
-        return likely(stack) ? stack : python_walk_whole_##index(thread, state);                            \
-    }                                                                                                       \
-    static uint32_t capture_segments_##index(struct thread_state *thread, const void *state)                \
-    {                                                                                                       \
-        static const struct python_layout layout = initializer;                                             \
-        return python_walk_capture(&layout, thread, state, 1);                                              \
+#define X(index, initializer)                                                                           \
+    uint32_t python_walk_find_##index(struct thread_state *thread, const void *state)                   \
+    {                                                                                                   \
+        static const struct python_layout layout = initializer;                                         \
+        return python_walk_find(&layout, thread, state);                                                \
+    }                                                                                                   \
+    static uint32_t capture_##index(struct thread_state *thread, const void *state)                     \
+    {                                                                                                   \
+        static const struct python_layout layout = initializer;                                         \
+        uint32_t stack = python_walk_quick(&layout, thread, state, python_walk_find_##index);           \
+        return likely(stack) ? stack : python_walk_find_##index(thread, state);                         \
+    }                                                                                                   \
+    static uint32_t capture_segments_##index(struct thread_state *thread, const void *state)            \
+    {                                                                                                   \
+        static const struct python_layout layout = initializer;                                         \
+        return python_walk_capture(&layout, thread, state, 1);                                          \
     }
 PYTHON_LAYOUTS(X)
 #undef X

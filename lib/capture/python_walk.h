@@ -1,6 +1,8 @@
 /* Consumes interpreter frames, produces node ids.
  *
- * Most of a stack is what it was at the thread's last allocation. So: walk from the innermost frame to the first one that the kept walk
+ * A shallow stack is found by the hash of its frames' keys, among those that were found lately.
+ *
+ * Most of any other is what it was when the thread was last asked. So: walk from the innermost frame to the first one that the kept walk
  * knows. From there take each caller's address from the walk and only compare it with what the frame says: the loads don't wait for one
  * another. Note the outermost level whose key has changed, and resolve anew from there. Every level is looked at down to the root, as
  * stopping at the first equal frame is wrong for 3 to 5 % of stacks: a frame below may have moved on.
@@ -24,6 +26,11 @@
 
 #define WALK_SLOT_BITS 9
 #define WALK_RECENT_BITS 11
+#define WALK_FOUND_BITS 12
+/* A hash reads one frame after the other: from so many on, comparing with what is kept is cheaper; down to so few it isn't yet again. */
+#define WALK_DEEP 24u
+#define WALK_SHALLOW 20u
+#define WALK_HASH_FACTOR 0x9E3779B97F4A7C15ull /* odd; of Fibonacci hashing */
 #define WALK_NOT_KNOWN UINT32_MAX
 #define WALK_NO_KEY 0ull
 
@@ -32,16 +39,31 @@ struct walk_level {
     uint64_t key;
 };
 
+/* A stack that was found lately. */
+struct walk_found {
+    uint64_t hash; /* of its frames' keys and the code epoch */
+    uint32_t node;
+};
+
+/* How a thread's stacks are looked for first. */
+enum walk_way {
+    WALK_UNKNOWN = 0, /* whole stacks have not been asked for */
+    WALK_HASHED,      /* by the hash of all their keys */
+    WALK_KEPT,        /* deep ones: by what is kept of the last one */
+};
+
 struct python_walk {
-    uint64_t quick_epoch;  /* code_epoch, where python_walk_quick may be asked: whole stacks that are not kept by segments; else 0 */
+    uint32_t way;          /* enum walk_way */
+    uint32_t root;         /* stack_root, as of WALK_HASHED */
+    uint32_t depth, capacity;
+    uint32_t known;        /* levels that say something; `depth` or more */
+    uint64_t quick_epoch;  /* code_epoch, where the kept levels are a whole stack, not segments, and from the root; else 0 */
     uint64_t code_epoch;   /* the walk is valid for; 0: for none */
     uint32_t tag;          /* of that epoch, for predictions */
     struct walk_level *levels;  /* root to top; levels[-1].frame is no frame's address, so that comparing ends there */
     uint32_t *nodes;       /* of each level, the stack that ends with it; nodes[-1]: stack_root (0 by segments), or the cut */
     uint32_t is_cut;
     uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
-    uint32_t depth, capacity;
-    uint32_t known;        /* levels that say something; `depth` or more */
     uint32_t unreadable;   /* a frame's code has no id: the walk must not be believed next time */
     uint32_t *segment_ends;       /* of each level, the segments that begin with it or further out */
     struct python_segment *list;
@@ -49,6 +71,7 @@ struct python_walk {
     uint32_t steady;       /* levels below it have not changed since the segments were asked for */
     uint32_t slots[1 << WALK_SLOT_BITS]; /* hash of frame -> level */
     uint32_t recent[1 << WALK_RECENT_BITS]; /* hash of (caller's node, key) -> node */
+    struct walk_found found[1 << WALK_FOUND_BITS];
 };
 
 /* The cold half (python_walk.c). python_walk_new: a thread's first; NULL: no memory, which is counted. python_walk_grow: 0: no memory, or at
@@ -63,7 +86,8 @@ uint32_t python_walk_resolve(const struct python_layout *layout, struct python_w
 COLD uint32_t python_walk_rebuild(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented);
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
-void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint32_t depth, uint64_t top, int segmented);
+void python_walk_check(const struct python_layout *layout, struct python_walk *walk, uint64_t top, int segmented);
+void python_walk_check_node(const struct python_layout *layout, struct python_walk *walk, uint64_t top, uint32_t node);
 #endif
 
 HOT_INLINE uint32_t *walk_slot(struct python_walk *walk, uint64_t frame)
@@ -192,6 +216,7 @@ HOT_INLINE void walk_resolve_level(const struct python_layout *layout, struct py
 HOT_INLINE void python_walk_forget(struct python_walk *walk)
 {
     walk->code_epoch = walk->quick_epoch = 0;
+    walk->way = WALK_UNKNOWN;
 }
 
 /* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
@@ -281,42 +306,22 @@ HOT_INLINE uint32_t walk_follow(const struct python_layout *layout, struct pytho
     return node;
 }
 
-/* What of a layout stands out of line: walk_follow, and python_walk_capture of whole stacks. */
-struct python_walk_rest {
-    uint32_t (*follow)(struct python_walk *walk, uint32_t at, uint32_t level);
-    uint32_t (*capture)(struct thread_state *thread, const void *state);
-};
-#define X(index, initializer)                                                                 \
-    uint32_t python_walk_follow_##index(struct python_walk *walk, uint32_t at, uint32_t level); \
-    uint32_t python_walk_whole_##index(struct thread_state *thread, const void *state);
-PYTHON_LAYOUTS(X)
-#undef X
-#define PYTHON_WALK_REST(index) ((struct python_walk_rest){python_walk_follow_##index, python_walk_whole_##index})
-
-/* The stack of this state, most often without a call: where the walk knows its innermost frame, 95 % of JSON records' objects, 83 % of
- * nqueens'. 0: whole stacks aren't asked for, or it isn't known yet whether they are; or there is none. */
-HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct thread_state *thread, const void *state,
-                                      struct python_walk_rest rest)
+/* The stack of this state, where the walk knows its innermost frame; 0: ask python_walk_capture. */
+HOT_INLINE uint32_t python_walk_kept(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
 {
-    struct python_walk *walk = thread->python;
-    if (unlikely(!walk) || unlikely(walk->quick_epoch != atomic_load_explicit(&code_table_epoch, memory_order_relaxed)))
-        return walk && walk->quick_epoch ? rest.capture(thread, state) : 0;
-    uint64_t top = python_frame_top(layout, state);
+    if (unlikely(walk->quick_epoch != atomic_load_explicit(&code_table_epoch, memory_order_relaxed)))
+        return 0;
     uint32_t level = walk_level(walk, top);
     if (unlikely(level == WALK_NOT_KNOWN))
-        return rest.capture(thread, state);
+        return 0;
     struct walk_comparison comparison = walk_compare(layout, walk, level, 0);
     if (unlikely(comparison.caller) || unlikely(comparison.end != walk->levels))
-        return rest.capture(thread, state);
+        return 0;
     uint32_t at = (uint32_t)(comparison.moved - walk->levels);
-    uint32_t node = at > level ? walk->nodes[level] : at == level ? walk_follow_level(layout, walk, at) : 0;
-    if (unlikely(!node) && unlikely(!(node = rest.follow(walk, at, level))))
-        return rest.capture(thread, state);
+    uint32_t node = at > level ? walk->nodes[level] : walk_follow(layout, walk, at, level);
     if (at <= level)
         walk_end_at(walk, level + 1);
-#ifdef HEAPLINE_STACK_SELF_CHECK
-    python_walk_check(layout, walk, level + 1, top, 0);
-#endif
+    walk->depth = likely(node) ? level + 1 : walk->depth;
     return node;
 }
 
@@ -329,9 +334,74 @@ HOT_INLINE uint32_t python_walk_capture(const struct python_layout *layout, stru
         return 0;
     uint32_t node = walk_capture(layout, walk, top, segmented);
 #ifdef HEAPLINE_STACK_SELF_CHECK
-    python_walk_check(layout, walk, walk->depth, top, segmented);
+    python_walk_check(layout, walk, top, segmented);
 #endif
     return node;
+}
+
+/* A polynomial in the code epoch, the root and all keys, modulo 2^64: among a million stacks, two are taken for one another with a probability below
+ * 10^-7. The loads wait for one another, but nothing waits for the result. */
+HOT_INLINE uint64_t walk_hash(const struct python_layout *layout, const struct python_walk *walk, uint64_t top)
+{
+    uint64_t hash = atomic_load_explicit(&code_table_epoch, memory_order_relaxed) * WALK_HASH_FACTOR + ((uint64_t)walk->root << 32);
+    for (uint64_t frame = top; frame; frame = python_frame_caller(layout, frame))
+        hash = (hash + python_frame_key(layout, frame)) * WALK_HASH_FACTOR;
+    return hash;
+}
+
+HOT_INLINE struct walk_found *walk_found(struct python_walk *walk, uint64_t hash)
+{
+    return &walk->found[hash >> (64 - WALK_FOUND_BITS)];
+}
+
+/* The stack is what the walk has kept now: how the next one is to be looked for. */
+HOT_INLINE void walk_choose_way(struct python_walk *walk)
+{
+    if (walk->depth > WALK_DEEP)
+        walk->way = WALK_KEPT;
+    else if (walk->way != WALK_KEPT || walk->depth <= WALK_SHALLOW)
+        walk->way = WALK_HASHED;
+    walk->root = stack_root;
+}
+
+/* Where python_walk_quick has not found the stack; and the first time, which tells that whole stacks are asked for. */
+HOT_INLINE uint32_t python_walk_find(const struct python_layout *layout, struct thread_state *thread, const void *state)
+{
+    struct python_walk *walk = thread->python;
+    uint64_t top = python_frame_top(layout, state);
+    uint32_t node = walk && walk->way == WALK_KEPT ? python_walk_kept(layout, walk, top) : 0;
+    if (!node && !(node = python_walk_capture(layout, thread, state, 0)))
+        return 0;
+    walk = thread->python;
+    walk_choose_way(walk);
+    if (walk->way == WALK_HASHED && walk->quick_epoch) {
+        uint64_t hash = walk_hash(layout, walk, top);
+        *walk_found(walk, hash) = (struct walk_found){hash, node};
+    }
+    return node;
+}
+
+/* python_walk_find of a layout, out of line. */
+typedef uint32_t (*python_walk_find_function)(struct thread_state *thread, const void *state);
+#define X(index, initializer) uint32_t python_walk_find_##index(struct thread_state *thread, const void *state);
+PYTHON_LAYOUTS(X)
+#undef X
+
+/* The stack of this state, most often without a call. 0: it isn't known yet that whole stacks are asked for; or there is none. */
+HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct thread_state *thread, const void *state,
+                                      python_walk_find_function find)
+{
+    struct python_walk *walk = thread->python;
+    if (unlikely(!walk) || unlikely(walk->way != WALK_HASHED))
+        return walk && walk->way ? find(thread, state) : 0;
+    uint64_t hash = walk_hash(layout, walk, python_frame_top(layout, state));
+    const struct walk_found *found = walk_found(walk, hash);
+    if (unlikely(found->hash != hash))
+        return find(thread, state);
+#ifdef HEAPLINE_STACK_SELF_CHECK
+    python_walk_check_node(layout, walk, python_frame_top(layout, state), found->node);
+#endif
+    return found->node;
 }
 
 #endif

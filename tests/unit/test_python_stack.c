@@ -219,8 +219,10 @@ int main(void)
     nodes = calloc(MAX_NODES, sizeof *nodes);
     first_line_of = calloc(MAX_NODES, sizeof *first_line_of);
     capture_fixture_begin();
-    for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++)
+    for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++) {
         run(index, 20000, 30);
+        run(index, 10000, 8);
+    }
     run(0, 3000, 800);
     run(6, 3000, 800);
     return 0;
