@@ -294,6 +294,7 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_integer(json, "peak_bytes_error", summary->peak_bytes_error);
     json_integer(json, "allocated_bytes_error", summary->allocated_bytes_error);
     json_boolean(json, "stream_truncated", summary->stream_end_ns >= 0);
+    json_integer(json, "events_from_ns", summary->events_from_ns);
     json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     write_exit(json, summary->exit_kind, summary->exit_status);
     write_spans(json, summary);

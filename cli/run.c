@@ -26,7 +26,7 @@
 #include "units.h"
 
 struct run_settings {
-    const char *output, *python, *module, *code;
+    const char *output, *python, *module, *code, *rotate;
     const char *snapshot_signal, *start_signal, *stop_signal;
     int native, copies, follow, paused, force, quiet;
     uint64_t copy_threshold_bytes, max_trace_bytes, sampling_interval_bytes; /* NOT_GIVEN: the recorder's own */
@@ -58,6 +58,9 @@ static const struct option_spec run_options[] = {
     {"max-trace-size", 0, OPTION_BYTES, offsetof(struct run_settings, max_trace_bytes), 0, "BYTES",
      "bound the trace, and that of each child: when it has grown so large, events are added up instead of listed. Peak, totals, copies and "
      "what is live at the end stay exact; 0: no bound"},
+    {"rotate", 0, OPTION_TEXT, offsetof(struct run_settings, rotate), 0, "SIZE|TIME",
+     "record for ever: what happened last is listed event by event, in segments of this size (64M) or time (10min, 1h); when --max-trace-size "
+     "(default 1G) is reached, the oldest segment is added up to make room"},
     {"snapshot-signal", 0, OPTION_TEXT, offsetof(struct run_settings, snapshot_signal), 0, "SIGNAL",
      "when 'heapline run' gets this signal (USR2), make a snapshot instead of passing it on to the program"},
     {"start-signal", 0, OPTION_TEXT, offsetof(struct run_settings, start_signal), 0, "SIGNAL", "the same for 'heapline start'"},
@@ -78,7 +81,9 @@ static void make_options(const struct run_settings *settings, char *out, size_t 
     if (settings->native_check_interval)
         used += snprintf(out + used, size - (size_t)used, ",check-native=%lld", (long long)settings->native_check_interval);
     if (settings->max_trace_bytes != NOT_GIVEN)
-        snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
+        used += snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
+    if (settings->rotate)
+        snprintf(out + used, size - (size_t)used, ",rotate=%s", settings->rotate);
 }
 
 static void parse_actions(const struct run_settings *settings)
@@ -101,6 +106,23 @@ static void make_session(char *out, size_t size)
     snprintf(out, size, "%016llx", (unsigned long long)id);
 }
 
+/* Digits and a unit. M are mebibytes, min minutes: m could be either. */
+static void check_rotation(const struct run_settings *settings)
+{
+    static const char *const units[] = {"", "K", "M", "G", "k", "g", "ms", "s", "min", "h", "d"};
+    const char *text = settings->rotate;
+    size_t digits = strspn(text, "0123456789");
+    int known = 0;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        known |= strcmp(text + digits, units[i]) == 0;
+    if (!known || digits == 0 || digits > 9 || strspn(text, "0") == digits)
+        fail_usage("run", "run: --rotate takes a size (64M, 1G) or a time (30s, 10min, 1h, 1d), not '%s'", text);
+    if (settings->max_trace_bytes == 0)
+        fail_usage("run", "run: --rotate makes room within a bound: --max-trace-size 0 takes it away");
+    if (settings->sampling_interval_bytes != NOT_GIVEN && settings->sampling_interval_bytes)
+        fail_usage("run", "run: --rotate adds up what makes room, and sums of a sample could not be weighted: leave out --sample, or --rotate");
+}
+
 static void check_settings(const struct run_settings *settings, int operand_count)
 {
     if (!operand_count && !settings->module && !settings->code)
@@ -108,6 +130,8 @@ static void check_settings(const struct run_settings *settings, int operand_coun
     if (settings->max_trace_bytes && settings->max_trace_bytes < TRACE_MIN_BOUND_BYTES)
         fail_usage("run", "run: --max-trace-size %s is too little: the names of a program's stacks and sums for each take %s at least",
                    units_bytes((int64_t)settings->max_trace_bytes).text, units_bytes(TRACE_MIN_BOUND_BYTES).text);
+    if (settings->rotate)
+        check_rotation(settings);
 }
 
 /* ---- after the program ---- */

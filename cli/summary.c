@@ -78,6 +78,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     sqlite3_finalize(row);
     summary.stopped = property(database, "stopped");
     summary.recorded = property(database, "recorded");
+    summary.events_from_ns = property_number(database, "events_from_ns");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
     summary.native_checks = property_number(database, "native_checks");
@@ -249,6 +250,11 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
     if (summary->stream_end_ns >= 0) {
         snprintf(text, sizeof text, "the trace reached its size bound at %s: peak, totals, copies and what was live at the end are exact, but what "
                  "happened when is known only roughly from there on", units_time(summary->stream_end_ns).text);
+        print_warning(reading, text);
+    }
+    if (summary->events_from_ns) {
+        snprintf(text, sizeof text, "old parts of the trace have made room: peak, totals, copies and what was live at the end are exact, but what "
+                 "happened when is known only roughly before %s", units_time(summary->events_from_ns).text);
         print_warning(reading, text);
     }
     if (summary->unsafe_stacks) {

@@ -69,6 +69,7 @@ static int write_timeline(const struct reading *reading, const struct summary *s
     struct json json;
     json_begin(&json, stdout, "timeline");
     json_boolean(&json, "stream_truncated", summary->stream_end_ns >= 0);
+    json_integer(&json, "events_from_ns", summary->events_from_ns);
     json_integer(&json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     json_array(&json, "timeline");
     for (int64_t i = 0; i < moments->count; i++) {

@@ -82,7 +82,9 @@ static int read_events(struct replay_state *state, struct trace_reader *reader, 
 {
     const struct trace_tally *tally = trace_reader_tally(reader);
     size_t count;
-    int status = tally ? replay_tally(state, reader, tally, detail) : STATUS_OK;
+    int status = tally                              ? replay_tally(state, reader, tally, detail)
+                 : trace_reader_is_segment(reader) ? replay_segment(state, reader, detail)
+                                                   : STATUS_OK;
     if (status)
         return status;
     while (!(status = trace_reader_next_events(reader, state->events, REPLAY_BATCH, &count, detail))) {

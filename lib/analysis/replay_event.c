@@ -70,6 +70,20 @@ HOT_INLINE int room_for_note(struct replay_state *state, uint32_t slot)
     return likely(slot < state->birth_capacity) || extend_notes(state, slot);
 }
 
+int replay_reserve_notes(struct replay_state *state, uint32_t slot)
+{
+    return room_for_note(state, slot);
+}
+
+void replay_set_latest(struct replay_state *state, uint32_t thread_id, uint32_t slot)
+{
+    struct thread_note *thread = &state->threads[thread_id];
+    if (thread->last_slot == SLOT_NONE && !is_latest(state, slot)) {
+        thread->last_slot = slot;
+        mark_latest(state, slot);
+    }
+}
+
 /* ---- events ---- */
 
 /* What it counts as; itself, where everything is recorded. */

@@ -1,5 +1,6 @@
-/* What the replay keeps while it runs; shared by replay.c (blocks, beginning, end), live_replay.c (the same of a trace that grows), replay_event.c (each event), replay_time.c (what
- * happens as time passes) and replay_tally.c (sums of events). One thread. */
+/* What the replay keeps while it runs; shared by replay.c (blocks, beginning, end), live_replay.c (the same of a trace that grows),
+ * replay_event.c (each event), replay_time.c (what happens as time passes), replay_tally.c (sums of events) and replay_segment.c (blocks, behind
+ * sums). One thread. */
 #ifndef HEAPLINE_ANALYSIS_REPLAY_STATE_H
 #define HEAPLINE_ANALYSIS_REPLAY_STATE_H
 
@@ -53,6 +54,7 @@ struct replay_state {
     uint32_t window_stamp;   /* of this window */
     struct tally_births *tally_births; /* by use */
     size_t tally_birth_capacity;
+    int is_behind_tally;     /* the last block was sums: which blocks are live isn't known */
     struct trace_event events[REPLAY_BATCH + REPLAY_LOOK_AHEAD];
     struct trace_level level;
     uint32_t thread_id;
@@ -104,6 +106,13 @@ void replay_gather_totals(struct replay_state *state);
 int replay_tally(struct replay_state *state, struct trace_reader *reader, const struct trace_tally *tally, struct status_detail *detail);
 /* At the end: what tallies know better about births. */
 void replay_tally_births(const struct replay_state *state);
+
+/* A segment begins, the reader's current block. Returns 0, STATUS_CORRUPT (`detail` says why) or STATUS_NO_MEMORY. */
+int replay_segment(struct replay_state *state, struct trace_reader *reader, struct status_detail *detail);
+/* Room for what is noted of a slot. Returns 0 without memory. */
+int replay_reserve_notes(struct replay_state *state, uint32_t slot);
+/* The live block is the latest allocation of this thread. */
+void replay_set_latest(struct replay_state *state, uint32_t thread_id, uint32_t slot);
 
 /* Keep the live bytes of each stack as of now: the high-water mark. Returns 0 or STATUS_NO_MEMORY. */
 int replay_take_snapshot(struct replay_state *state);

@@ -161,6 +161,7 @@ int replay_tally(struct replay_state *state, struct trace_reader *reader, const 
         status = apply_stacks(state, reader, tally);
     if (!status)
         apply_figures(state, tally);
+    state->is_behind_tally = 1;
     return status;
 }
 

@@ -130,6 +130,13 @@ static int write_properties(sqlite3 *database, const struct store_input *input)
         insert_text(&insert, definitions->properties[i].value);
         insert_row(&insert);
     }
+    if (input->replay->overview.has_history) {
+        char text[24];
+        snprintf(text, sizeof text, "%llu", (unsigned long long)input->replay->overview.history_end_ns);
+        insert_text(&insert, STORE_HISTORY_PROPERTY);
+        insert_text(&insert, text);
+        insert_row(&insert);
+    }
     if (input->cache_key) {
         insert_text(&insert, STORE_KEY_PROPERTY);
         insert_text(&insert, input->cache_key);

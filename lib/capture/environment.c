@@ -59,6 +59,22 @@ static uint64_t parse_size(const char *text)
     }
 }
 
+/* A size, or a time: a number and ms, s, min, h or d. */
+static void parse_rotation(const char *text, size_t bytes, struct capture_options *options)
+{
+    static const struct {
+        const char *word;
+        uint64_t ns;
+    } units[] = {{"ms", 1000000}, {"s", 1000000000}, {"min", 60000000000}, {"h", 3600000000000}, {"d", 86400000000000}};
+    size_t digits = strspn(text, "0123456789");
+    for (size_t i = 0; i < ARRAY_LENGTH(units) && digits < bytes; i++)
+        if (strlen(units[i].word) == bytes - digits && strncmp(text + digits, units[i].word, bytes - digits) == 0) {
+            options->rotate_ns = parse_size(text) * units[i].ns;
+            return;
+        }
+    options->rotate_bytes = parse_size(text);
+}
+
 struct option_word {
     const char *word;
     uint32_t set, clear;
@@ -95,6 +111,8 @@ static void parse_one(const char *text, size_t bytes, struct capture_options *op
         options->native_check_interval = (uint32_t)parse_size(value);
     else if ((value = after_word(text, bytes, "max-trace-size=")))
         options->max_trace_bytes = parse_size(value);
+    else if ((value = after_word(text, bytes, "rotate=")))
+        parse_rotation(value, bytes - (size_t)(value - text), options);
 }
 
 void capture_options_parse(const char *text, struct capture_options *options)

@@ -27,6 +27,7 @@ struct capture_options {
     uint64_t sampling_seed;           /* 0: any; for tests */
     uint64_t copy_threshold_bytes;
     uint64_t max_trace_bytes;
+    uint64_t rotate_bytes, rotate_ns;
     uint32_t native_check_interval;
 };
 

@@ -108,6 +108,8 @@ static void describe_wishes(struct session_header *session, const char *text, co
     session->sampling_seed = options.sampling_seed ? options.sampling_seed : random_number();
     session->copy_threshold_bytes = options.sampling_interval_bytes ? 0 : options.copy_threshold_bytes; /* small ones are sampled, too */
     session->max_trace_bytes = options.max_trace_bytes;
+    session->rotate_bytes = options.rotate_bytes;
+    session->rotate_ns = options.rotate_ns;
     session->native_check_interval = options.native_check_interval;
 }
 
@@ -184,6 +186,8 @@ struct session_header *session_start_forked(const struct session_header *parent,
     session->sampling_seed = random_number();
     session->copy_threshold_bytes = parent->copy_threshold_bytes;
     session->max_trace_bytes = parent->max_trace_bytes;
+    session->rotate_bytes = parent->rotate_bytes;
+    session->rotate_ns = parent->rotate_ns;
     session->native_check_interval = parent->native_check_interval;
     session->python_version = parent->python_version;
     session->python_flags = parent->python_flags;

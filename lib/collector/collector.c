@@ -44,6 +44,24 @@ void collector_identify(struct collector *collector)
     };
 }
 
+/* Sums of a sample can't be weighted any more: nothing is added up, collector_is_full ends it instead. */
+static int bound_trace(struct collector *collector)
+{
+    const struct session_header *session = collector->session;
+    struct trace_rotate rotate = {session->max_trace_bytes, session->rotate_bytes, session->rotate_ns};
+    int is_rotated = (rotate.segment_bytes || rotate.segment_ns) && output_file_is_seekable(&collector->output);
+    if (session->sampling_interval_bytes || (!session->max_trace_bytes && !is_rotated))
+        return 0;
+    if (!rotate.max_bytes)
+        rotate.max_bytes = TRACE_ROTATED_BYTES;
+    if (rotate.max_bytes < TRACE_MIN_BOUND_BYTES)
+        rotate.max_bytes = TRACE_MIN_BOUND_BYTES;
+    if (is_rotated)
+        return trace_writer_rotate(collector->writer, &collector->identity, &rotate);
+    trace_writer_bound(collector->writer, rotate.max_bytes);
+    return 0;
+}
+
 static int open_trace(struct collector *collector)
 {
     const struct session_header *session = collector->session;
@@ -54,10 +72,7 @@ static int open_trace(struct collector *collector)
     int status = output_file_create(&collector->output, collector->base_path, session->flags & SESSION_FORCE, &collector->identity);
     if (status == 0)
         status = trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
-    /* Sums of a sample can't be weighted any more: collector_is_full ends it instead. */
-    if (status == 0 && session->max_trace_bytes && !session->sampling_interval_bytes)
-        trace_writer_bound(collector->writer, session->max_trace_bytes > TRACE_MIN_BOUND_BYTES ? session->max_trace_bytes : TRACE_MIN_BOUND_BYTES);
-    return status;
+    return status == 0 ? bound_trace(collector) : status;
 }
 
 void collector_announce(struct collector *collector)

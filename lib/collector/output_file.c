@@ -191,6 +191,12 @@ int output_file_create(struct output_file *output, const char *path, int force, 
     return status == STATUS_INVALID ? create_numbered(&creation, path_of_process) : status;
 }
 
+int output_file_is_seekable(const struct output_file *output)
+{
+    struct stat about;
+    return fstat(output->file, &about) == 0 && S_ISREG(about.st_mode);
+}
+
 void output_file_close(struct output_file *output)
 {
     if (output->file < 0)

@@ -20,6 +20,9 @@ struct output_file {
  * Sets TRACE_EXECED in identity->flags where the process wrote a trace before. Returns 0, or STATUS_SYSTEM (errno). */
 int output_file_create(struct output_file *output, const char *path, int force, struct trace_identity *identity);
 
+/* Can its bytes be read again where they were written? Not of a device. */
+int output_file_is_seekable(const struct output_file *output);
+
 /* Release the lock, close. */
 void output_file_close(struct output_file *output);
 

@@ -103,6 +103,7 @@ struct session_header {
     uint64_t sampling_seed;
     uint64_t copy_threshold_bytes;
     uint64_t max_trace_bytes;         /* 0: no bound */
+    uint64_t rotate_bytes, rotate_ns; /* length of a segment of a rotated trace; both 0: it isn't rotated */
     uint32_t native_check_interval;   /* compare one native stack in so many with libunwind's; 0: none */
     uint32_t python_version;     /* 0x030b for 3.11; 0: no Python found yet. Written by the target, whenever it finds one */
     uint32_t python_flags;       /* enum session_python_flag */

@@ -2,6 +2,7 @@
 #include "event_model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct event_model *event_model_new(uint32_t ring_length)
 {
@@ -9,4 +10,11 @@ struct event_model *event_model_new(uint32_t ring_length)
     if (model)
         model->ring_length = ring_length;
     return model;
+}
+
+void event_model_reset(struct event_model *model)
+{
+    uint32_t ring_length = model->ring_length;
+    memset(model, 0, sizeof(*model) + ring_length * sizeof(model->ring[0]));
+    model->ring_length = ring_length;
 }

@@ -58,6 +58,8 @@ struct event_model {
 
 /* NULL without memory. Freed with free(). */
 struct event_model *event_model_new(uint32_t ring_length);
+/* As a new one. */
+void event_model_reset(struct event_model *model);
 
 HOT_INLINE struct model_prediction *model_predict(struct event_model *model)
 {

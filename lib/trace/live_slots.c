@@ -114,3 +114,29 @@ void live_slots_shrink(struct live_slots *slots, uint32_t slot, uint64_t bytes)
         shrunk->size_and_flags = (uint32_t)size_bytes | live_slot_flags(shrunk) << SLOT_SIZE_BITS;
     }
 }
+
+/* ---- beginning anew ---- */
+
+void live_slots_relink(struct live_slots *slots)
+{
+    while (slots->used_count && !live_slot_is_live(&slots->slots[slots->used_count - 1]))
+        slots->used_count--;
+    slots->first_free = SLOT_NONE;
+    for (uint32_t i = slots->used_count; i-- > 0;)
+        if (!live_slot_is_live(&slots->slots[i])) {
+            slots->slots[i].stack_id = slots->first_free;
+            slots->first_free = i;
+        }
+}
+
+int live_slots_restore(struct live_slots *slots, uint32_t slot, uint64_t size_bytes, unsigned flags, uint32_t stack_id, uint32_t sequence)
+{
+    while (slot >= slots->capacity)
+        if (live_slots_grow(slots))
+            return -1;
+    for (; slots->used_count < slot; slots->used_count++)
+        slots->slots[slots->used_count].size_and_flags = SLOT_FREE;
+    /* None is free: it is assigned next. */
+    slots->first_free = SLOT_NONE;
+    return live_slots_take(slots, size_bytes, flags, stack_id, sequence) == slot ? 0 : -1;
+}

@@ -65,6 +65,12 @@ COLD uint64_t live_slots_large(const struct live_slots *slots, uint32_t slot);
 COLD int live_slots_add_large(struct live_slots *slots, uint32_t slot, uint64_t size_bytes);
 COLD void live_slots_remove_large(struct live_slots *slots, uint32_t slot);
 
+/* Link the free slots anew, the lowest to be assigned first, and forget those behind the last live one: what comes out depends on the live
+ * slots alone. */
+void live_slots_relink(struct live_slots *slots);
+/* Make a slot live that is not below used_count; those before it are free, to be linked when all are restored. Returns 0, or -1 without memory. */
+int live_slots_restore(struct live_slots *slots, uint32_t slot, uint64_t size_bytes, unsigned flags, uint32_t stack_id, uint32_t sequence);
+
 /* Of a live slot. */
 HOT_INLINE uint64_t live_slots_size(const struct live_slots *slots, uint32_t slot)
 {

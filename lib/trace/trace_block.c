@@ -23,7 +23,7 @@ void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TR
 {
     memset(to, 0, TRACE_FILE_HEADER_BYTES);
     memcpy(to, TRACE_MAGIC, 8);
-    put_u32(to + 8, TRACE_VERSION);
+    put_u32(to + 8, identity->flags & TRACE_ROTATED ? TRACE_VERSION : TRACE_VERSION_PLAIN);
     put_u32(to + 12, TRACE_FILE_HEADER_BYTES);
     put_u64(to + 16, identity->session_id);
     put_u64(to + 24, identity->start_monotonic_ns);
@@ -34,6 +34,13 @@ void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TR
     put_u32(to + 60, identity->parent_pid);
     put_u32(to + 64, identity->flags);
     put_u32(to + 92, checksum_crc32c(to, 92));
+}
+
+void trace_file_header_set_flags(uint8_t header[TRACE_FILE_HEADER_BYTES], uint32_t flags)
+{
+    put_u32(header + 8, flags & TRACE_ROTATED ? TRACE_VERSION : get_u32(header + 8));
+    put_u32(header + 64, flags);
+    put_u32(header + 92, checksum_crc32c(header, 92));
 }
 
 int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity, uint32_t *ret_version,
@@ -95,8 +102,11 @@ void trace_block_pack(const struct trace_block *block, uint8_t to[TRACE_BLOCK_HE
 
 static const char *block_problem(const struct trace_block *block)
 {
-    uint32_t table_bytes = block->type == TRACE_BLOCK_TALLY ? TALLY_SECTION_TABLE_BYTES : TRACE_SECTION_TABLE_BYTES;
-    if (block->type != TRACE_BLOCK_DATA && block->type != TRACE_BLOCK_END && block->type != TRACE_BLOCK_TALLY)
+    uint32_t table_bytes = block->type == TRACE_BLOCK_TALLY     ? TALLY_SECTION_TABLE_BYTES
+                           : block->type == TRACE_BLOCK_SEGMENT ? SEGMENT_SECTION_TABLE_BYTES
+                                                                : TRACE_SECTION_TABLE_BYTES;
+    if (block->type != TRACE_BLOCK_DATA && block->type != TRACE_BLOCK_END && block->type != TRACE_BLOCK_TALLY &&
+        block->type != TRACE_BLOCK_SEGMENT)
         return "its type is unknown";
     if (block->type == TRACE_BLOCK_END && (block->stored_bytes != TRACE_END_BYTES || block->raw_bytes != TRACE_END_BYTES))
         return "an end block of a wrong length";
@@ -105,7 +115,7 @@ static const char *block_problem(const struct trace_block *block)
     if (block->stored_bytes > TRACE_MAX_RAW_BYTES + (TRACE_MAX_RAW_BYTES >> 7))
         return "its stored length is out of bounds";
     if (block->event_count > (block->type == TRACE_BLOCK_TALLY ? TRACE_MAX_TALLY_EVENTS : TRACE_MAX_BLOCK_EVENTS) ||
-        block->peak_event > block->event_count)
+        block->peak_event > block->event_count || (block->type == TRACE_BLOCK_SEGMENT && block->event_count))
         return "its event count is out of bounds";
     if (block->end_time_ns < block->start_time_ns)
         return "its time runs backwards";

@@ -30,6 +30,9 @@ void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TR
 int trace_file_header_unpack(const uint8_t *bytes, size_t count, struct trace_identity *ret_identity, uint32_t *ret_version,
                              struct status_detail *detail);
 
+/* The same header with other flags. */
+void trace_file_header_set_flags(uint8_t header[TRACE_FILE_HEADER_BYTES], uint32_t flags);
+
 void trace_block_pack(const struct trace_block *block, uint8_t to[TRACE_BLOCK_HEADER_BYTES]);
 /* Returns 0 or STATUS_CORRUPT; `offset` is where the header stands in the file. */
 int trace_block_unpack(const uint8_t from[TRACE_BLOCK_HEADER_BYTES], uint64_t offset, struct trace_block *ret_block,

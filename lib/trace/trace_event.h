@@ -106,6 +106,8 @@ struct trace_definition {
 
 /* A trace cannot be bounded to less: the names of a program's code and stacks alone take some 100 KB, and sums by stack as much. */
 #define TRACE_MIN_BOUND_BYTES (1u << 20)
+/* The bound of a rotated trace for which none is given. */
+#define TRACE_ROTATED_BYTES (1u << 30)
 
 /* What the first bytes of a trace say. */
 struct trace_identity {
@@ -122,6 +124,7 @@ enum trace_identity_flag {
     TRACE_FORKED = 1,  /* begins with TRACE_INHERITED allocations */
     TRACE_NATIVE = 2,  /* stacks hold native frames */
     TRACE_EXECED = 4,  /* the same process ran another image before */
+    TRACE_ROTATED = 8, /* old parts of the file make room for new ones (trace_space.h) */
 };
 
 /* ---- accounting: the same rules for the collector's running figures and for the replay ----

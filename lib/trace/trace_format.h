@@ -10,7 +10,8 @@
 #include "compiler.h"
 
 #define TRACE_MAGIC "HEAPLINE" /* 8 bytes, without a NUL */
-#define TRACE_VERSION 2
+#define TRACE_VERSION 3
+#define TRACE_VERSION_PLAIN 2 /* of what needs nothing of version 3 */
 #define TRACE_FILE_HEADER_BYTES 96
 #define TRACE_BLOCK_HEADER_BYTES 128
 #define TRACE_END_BYTES 120
@@ -28,7 +29,7 @@
 #define TRACE_MAX_STRING_BYTES (1u << 20)       /* longer strings are cut */
 #define TRACE_MAX_TABLE_BYTES (16u << 20)       /* larger line tables are left out */
 
-enum trace_block_type { TRACE_BLOCK_DATA = 1, TRACE_BLOCK_END = 2, TRACE_BLOCK_TALLY = 3 };
+enum trace_block_type { TRACE_BLOCK_DATA = 1, TRACE_BLOCK_END = 2, TRACE_BLOCK_TALLY = 3, TRACE_BLOCK_SEGMENT = 5 };
 
 enum trace_section {
     SECTION_DEFINITIONS,
@@ -53,6 +54,22 @@ enum tally_section {
     TALLY_SECTION_COUNT
 };
 #define TALLY_SECTION_TABLE_BYTES (4 * TALLY_SECTION_COUNT)
+
+/* ... and of what is live where a segment begins. */
+enum segment_section {
+    SEGMENT_SECTION_DEFINITIONS,
+    SEGMENT_SECTION_GAPS,
+    SEGMENT_SECTION_SIZES,
+    SEGMENT_SECTION_FLAGS,
+    SEGMENT_SECTION_STACKS,
+    SEGMENT_SECTION_BIRTHS,
+    SEGMENT_SECTION_LATEST,
+    SEGMENT_SECTION_COUNT
+};
+#define SEGMENT_SECTION_TABLE_BYTES (4 * SEGMENT_SECTION_COUNT)
+/* No more free slots lie between live ones than this, and so many for each that is live. */
+#define SEGMENT_MAX_GAPS (1u << 20)
+#define SEGMENT_MAX_GAP_SHARE 64u
 
 /* ---- ops: one byte an event that was not predicted, or a run of events that were ---- */
 #define OP_RUN 0x80u            /* the low 7 bits: predicted events, less one */

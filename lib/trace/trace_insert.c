@@ -16,7 +16,7 @@ struct copy {
     int to;
     uint64_t offset;          /* read up to here */
     uint32_t sequence;        /* of the next block that is read … */
-    uint32_t inserted_count;  /* … and how many there are more by now */
+    uint32_t written_count;   /* … and that is written: parts of a rotated file become one */
     struct trace_block last;  /* read before */
     uint8_t *buffer;
     size_t capacity;
@@ -65,7 +65,7 @@ static int put_definitions(struct copy *copy, const struct definition_log *log)
         size_t stored_bytes = ZSTD_compress(copy->buffer + TRACE_BLOCK_HEADER_BYTES, bound, raw, raw_bytes, COMPRESSION_LEVEL);
         struct trace_block block = {
             .type = TRACE_BLOCK_DATA,
-            .sequence = copy->sequence + copy->inserted_count++,
+            .sequence = copy->written_count++,
             .raw_bytes = (uint32_t)raw_bytes,
             .stored_bytes = (uint32_t)stored_bytes,
             .first_event = copy->last.first_event + copy->last.event_count,
@@ -108,12 +108,12 @@ static int copy_block(struct copy *copy, const struct trace_block *block)
     int status = reserve(copy, TRACE_BLOCK_HEADER_BYTES + bytes);
     if (status)
         return status;
-    if (trace_read_at(copy->reader->file, copy->buffer + TRACE_BLOCK_HEADER_BYTES, bytes, copy->offset + TRACE_BLOCK_HEADER_BYTES) !=
+    if (trace_read_at(&copy->reader->source, copy->buffer + TRACE_BLOCK_HEADER_BYTES, bytes, copy->offset + TRACE_BLOCK_HEADER_BYTES) !=
         (int64_t)bytes)
         return STATUS_SYSTEM;
-    moved.sequence += copy->inserted_count;
+    moved.sequence = copy->written_count++;
     copy->offset += TRACE_BLOCK_HEADER_BYTES + bytes;
-    copy->sequence++;
+    copy->sequence = block->sequence + 1;
     copy->last = *block;
     return put_block(copy, &moved);
 }
@@ -125,12 +125,14 @@ static int copy_trace(struct copy *copy, const struct trace_property *properties
     uint8_t header[TRACE_FILE_HEADER_BYTES];
     struct trace_block block;
     int inserted = 0;
-    if (trace_read_at(copy->reader->file, header, sizeof header, 0) != (int64_t)sizeof header)
+    if (trace_read_at(&copy->reader->source, header, sizeof header, 0) != (int64_t)sizeof header)
         return STATUS_SYSTEM;
+    if (overview->identity.flags & TRACE_ROTATED)
+        trace_file_header_set_flags(header, overview->identity.flags & ~(uint32_t)TRACE_ROTATED);
     int status = put_bytes(copy, header, sizeof header);
     copy->offset = sizeof header;
     while (!status && copy->offset < overview->good_bytes) {
-        status = trace_block_read(copy->reader->file, overview->good_bytes, copy->offset, copy->sequence, &block, detail);
+        status = trace_block_read(&copy->reader->source, overview->good_bytes, copy->offset, copy->sequence, &block, detail);
         if (!status && !inserted && block.type != TRACE_BLOCK_DATA) {
             status = put_properties(copy, properties, count);
             inserted = 1;

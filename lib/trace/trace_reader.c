@@ -19,8 +19,8 @@ int trace_reader_open(const char *path, struct trace_reader **ret_reader, struct
     if (!reader)
         return trace_fail(detail, STATUS_NO_MEMORY, 0, "out of memory");
     int status = 0;
-    reader->file = open(path, O_RDONLY | O_CLOEXEC);
-    if (reader->file < 0)
+    reader->source.file = open(path, O_RDONLY | O_CLOEXEC);
+    if (reader->source.file < 0)
         status = trace_fail(detail, STATUS_SYSTEM, 0, "cannot open the file");
     if (!status)
         status = trace_reader_scan(reader, detail);
@@ -44,8 +44,9 @@ void trace_reader_close(struct trace_reader *reader)
 {
     if (!reader)
         return;
-    if (reader->file >= 0)
-        close(reader->file);
+    if (reader->source.file >= 0)
+        close(reader->source.file);
+    trace_space_done(&reader->source.space);
     event_decoder_done(&reader->events);
     ZSTD_freeDCtx(reader->zstd);
     free(reader->raw);
@@ -92,7 +93,7 @@ static int load_payload(struct trace_reader *reader, struct status_detail *detai
         trace_fail(detail, STATUS_NO_MEMORY, reader->block_offset, "out of memory");
         return fail(reader, STATUS_NO_MEMORY);
     }
-    int64_t count = trace_read_at(reader->file, reader->stored, block->stored_bytes,
+    int64_t count = trace_read_at(&reader->source, reader->stored, block->stored_bytes,
                                   reader->block_offset + TRACE_BLOCK_HEADER_BYTES);
     if (count < 0) {
         trace_fail(detail, STATUS_SYSTEM, reader->block_offset, "cannot read the block at byte %" PRIu64, reader->block_offset);
@@ -120,7 +121,9 @@ static int begin_block(struct trace_reader *reader, struct status_detail *detail
 {
     if (load_payload(reader, detail))
         return reader->status;
-    const char *problem = reader->block.type == TRACE_BLOCK_TALLY ? trace_reader_begin_tally(reader) : begin_data(reader);
+    const char *problem = reader->block.type == TRACE_BLOCK_TALLY     ? trace_reader_begin_tally(reader)
+                          : reader->block.type == TRACE_BLOCK_SEGMENT ? trace_reader_begin_segment(reader)
+                                                                      : begin_data(reader);
     if (problem)
         return fail_in_block(reader, STATUS_CORRUPT, detail, problem);
     reader->events_begun = 0;
@@ -148,13 +151,13 @@ int trace_reader_next_block(struct trace_reader *reader, struct status_detail *d
     if (reader->next_offset >= reader->data_end)
         return STATUS_END;
     reader->block_offset = reader->next_offset;
-    int status = trace_block_read(reader->file, reader->data_end, reader->block_offset, reader->next_sequence, &reader->block,
+    int status = trace_block_read(&reader->source, reader->data_end, reader->block_offset, reader->next_sequence, &reader->block,
                                   detail);
     if (!status && reader->block.type == TRACE_BLOCK_END)
         status = trace_fail(detail, STATUS_CORRUPT, reader->block_offset, "the file changed while it was read");
     if (status)
         return fail(reader, status);
-    reader->next_sequence++;
+    reader->next_sequence = reader->block.sequence + 1;
     reader->next_offset += TRACE_BLOCK_HEADER_BYTES + (uint64_t)reader->block.stored_bytes;
     return begin_block(reader, detail);
 }
@@ -180,8 +183,9 @@ static COLD int begin_events(struct trace_reader *reader, struct status_detail *
         return status;
     reader->events.stack_count = reader->definitions.stacks;
     reader->events.thread_count = reader->definitions.threads;
-    if (reader->block.type == TRACE_BLOCK_TALLY) {
-        trace_reader_end_tally(reader);
+    if (reader->block.type != TRACE_BLOCK_DATA) {
+        if (reader->block.type == TRACE_BLOCK_TALLY)
+            trace_reader_end_tally(reader);
         reader->in_block = 0;
         return STATUS_END;
     }

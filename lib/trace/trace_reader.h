@@ -17,7 +17,7 @@ struct trace_reader;
 struct trace_overview {
     struct trace_identity identity;
     uint32_t format_version;
-    uint64_t file_bytes;
+    uint64_t file_bytes;      /* of the stream: of a rotated trace, its parts behind one another */
     uint64_t good_bytes;      /* up to the end of the last good block */
     uint64_t block_count;
     uint64_t event_count;     /* in good blocks; counts what trace_totals.event_count counts */
@@ -27,6 +27,8 @@ struct trace_overview {
     uint64_t peak_time_ns;    /* of the last TRACE_TIME before it */
     int has_tally;            /* the trace's size was bounded: events are listed up to stream_end_ns, then only added up */
     uint64_t stream_end_ns;
+    int has_history;          /* old parts of the trace made room: up to history_end_ns events are only added up, then listed */
+    uint64_t history_end_ns;
     int has_end;              /* the end block is there: `end` is valid */
     struct trace_end end;
 };
@@ -72,6 +74,13 @@ int trace_reader_next_moment(struct trace_reader *reader, struct tally_moment *r
 int trace_reader_next_tally_stack(struct trace_reader *reader, struct tally_stack *ret_stack);
 /* Both from the first one again. */
 void trace_reader_rewind_tally(struct trace_reader *reader);
+
+/* Does the current block begin a segment? Then it has no events; the live slots are what it says already, with other sequences than
+ * before, but the same numbers: who read what was before it need not look. */
+int trace_reader_is_segment(const struct trace_reader *reader);
+/* When the live blocks were allocated, slot by slot; and which are their threads' latest allocations. 1, or 0 after the last one. */
+int trace_reader_next_birth(struct trace_reader *reader, uint32_t *ret_slot, uint64_t *ret_time_ns);
+int trace_reader_next_latest(struct trace_reader *reader, uint32_t *ret_thread_id, uint32_t *ret_slot);
 
 const struct live_slots *trace_reader_slots(const struct trace_reader *reader);
 /* Heap level and totals after the events read so far. */

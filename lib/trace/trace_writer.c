@@ -53,6 +53,7 @@ static void release(struct trace_writer *writer)
 {
     event_encoder_done(&writer->encoder);
     tally_free(writer->tally);
+    trace_writer_rotation_done(writer);
     free(writer->lasts);
     live_slots_done(&writer->slots);
     definition_log_done(&writer->definitions);
@@ -119,15 +120,17 @@ static void write_block(struct trace_writer *writer, struct trace_block *block)
     size_t bytes = TRACE_BLOCK_HEADER_BYTES + (size_t)block->stored_bytes;
     block->payload_checksum = checksum_crc32c(writer->stored + TRACE_BLOCK_HEADER_BYTES, block->stored_bytes);
     trace_block_pack(block, writer->stored);
-    int error = write_all(writer->file, writer->stored, bytes, writer->file_bytes);
+    int error = writer->rotation ? trace_writer_rotation_write(writer, bytes)
+                                 : write_all(writer->file, writer->stored, bytes, writer->file_bytes);
     if (error) {
         writer->failed = error;
-        if (ftruncate(writer->file, (off_t)writer->file_bytes)) {
+        if (!writer->rotation && ftruncate(writer->file, (off_t)writer->file_bytes)) {
             /* Then the reader finds a cut block, and leaves it out. */
         }
         return;
     }
-    writer->file_bytes += bytes;
+    if (!writer->rotation)
+        writer->file_bytes += bytes;
     block->sequence++;
 }
 
@@ -186,7 +189,7 @@ void trace_writer_end_block(struct trace_writer *writer)
     block->peak_event = account->block_peak_event ? account->block_peak_event - block->first_event : 0;
 }
 
-static void close_block(struct trace_writer *writer)
+void trace_writer_close_block(struct trace_writer *writer)
 {
     event_encoder_end_block(&writer->encoder);
     trace_writer_end_block(writer);
@@ -208,6 +211,10 @@ static void put_lost(struct trace_writer *writer)
 
 void trace_writer_flush(struct trace_writer *writer)
 {
+    if (writer->rotation) {
+        trace_writer_rotation_flush(writer);
+        return;
+    }
     if (writer->tally) {
         trace_writer_flush_tally(writer);
         return;
@@ -217,7 +224,7 @@ void trace_writer_flush(struct trace_writer *writer)
     if (is_empty(writer))
         return;
     if (!writer->failed)
-        close_block(writer);
+        trace_writer_close_block(writer);
     writer->definitions_written = writer->definitions.count;
     begin_block(writer);
 }
@@ -253,7 +260,9 @@ int trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
 {
     if (!writer)
         return 0;
-    if (writer->tally)
+    if (writer->rotation)
+        trace_writer_rotation_end(writer);
+    else if (writer->tally)
         trace_writer_end_tally(writer);
     else
         trace_writer_flush(writer);
@@ -272,6 +281,8 @@ int trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
             .end_level = writer->account.level,
         };
         write_block(writer, &writer->block);
+        if (writer->rotation)
+            trace_writer_rotation_close(writer);
     }
     int failed = writer->failed;
     release(writer);
@@ -440,6 +451,8 @@ void trace_writer_time(struct trace_writer *writer, uint64_t time_ns)
         event_encoder_other(&writer->encoder, OP_TIME);
         event_encoder_put(&writer->encoder, SECTION_TIMES, time_ns - writer->account.time_ns);
         writer->account.time_ns = time_ns;
+    } else if (writer->rotation) {
+        trace_writer_rotation_time(writer, time_ns);
     } else {
         trace_writer_tally_time(writer, time_ns);
     }
@@ -456,6 +469,8 @@ void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id)
         model_switch_thread(writer->encoder.model, thread_id);
         event_encoder_other(&writer->encoder, OP_THREAD);
         event_encoder_put(&writer->encoder, SECTION_MISC, thread_id);
+    } else if (writer->rotation) {
+        trace_writer_rotation_thread(writer, thread_id);
     } else {
         writer->tally->thread_id = thread_id;
     }
@@ -471,6 +486,8 @@ void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes)
         event_encoder_put(&writer->encoder, SECTION_MISC, rss_bytes);
     } else {
         writer->tally->rss_bytes = rss_bytes;
+        if (writer->rotation)
+            trace_writer_rotation_figures(writer, OP_RSS, rss_bytes, 0);
     }
 }
 
@@ -487,6 +504,8 @@ void trace_writer_lost(struct trace_writer *writer, uint64_t events)
     writer->lost_by_caller = events;
     if (is_encoded)
         put_lost(writer);
+    else if (writer->rotation)
+        trace_writer_rotation_flush_lost(writer);
     else
         writer->account.totals.lost_events = writer->lost_by_caller + writer->lost_here;
 }
@@ -499,6 +518,8 @@ void trace_writer_small_copies(struct trace_writer *writer, uint64_t copies, uin
     writer->small_copies = copies;
     writer->small_copied_bytes = bytes;
     account_small_copies(&writer->account, copies, bytes);
+    if (writer->rotation)
+        trace_writer_rotation_figures(writer, OP_SMALL_COPIES, copies, bytes);
     if (!is_encoded)
         return;
     event_encoder_other(&writer->encoder, OP_SMALL_COPIES);
@@ -512,6 +533,8 @@ void trace_writer_unknown_frees(struct trace_writer *writer, uint64_t frees)
         return;
     int is_encoded = begin_event(writer);
     writer->account.totals.unknown_frees = frees;
+    if (writer->rotation)
+        trace_writer_rotation_figures(writer, OP_UNKNOWN_FREES, frees, 0);
     if (!is_encoded)
         return;
     event_encoder_other(&writer->encoder, OP_UNKNOWN_FREES);
@@ -537,7 +560,7 @@ const struct trace_totals *trace_writer_totals(const struct trace_writer *writer
 
 size_t trace_writer_pending_bytes(const struct trace_writer *writer)
 {
-    return (writer->tally ? 0 : event_encoder_bytes(&writer->encoder)) + writer->definitions.count - writer->definitions_written;
+    return (writer->tally && !writer->rotation ? 0 : event_encoder_bytes(&writer->encoder)) + writer->definitions.count - writer->definitions_written;
 }
 
 uint64_t trace_writer_file_bytes(const struct trace_writer *writer)

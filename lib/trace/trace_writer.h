@@ -26,6 +26,16 @@ void trace_writer_bound(struct trace_writer *writer, uint64_t max_bytes);
 /* The same at once, whatever the size. */
 void trace_writer_begin_tally(struct trace_writer *writer);
 
+/* Let old parts of the file make room for new ones, for ever. */
+struct trace_rotate {
+    uint64_t max_bytes;      /* of the file */
+    uint64_t segment_bytes;  /* events are listed in segments, of which whole ones make room: where one ends; 0: a sixteenth of the file */
+    uint64_t segment_ns;     /* and after so much time; 0: whatever time it takes */
+};
+
+/* Before any event. What was listed and makes room is added up. Returns 0 or STATUS_NO_MEMORY. */
+int trace_writer_rotate(struct trace_writer *writer, const struct trace_identity *identity, const struct trace_rotate *settings);
+
 /* Definitions: copied at once. Numbers must come in order (trace_event.h). Strings past 1 MiB are cut, line tables past 16 MiB
  * left out. Returns 0, STATUS_INVALID (a number out of order, a reference to what isn't defined), STATUS_NO_MEMORY or
  * STATUS_TOO_LARGE (it would exceed the file's bound; properties never do): then nothing is defined. */

@@ -60,8 +60,12 @@ int trace_writer_fork(const struct trace_writer *writer, int file, const struct 
         errno = error;
         return status;
     }
-    trace_writer_bound(child, writer->max_bytes);
-    status = copy_definitions(writer, child, 1);
+    if (writer->rotation)
+        status = trace_writer_rotate(child, identity, &writer->rotate);
+    else
+        trace_writer_bound(child, writer->max_bytes);
+    if (!status)
+        status = copy_definitions(writer, child, 1);
     if (!status)
         status = copy_live_slots(writer, child, slot_map);
     if (status) {

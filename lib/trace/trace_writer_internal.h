@@ -1,4 +1,4 @@
-/* The inside of a trace_writer, for trace_writer.c, trace_writer_tally.c and trace_writer_fork.c only. */
+/* The inside of a trace_writer, for trace_writer*.c only. */
 #ifndef HEAPLINE_TRACE_TRACE_WRITER_INTERNAL_H
 #define HEAPLINE_TRACE_TRACE_WRITER_INTERNAL_H
 
@@ -36,6 +36,8 @@ struct trace_writer {
     uint64_t rss_bytes;
 
     struct tally *tally;          /* NULL: events are encoded */
+    struct trace_rotation *rotation; /* events are encoded and added up; NULL: one of the two */
+    struct trace_rotate rotate;
     uint64_t max_bytes;           /* of the file; 0: no bound */
     int definitions_closed;       /* there is no room for more */
     struct last_allocation *lasts; /* by thread, of those that are not the current one */
@@ -50,7 +52,7 @@ struct trace_writer {
     size_t raw_capacity, stored_capacity;
 };
 
-/* ---- between trace_writer.c and trace_writer_tally.c ---- */
+/* ---- between trace_writer.c, trace_writer_tally.c and trace_writer_rotate*.c ---- */
 
 /* Note which allocation was the current thread's latest, if it has made any. */
 void trace_writer_note_last(struct trace_writer *writer);
@@ -58,6 +60,8 @@ void trace_writer_note_last(struct trace_writer *writer);
 int trace_writer_reserve(struct trace_writer *writer, size_t raw_bytes);
 /* The block being filled ends here: what its header says of events, time and levels. */
 void trace_writer_end_block(struct trace_writer *writer);
+/* The columns and the new definitions, as a block. */
+void trace_writer_close_block(struct trace_writer *writer);
 /* Compress and write what stands in writer->raw; raw_bytes 0: there was no memory to put it there. */
 void trace_writer_put_block(struct trace_writer *writer, uint32_t type, size_t raw_bytes);
 
@@ -78,5 +82,31 @@ void trace_writer_tally_time(struct trace_writer *writer, uint64_t time_ns);
 void trace_writer_flush_tally(struct trace_writer *writer);
 /* Write the last one. */
 void trace_writer_end_tally(struct trace_writer *writer);
+
+/* What the stretch adds up to, the payload of a tally without definitions; ends its last moment. Returns writer->raw, NULL without memory. */
+uint8_t *trace_writer_tally_payload(struct trace_writer *writer, uint64_t start_ns, struct trace_tally *ret_figures, size_t *ret_bytes);
+
+/* The same, and more, while old parts of the trace make room for new ones. */
+uint32_t trace_writer_rotation_allocate(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
+void trace_writer_rotation_free(struct trace_writer *writer, uint32_t slot, unsigned flags);
+uint32_t trace_writer_rotation_undo_free(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
+void trace_writer_rotation_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes);
+void trace_writer_rotation_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id);
+void trace_writer_rotation_time(struct trace_writer *writer, uint64_t time_ns);
+void trace_writer_rotation_thread(struct trace_writer *writer, uint32_t thread_id);
+/* One of the events that state a figure or two. */
+void trace_writer_rotation_figures(struct trace_writer *writer, unsigned op, uint64_t first, uint64_t second);
+void trace_writer_rotation_flush(struct trace_writer *writer);
+/* Say how many events are lost, if there are more. */
+void trace_writer_rotation_flush_lost(struct trace_writer *writer);
+/* Returns 0: so many bytes of definitions are not to be added. */
+int trace_writer_rotation_has_room(struct trace_writer *writer, size_t bytes);
+/* Write the block in writer->stored. Returns 0 or an errno. */
+int trace_writer_rotation_write(struct trace_writer *writer, size_t bytes);
+/* All is written; the end block is about to be. */
+void trace_writer_rotation_end(struct trace_writer *writer);
+/* That has been written too. */
+void trace_writer_rotation_close(struct trace_writer *writer);
+void trace_writer_rotation_done(struct trace_writer *writer);
 
 #endif

@@ -101,6 +101,11 @@ static int definition_fits(const struct trace_writer *writer, size_t bytes)
 int trace_writer_has_room_for(struct trace_writer *writer, const struct trace_definition *definition)
 {
     size_t bytes = definition_max_bytes(definition);
+    if (writer->rotation) {
+        if (!trace_writer_rotation_has_room(writer, bytes) && definition->kind != TRACE_DEFINE_PROPERTY)
+            writer->definitions_closed = 1;
+        return definition->kind == TRACE_DEFINE_PROPERTY || !writer->definitions_closed;
+    }
     if (writer->max_bytes && !writer->tally)
         trace_writer_keep_bound(writer, bytes);
     if (!writer->tally)
@@ -199,6 +204,8 @@ static void retire_last(struct trace_writer *writer, const struct tally_thread *
 
 uint32_t trace_writer_tally_allocate(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags)
 {
+    if (writer->rotation)
+        return trace_writer_rotation_allocate(writer, size_bytes, stack_id, flags);
     struct tally *tally = writer->tally;
     int is_counted = !(flags & (TRACE_ARENA | TRACE_INHERITED));
     uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags | SLOT_LATE | (is_counted ? SLOT_LAST : 0), stack_id,
@@ -226,6 +233,10 @@ uint32_t trace_writer_tally_allocate(struct trace_writer *writer, uint64_t size_
 
 void trace_writer_tally_free(struct trace_writer *writer, uint32_t slot, unsigned free_flags)
 {
+    if (writer->rotation) {
+        trace_writer_rotation_free(writer, slot, free_flags);
+        return;
+    }
     struct tally *tally = writer->tally;
     const struct live_slot *freed = &writer->slots.slots[slot];
     uint64_t size_bytes = live_slots_size(&writer->slots, slot);
@@ -263,6 +274,8 @@ void trace_writer_tally_free(struct trace_writer *writer, uint32_t slot, unsigne
 /* As if the deallocation had not been. */
 uint32_t trace_writer_tally_undo_free(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags)
 {
+    if (writer->rotation)
+        return trace_writer_rotation_undo_free(writer, size_bytes, stack_id, flags);
     struct tally *tally = writer->tally;
     struct tally_thread *thread = &tally->threads[tally->thread_id];
     int known = thread->freed_valid && thread->freed_bytes == size_bytes && thread->freed_stack == stack_id;
@@ -293,6 +306,10 @@ uint32_t trace_writer_tally_undo_free(struct trace_writer *writer, uint64_t size
 
 void trace_writer_tally_shrink(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes)
 {
+    if (writer->rotation) {
+        trace_writer_rotation_shrink(writer, slot, size_bytes);
+        return;
+    }
     const struct live_slot *shrunk = &writer->slots.slots[slot];
     account_free(&writer->account, size_bytes, live_slot_flags(shrunk));
     live_slots_shrink(&writer->slots, slot, size_bytes);
@@ -302,6 +319,10 @@ void trace_writer_tally_shrink(struct trace_writer *writer, uint32_t slot, uint6
 
 void trace_writer_tally_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id)
 {
+    if (writer->rotation) {
+        trace_writer_rotation_copy(writer, size_bytes, stack_id);
+        return;
+    }
     uint32_t place = tally_place(writer->tally, stack_id);
     tally_touch(writer->tally, place);
     writer->tally->copies[place].copied_bytes += size_bytes;
@@ -378,10 +399,9 @@ static size_t put_stacks(const struct trace_writer *writer, const struct births 
 }
 
 /* Everything up to the stacks; `stack_bytes` are to follow. Returns where, NULL without memory. */
-static uint8_t *begin_payload(struct trace_writer *writer, const struct trace_tally *figures, const struct tally_moment *moments,
-                              uint32_t moment_count, size_t stack_bytes)
+static uint8_t *begin_payload(struct trace_writer *writer, uint64_t start_ns, size_t definition_bytes, const struct trace_tally *figures,
+                              const struct tally_moment *moments, uint32_t moment_count, size_t stack_bytes)
 {
-    size_t definition_bytes = pending_definitions(writer);
     if (trace_writer_reserve(writer, TALLY_SECTION_TABLE_BYTES + definition_bytes + TALLY_FIGURES_MAX_BYTES +
                                          moment_count * TALLY_MOMENT_MAX_BYTES + stack_bytes))
         return NULL;
@@ -391,7 +411,7 @@ static uint8_t *begin_payload(struct trace_writer *writer, const struct trace_ta
         memcpy(to, writer->definitions.bytes + writer->definitions_written, definition_bytes);
     start[TALLY_SECTION_FIGURES] = to += definition_bytes;
     start[TALLY_SECTION_MOMENTS] = to = tally_put_figures(to, figures);
-    uint64_t previous_ns = writer->block.start_time_ns;
+    uint64_t previous_ns = start_ns;
     for (uint32_t i = 0; i < moment_count; i++)
         to = tally_put_moment(to, &moments[i], &previous_ns);
     start[TALLY_SECTION_STACKS] = to;
@@ -419,10 +439,27 @@ static void write_tally(struct trace_writer *writer, int is_last)
     describe_tally(writer, &figures);
     trace_writer_end_block(writer);
     size_t stack_bytes = put_stacks(writer, births, figures.has_peak, NULL);
-    uint8_t *stacks = begin_payload(writer, &figures, tally->moments, tally->moment_count, stack_bytes);
+    uint8_t *stacks = begin_payload(writer, writer->block.start_time_ns, pending_definitions(writer), &figures, tally->moments,
+                                    tally->moment_count, stack_bytes);
     put_payload(writer, stacks ? stacks + put_stacks(writer, births, figures.has_peak, stacks) : NULL);
     free(births);
     begin_stretch(writer);
+}
+
+uint8_t *trace_writer_tally_payload(struct trace_writer *writer, uint64_t start_ns, struct trace_tally *ret_figures, size_t *ret_bytes)
+{
+    struct tally *tally = writer->tally;
+    if (tally->out_of_memory)
+        return NULL;
+    tally_close_moment(tally, writer->account.time_ns, writer->account.totals.live_bytes);
+    describe_tally(writer, ret_figures);
+    size_t stack_bytes = put_stacks(writer, NULL, ret_figures->has_peak, NULL);
+    uint8_t *stacks = begin_payload(writer, start_ns, 0, ret_figures, tally->moments, tally->moment_count, stack_bytes);
+    if (!stacks)
+        return NULL;
+    put_stacks(writer, NULL, ret_figures->has_peak, stacks);
+    *ret_bytes = (size_t)(stacks + stack_bytes - writer->raw);
+    return writer->raw;
 }
 
 /* A tally of no time, in which nothing happens: the stretch goes on. */
@@ -435,7 +472,7 @@ static void write_definitions(struct trace_writer *writer)
     figures.has_peak = 0;
     writer->block = (struct trace_block){.sequence = writer->block.sequence, .first_event = writer->block.first_event,
                                          .start_time_ns = moment.time_ns, .end_time_ns = moment.time_ns, .end_level = *level};
-    put_payload(writer, begin_payload(writer, &figures, &moment, 1, 0));
+    put_payload(writer, begin_payload(writer, moment.time_ns, pending_definitions(writer), &figures, &moment, 1, 0));
 }
 
 /* So many bytes at most, going by what rows of stacks compress to. */

@@ -138,12 +138,19 @@ static void headers(void)
         .start_time_ns = 8, .end_time_ns = 9, .peak_bytes = 10, .peak_object_bytes = 11, .peak_time_ns = 12, .peak_event = 13,
         .end_level = {14, 15, 16}};
     trace_file_header_pack(&identity, bytes);
-    CHECK_BYTES(bytes, "HEAPLINE\2\0\0\0\140\0\0\0\1\0\0\0\0\0\0\0", 24);
+    CHECK_BYTES(bytes, "HEAPLINE\3\0\0\0\140\0\0\0\1\0\0\0\0\0\0\0", 24);
     CHECK_EQUAL(get_u64(bytes + 48), 5);
     CHECK_EQUAL(get_u32(bytes + 64), 8);
     CHECK_EQUAL(trace_file_header_unpack(bytes, TRACE_FILE_HEADER_BYTES, &identity_again, &version, NULL), 0);
     CHECK_EQUAL(version, TRACE_VERSION);
     CHECK_BYTES(&identity_again, &identity, sizeof(identity));
+    /* Only a rotated file needs the newer version. */
+    trace_file_header_set_flags(bytes, TRACE_NATIVE);
+    CHECK_EQUAL(trace_file_header_unpack(bytes, TRACE_FILE_HEADER_BYTES, &identity_again, &version, NULL), 0);
+    CHECK_EQUAL(identity_again.flags, TRACE_NATIVE);
+    identity.flags = TRACE_NATIVE;
+    trace_file_header_pack(&identity, bytes);
+    CHECK_EQUAL(get_u32(bytes + 8), TRACE_VERSION_PLAIN);
     trace_block_pack(&block, bytes);
     CHECK_BYTES(bytes, "HLBK\1\0\0\0\2\0\0\0", 12);
     CHECK_EQUAL(get_u32(bytes + 28), 13);

@@ -1,0 +1,109 @@
+"""--rotate: a trace whose old parts have made room says the same as one that lists everything, but for what happened when."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from recording import HEAPLINE, SOURCES, Trace, clean_environment, completed, heapline, target
+from test_bound import FIGURES, MIB, QUIET, collector_of, lines_of, stacks_of
+
+ROTATE = ["--rotate", "100ms", "--max-trace-size", MIB]
+
+
+def check_same(rotated, whole, figures=FIGURES):
+    assert rotated.path.stat().st_size <= MIB < whole.path.stat().st_size
+    assert whole.report["events_from_ns"] == 0
+    assert 0 < rotated.report["events_from_ns"] < rotated.report["duration_ns"]
+    assert {name: rotated.report[name] for name in figures} == {name: whole.report[name] for name in figures}
+    assert lines_of(rotated) == lines_of(whole)
+    rotated.check_sums()
+
+
+@pytest.mark.parametrize("what", ["early", "late", "kill", "none"])
+def test_same_figures(record, what):
+    rotated, whole = (record(target("random_blocks"), 1000000, what, options=options) for options in (ROTATE, []))
+    assert rotated.returncode == whole.returncode == (-signal.SIGKILL if what == "kill" else 0)
+    check_same(rotated, whole)
+    ages = [[{key: row[key] is None for key in ("oldest_live_ns", "newest_live_ns")} for row in stacks_of(trace)] for trace in (rotated, whole)]
+    assert ages[0] == ages[1]
+
+
+def test_by_size(record):
+    rotated, whole = (record(target("random_blocks"), 1000000, options=options)
+                      for options in (["--rotate", "20K", "--max-trace-size", MIB], []))
+    check_same(rotated, whole)
+
+
+def test_python(record):
+    script = SOURCES / "python" / "random_objects.py"
+    rotated, whole = (record(script, 150000, options=options, environment=QUIET, stacks=False) for options in (ROTATE, []))
+    assert rotated.path.stat().st_size <= MIB < whole.path.stat().st_size
+    mine = [{key: row for key, row in lines_of(trace).items() if key[0] and key[0].endswith(script.name)} for trace in (rotated, whole)]
+    assert mine[0] == mine[1] and len(mine[0]) > 8
+    assert abs(rotated.report["peak_bytes"] - whole.report["peak_bytes"]) < 4096
+
+
+def test_forked_child(record):
+    """The child's trace is rotated too, and begins with its parent's live set."""
+    rotated, whole = (record(target("random_blocks"), 1000000, "fork", options=options) for options in (ROTATE, []))
+    check_same(rotated, whole)
+    (rotated_child,), (whole_child,) = ([completed(trace.path) for traces in run.children().values() for trace in traces]
+                                        for run in (rotated, whole))
+    check_same(rotated_child, whole_child)
+
+
+def test_timeline(record):
+    """Sums, then the latest detail: one line from the beginning to the end."""
+    rotated = record(target("random_blocks"), 1000000, "early", options=ROTATE)
+    rows = rotated.json("timeline")["timeline"]
+    assert max(row["heap_peak_bytes"] for row in rows) == rotated.report["peak_bytes"] > 64 * MIB
+    assert rows[-1]["time_ns"] == rotated.report["duration_ns"] and rows[-1]["heap_bytes"] == rotated.report["live_bytes_at_end"]
+    before = [row for row in rows if row["time_ns"] <= rotated.report["events_from_ns"]]
+    assert len(before) > 5
+    assert "old parts of the trace have made room" in heapline("report", rotated.path).stdout.decode()
+
+
+def test_bundle(record, tmp_path):
+    """A bundle is a plain file, and says the same."""
+    rotated = record(target("random_blocks"), 500000, options=ROTATE)
+    heapline("bundle", rotated.path, "-o", tmp_path / "b.heapline", check=True)
+    bundled = Trace(tmp_path / "b.heapline")
+    assert {name: bundled.report[name] for name in FIGURES} == {name: rotated.report[name] for name in FIGURES}
+    assert lines_of(bundled) == lines_of(rotated)
+
+
+def start(trace, *arguments):
+    return subprocess.Popen([HEAPLINE, "run", "--quiet", "--rotate", "20K", "--max-trace-size", "1M", "-o", trace, "--",
+                             target("random_blocks"), *map(str, arguments)],
+                            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("round", range(6))
+def test_collector_killed(tmp_path, round):
+    """At any moment: what is in the file is whole, and the program goes on."""
+    trace = tmp_path / "t.heapline"
+    run = start(trace, 10000000)
+    while not trace.exists() or collector_of(trace) is None:
+        time.sleep(0.01)
+    time.sleep(0.2 + random.Random(round).random())
+    os.kill(collector_of(trace), signal.SIGKILL)
+    assert run.wait(timeout=60) == 0
+    run.stdout.close()
+    found = Trace(trace).check_sums()
+    assert found.report["complete"] is False and found.report["damage"] is None
+    assert found.report["allocations"] > 0
+
+
+@pytest.mark.parametrize("value", ["", "0", "30m", "1x", "h", "-1", "1h2"])
+def test_refused(tmp_path, value):
+    result = heapline("run", "--rotate", value, "-o", tmp_path / "t.heapline", "--", target("simple"))
+    assert result.returncode == 2 and b"--rotate" in result.stderr and not list(tmp_path.iterdir())
+
+
+def test_not_of_a_sample(tmp_path):
+    result = heapline("run", "--rotate", "1h", "--sample", "1K", "-o", tmp_path / "t.heapline", "--", target("simple"))
+    assert result.returncode == 2 and b"--sample" in result.stderr
