@@ -144,9 +144,14 @@ void size_classes_read(const char *trace_path, struct size_classes *ret_sizes)
     counting.interval_bytes = overview->identity.sampling_interval_bytes;
     counting.peak_event = overview->peak_event;
     /* What is behind the damage of a damaged trace, the report's warning tells. */
-    while (trace_reader_next_block(counting.reader, &detail) == STATUS_OK && !trace_reader_tally(counting.reader))
+    while (trace_reader_next_block(counting.reader, &detail) == STATUS_OK) {
+        const struct trace_tally *tally = trace_reader_tally(counting.reader);
+        if (tally && !overview->has_history)
+            break;
+        counting.event_count += tally ? tally->event_count : 0;
         if (count_block(&counting, &detail) < 0)
             break;
+    }
     ret_sizes->knows_end = !overview->has_tally;
     if (ret_sizes->knows_end)
         count_live(&counting, 0);
