@@ -289,6 +289,7 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_integer(json, "native_differences", summary->native_differences);
     json_integer(json, "unknown_frees", summary->unknown_frees);
     json_boolean(json, "complete", summary->complete != 0);
+    json_boolean(json, "has_end", !summary->is_endless);
     json_text(json, "damage", summary->damage);
     json_integer(json, "sampling_interval_bytes", summary->sampling_interval_bytes);
     json_integer(json, "peak_bytes_error", summary->peak_bytes_error);

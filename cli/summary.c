@@ -78,6 +78,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     sqlite3_finalize(row);
     summary.stopped = property(database, "stopped");
     summary.recorded = property(database, "recorded");
+    summary.is_endless = property_is(database, "endless", "yes");
     summary.events_from_ns = property_number(database, "events_from_ns");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
@@ -225,6 +226,9 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         snprintf(text, sizeof text, "damaged trace (%s): this is what its good part says", clean);
         print_warning(reading, text);
         free(clean);
+    } else if (summary->is_endless) {
+        print_warning(reading, "the trace has no end: the program is still being recorded, or the collector was killed, or its disk was full. What "
+                               "happened after the last event here is lost, and nobody counted it");
     } else if (!summary->complete && !summary->stopped) {
         char ending[64];
         summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);

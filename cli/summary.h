@@ -16,6 +16,7 @@ struct summary {
     int64_t pid, parent_pid, exit_status, start_realtime_ns, duration_ns, complete;
     int64_t peak_bytes, peak_time_ns, peak_rss_bytes, event_count;
     int64_t allocated_bytes, allocations, live_bytes_at_end, live_allocations_at_end, temporary_allocations;
+    int is_endless;         /* the trace has no end: the collector was killed, its disk was full, or it still writes */
     int64_t events_from_ns; /* of a rotated trace: until here there are only sums; 0: there are events from the beginning */
     int64_t stream_end_ns;  /* events are known one by one up to here; -1: all are */
     int64_t copied_bytes, copies, lost_events, unknown_frees, sampling_interval_bytes, copy_threshold_bytes;

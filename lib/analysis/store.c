@@ -130,6 +130,11 @@ static int write_properties(sqlite3 *database, const struct store_input *input)
         insert_text(&insert, definitions->properties[i].value);
         insert_row(&insert);
     }
+    if (!input->replay->overview.has_end) {
+        insert_text(&insert, STORE_ENDLESS_PROPERTY);
+        insert_text(&insert, "yes");
+        insert_row(&insert);
+    }
     if (input->replay->overview.has_history) {
         char text[24];
         snprintf(text, sizeof text, "%llu", (unsigned long long)input->replay->overview.history_end_ns);

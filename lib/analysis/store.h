@@ -8,6 +8,7 @@
 
 /* The schema's number, as in schema.sql. */
 #define STORE_SCHEMA_VERSION 6
+#define STORE_ENDLESS_PROPERTY "endless" /* there is no end block: nobody counted what is missing */
 #define STORE_HISTORY_PROPERTY "events_from_ns" /* of a rotated trace: before that it holds only sums, exact ones */
 /* PRAGMA application_id of a report. */
 #define STORE_APPLICATION_ID 0x48454150
