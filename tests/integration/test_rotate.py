@@ -86,10 +86,10 @@ def start(trace, *arguments):
 def test_collector_killed(tmp_path, round):
     """At any moment: what is in the file is whole, and the program goes on."""
     trace = tmp_path / "t.heapline"
-    run = start(trace, 10000000)
+    run = start(trace, 3000000)
     while not trace.exists() or collector_of(trace) is None:
         time.sleep(0.01)
-    time.sleep(0.2 + random.Random(round).random())
+    time.sleep(0.1 + random.Random(round).random())
     os.kill(collector_of(trace), signal.SIGKILL)
     assert run.wait(timeout=60) == 0
     run.stdout.close()
