@@ -77,12 +77,10 @@ static void take_sample(struct live *live)
 /* Ask, replay all of it, sample. */
 static void sample_now(struct live *live)
 {
-    if (live_follow_ask(&live->follow)) {
+    if (live_follow_all(&live->follow)) {
         live_model_done(&live->model);
         live_model_init(&live->model, live->model.fold_imports);
     }
-    while (replay_slice(live, UINT64_MAX / 2))
-        ;
     take_sample(live);
 }
 

@@ -12,6 +12,7 @@
 #include "message.h"
 
 #define PATIENCE_S 2
+#define MAX_ATTEMPTS 5 /* to read a rotated trace faster than it is written */
 #define END_LIMIT_MS 5000
 #define END_STEP_MS 20
 
@@ -38,6 +39,14 @@ void live_follow_end(struct live_follow *follow)
     follow->replay = NULL;
 }
 
+static void reopen(struct live_follow *follow, const char *trace_path)
+{
+    char path[CONTROL_PATH_BYTES];
+    snprintf(path, sizeof path, "%s", trace_path);
+    live_follow_end(follow);
+    open_trace(follow, path);
+}
+
 static int is_being_written(const char *trace_path)
 {
     int file = open(trace_path, O_RDONLY | O_CLOEXEC);
@@ -60,22 +69,36 @@ int live_follow_ask(struct live_follow *follow)
     struct collector_question question = {.verb = CONTROL_FLUSH, .patience_s = PATIENCE_S};
     enum collector_reply reply = follow->state == FOLLOW_ENDED ? COLLECTOR_NONE : collector_try(follow->pid, &question, &answer);
     int is_other = reply == COLLECTOR_ANSWERED && strcmp(answer.trace_path, follow->trace_path) != 0;
-    if (is_other) {
-        live_follow_end(follow);
-        open_trace(follow, answer.trace_path);
-    }
+    if (is_other)
+        reopen(follow, answer.trace_path);
     follow->state = reply == COLLECTOR_ANSWERED ? FOLLOW_RUNNING : reply == COLLECTOR_SILENT ? FOLLOW_SILENT : FOLLOW_ENDED;
     if (follow->state == FOLLOW_ENDED)
         await_end(follow);
-    live_replay_follow(follow->replay, NULL);
-    return is_other;
+    int has_made_room = follow->has_made_room || live_replay_follow(follow->replay, NULL) == STATUS_CORRUPT;
+    if (has_made_room)
+        reopen(follow, follow->trace_path);
+    follow->has_made_room = 0;
+    return is_other || has_made_room;
 }
 
 int live_follow_step(struct live_follow *follow)
 {
     struct status_detail detail = {0};
     int status = live_replay_step(follow->replay, &detail);
-    if (status < 0)
+    if (status < 0 && follow->state != FOLLOW_ENDED && live_replay_is_rotated(follow->replay))
+        follow->has_made_room = 1;
+    else if (status < 0)
         follow->state = FOLLOW_ENDED;
     return status == 0;
+}
+
+int live_follow_all(struct live_follow *follow)
+{
+    int is_new = 0, attempts = 0;
+    do {
+        is_new |= live_follow_ask(follow);
+        while (live_follow_step(follow))
+            ;
+    } while (follow->has_made_room && ++attempts < MAX_ATTEMPTS);
+    return is_new;
 }

@@ -50,12 +50,10 @@ static void on_signal(int number)
 
 static void follow_trace(struct metrics *metrics)
 {
-    if (live_follow_ask(&metrics->follow)) {
+    if (live_follow_all(&metrics->follow)) {
         live_model_done(&metrics->model);
         live_model_init(&metrics->model, 1);
     }
-    while (live_follow_step(&metrics->follow))
-        ;
     metrics->source.state = metrics->follow.state;
 }
 

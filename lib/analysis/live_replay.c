@@ -69,6 +69,11 @@ int live_replay_follow(struct live_replay *live, struct status_detail *detail)
     return status;
 }
 
+int live_replay_is_rotated(const struct live_replay *live)
+{
+    return (live->state.replay->overview.identity.flags & TRACE_ROTATED) != 0;
+}
+
 /* Two rows become one: the later one's levels, the higher one's peak. */
 static void join_rows(struct live_replay *live)
 {

@@ -14,8 +14,10 @@ struct live_replay;
 int live_replay_open(const char *trace_path, struct live_replay **ret_live, struct status_detail *detail);
 void live_replay_close(struct live_replay *live);
 
-/* Look how far the file goes now. Returns 0 or STATUS_SYSTEM. */
+/* Look how far the file goes now. Returns 0, STATUS_SYSTEM, or STATUS_CORRUPT where old parts of a rotated trace have made room: it can be opened
+ * again. */
 int live_replay_follow(struct live_replay *live, struct status_detail *detail);
+int live_replay_is_rotated(const struct live_replay *live);
 /* Replay the next block: 0, STATUS_END where there is none yet, or an error, after which there will be none any more. */
 int live_replay_step(struct live_replay *live, struct status_detail *detail);
 /* How much of the file, as it was when live_replay_follow looked, is replayed: 0 to 1. */

@@ -44,7 +44,8 @@ const struct trace_overview *trace_reader_overview(const struct trace_reader *re
 int trace_reader_damage(const struct trace_reader *reader, struct status_detail *detail);
 
 /* The file may have grown since it was opened, or since this was called last: look for the blocks that have come. trace_reader_next_block then
- * goes on with them, and overview and damage say what is known now. Returns 0 or STATUS_SYSTEM. */
+ * goes on with them, and overview and damage say what is known now. Returns 0, STATUS_SYSTEM, or STATUS_CORRUPT where old parts of a rotated trace,
+ * read before, have made room: it can only be opened again. */
 int trace_reader_follow(struct trace_reader *reader, struct status_detail *detail);
 
 /* Go on to the next block: read, verify, decompress it. What was left unread of the current one is decoded first: blocks build

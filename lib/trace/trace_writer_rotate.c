@@ -22,6 +22,9 @@
 #define LIVE_SHARE 4
 /* History is coarse by age, but the oldest of it too has some fifty points. */
 #define HISTORY_MIN_AGE_SHARE 16
+/* Nothing listed: so long a stretch is not in the file at most, as a share of the trace's time and at all. */
+#define SUM_SHARE 16
+#define SUM_MAX_NS 60000000000ull
 #define MAX_SEQUENCE (1u << 31)
 #define COMPRESSION_LEVEL 3
 
@@ -419,11 +422,19 @@ static void begin_segment(struct trace_writer *writer)
     }
 }
 
+/* What is only added up grows by no bytes, and is in the file when its stretch has ended. */
+static uint64_t longest_stretch_ns(const struct trace_writer *writer)
+{
+    const struct trace_rotation *rotation = writer->rotation;
+    uint64_t share_ns = writer->account.time_ns / SUM_SHARE, most_ns = share_ns < SUM_MAX_NS ? share_ns : SUM_MAX_NS;
+    return rotation->is_listing || rotation->segment_ns < most_ns ? rotation->segment_ns : most_ns;
+}
+
 static int is_due(const struct trace_writer *writer)
 {
     const struct trace_rotation *rotation = writer->rotation;
     uint64_t bytes = rotation->is_listing ? rotation->segments[rotation->segment_count - 1].part.bytes : 0;
-    return bytes >= rotation->segment_bytes || writer->account.time_ns - rotation->segment_start_ns >= rotation->segment_ns ||
+    return bytes >= rotation->segment_bytes || writer->account.time_ns - rotation->segment_start_ns >= longest_stretch_ns(writer) ||
            writer->encoder.model->next_sequence >= MAX_SEQUENCE ||
            writer->account.totals.event_count - rotation->stretch.first_event >= TRACE_MAX_TALLY_EVENTS / 2;
 }

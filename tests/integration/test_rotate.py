@@ -2,9 +2,11 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -82,14 +84,14 @@ def start(trace, *arguments):
                             env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("round", range(6))
+@pytest.mark.parametrize("round", range(5))
 def test_collector_killed(tmp_path, round):
     """At any moment: what is in the file is whole, and the program goes on."""
     trace = tmp_path / "t.heapline"
-    run = start(trace, 3000000)
+    run = start(trace, 5000000)
     while not trace.exists() or collector_of(trace) is None:
         time.sleep(0.01)
-    time.sleep(0.1 + random.Random(round).random())
+    time.sleep(0.1 + 0.4 * random.Random(round).random())
     os.kill(collector_of(trace), signal.SIGKILL)
     assert run.wait(timeout=60) == 0
     run.stdout.close()
@@ -107,3 +109,63 @@ def test_refused(tmp_path, value):
 def test_not_of_a_sample(tmp_path):
     result = heapline("run", "--rotate", "1h", "--sample", "1K", "-o", tmp_path / "t.heapline", "--", target("simple"))
     assert result.returncode == 2 and b"--sample" in result.stderr
+
+
+CHURN = """
+import random
+import sys
+random = random.Random(3)
+for count in (1000, 150000):
+    print(flush=True)
+    sys.stdin.readline()
+    kept = [None] * 1000
+    for number in range(count):
+        place, size = random.randrange(1000), 600 + random.randrange(1000)
+        kept[place] = bytes(size)
+print(flush=True)
+sys.stdin.readline()
+"""
+CHURNED = re.compile(r'^(heapline_[a-z_]+)\{pid="\d+"(?:,line="[^"]*churn\.py:11".*)?\} (\d+)$', re.MULTILINE)
+
+
+def churning(tmp_path, bound):
+    """Goes on with each line it gets; waits after 1000 blocks, and after 150000."""
+    (tmp_path / "churn.py").write_text(CHURN)
+    run = subprocess.Popen([HEAPLINE, "run", "--quiet", "--rotate", "20K", "--max-trace-size", bound, "-o", tmp_path / "t.heapline", "--",
+                            tmp_path / "churn.py"], env=clean_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert run.stdout.readline() == b"\n"
+    go_on(run)
+    return run, Trace(tmp_path / "t.heapline").report["pid"]
+
+
+def go_on(run):
+    run.stdin.write(b"\n")
+    run.stdin.flush()
+    assert run.stdout.readline() == b"\n"
+
+
+def test_followed_while_parts_make_room(tmp_path):
+    """heapline metrics has read what made room since: it says the same as one that has just begun."""
+    run, pid = churning(tmp_path, "2M")
+    metrics = subprocess.Popen([HEAPLINE, "metrics", str(pid), "--listen", "127.0.0.1:0"], env=clean_environment(), stdout=subprocess.PIPE, text=True)
+    url = metrics.stdout.readline().split()[-1]
+
+    def served():
+        return dict(CHURNED.findall(urllib.request.urlopen(url, timeout=60).read().decode()))
+
+    first = served()
+    assert first["heapline_line_allocations_total"] == "1000"
+    go_on(run)
+    deadline, last = time.monotonic() + 60, served()
+    while last["heapline_line_allocations_total"] != "151000" and time.monotonic() < deadline:
+        time.sleep(0.1)
+        last = served()
+    assert last["heapline_line_allocations_total"] == "151000" and last["heapline_line_live_blocks"] == "1000"
+    again = dict(CHURNED.findall(heapline("metrics", pid, "--once").stdout.decode()))
+    figures = {"heapline_live_bytes", "heapline_peak_bytes", "heapline_allocated_bytes_total", "heapline_line_live_bytes"}
+    assert {name: last[name] for name in figures} == {name: again[name] for name in figures}
+    metrics.kill()
+    metrics.communicate()
+    run.communicate(b"\n", timeout=60)
+    trace = Trace(tmp_path / "t.heapline")
+    assert run.returncode == 0 and trace.report["events_from_ns"] > 0
