@@ -7,7 +7,7 @@ import struct
 
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
 OPS, STACKS, SIZES, CLASSES, DISTANCES, SLOTS, TIMES, MISC = range(1, 9)
-RING_LENGTHS = {1: 1 << 16, 2: 1 << 20}
+RING_LENGTHS = {1: 1 << 16, 2: 1 << 20, 3: 1 << 20}
 CLASS_COPY, CLASS_FREE, CLASS_FREE_REALLOC, CLASS_ALLOCATE = 1, 2, 3, 0x40
 
 
@@ -60,6 +60,25 @@ class Column:
         return self.data[self.at - count:self.at]
 
 
+def unrotated(data):
+    """The parts of a rotated file, by the index that holds."""
+    indexes = [data[at:at + 4096] for at in (4096, 8192)]
+    whole = [index for index in indexes if index[:4] == b"HLIX" and struct.unpack_from("<I", index, 4)[0] == crc32c(index[8:])]
+    index = max(whole, key=lambda index: struct.unpack_from("<Q", index, 8))
+    generation, extent_bytes, part_count = struct.unpack_from("<QII", index, 8)
+    assert index is indexes[generation % 2] and extent_bytes >= 4096 and part_count <= 64
+    heads = [struct.unpack_from("<QI", index, 32 + 16 * part) for part in range(part_count)]
+    numbers = list(struct.unpack_from(f"<{sum(count for _, count in heads)}H", index, 32 + 16 * part_count))
+    assert len(numbers) <= 1000 and len(set(numbers)) == len(numbers)
+    parts = []
+    for length, count in heads:
+        extents = [data[12288 + extent_bytes * number:12288 + extent_bytes * (number + 1)] for number in numbers[:count]]
+        del numbers[:count]
+        parts.append(b"".join(extents)[:length])
+        assert len(parts[-1]) == length # a trace that was not closed is not read here
+    return parts
+
+
 class Block:
     """One live block of memory."""
 
@@ -79,22 +98,27 @@ class Trace:
         names = ("session", "start_monotonic", "start_realtime", "sampling_interval", "copy_threshold", "pid", "parent_pid", "flags")
         self.identity = dict(zip(names, struct.unpack_from("<QQQQQIII", data, 16)))
         self.definitions, self.events, self.end = [], [], None
-        self.tallies = []
+        self.tallies, self.segments = [], 0
         self.counts = {0: 0, 1: 0, 2: 0, 3: 0}
-        self.slots, self.free, self.ring, self.next_sequence = [], [], [None] * self.reach, 0
-        self.time = self.thread = 0
+        self.reset()
+        self.time, self.adding_up = 0, False
         self.level = {"outside": 0, "arena": 0, "objects": 0}
         self.totals = dict.fromkeys(("events", "allocated_bytes", "allocations", "copied_bytes", "copies", "lost", "unknown_frees",
                                      "peak_bytes", "peak_event", "peak_time", "peak_rss", "live_bytes"), 0)
         self.peak = (0, 0)
         self.big_copies = self.big_copied_bytes = 0
-        self.context, self.contexts = 0, [0] * 64
+        parts = unrotated(data) if self.identity["flags"] & 8 else [data[96:]]
+        for part in parts:
+            at = sequence = 0
+            while at < len(part):
+                at = self.block(part, at, sequence)
+                sequence += 1
+
+    def reset(self):
+        self.slots, self.free, self.ring, self.next_sequence = [], [], [None] * self.reach, 0
+        self.thread, self.context, self.contexts = 0, 0, [0] * 64
         self.predictions, self.stacks = [None] * 16384, [(0, 0, 0)] * 4096
         self.last_stack = self.highest_stack = self.last_freed = self.last_stride = self.last_slot = 0
-        at, sequence = 96, 0
-        while at < len(data):
-            at = self.block(data, at, sequence)
-            sequence += 1
 
     # ---- blocks
 
@@ -111,9 +135,15 @@ class Trace:
         elif kind == 3:
             assert events == peak_event == 0
             events, peak_event = struct.unpack_from("<2Q", header, 104)
+            self.adding_up = True
             self.tally_block(decompress(payload, raw_bytes), start, end, level, events, (peak_bytes, peak_objects, peak_time, peak_event))
+        elif kind == 5:
+            assert events == peak_event == 0 and start == end and list(self.level.values()) == level
+            self.time, self.adding_up = end, False
+            self.segment_block(decompress(payload, raw_bytes))
+            self.segments += 1
         else:
-            assert kind == 1 and not self.tallies
+            assert kind == 1 and not self.adding_up
             self.block_peak, self.block_peak_event, self.block_peak_time = (0, 0), 0, 0
             self.data_block(decompress(payload, raw_bytes))
             assert self.totals["events"] - first == events and self.time == end
@@ -202,10 +232,41 @@ class Trace:
         assert not any(column.left() for column in columns)
         self.tallies.append(tally)
 
+    def segment_block(self, raw):
+        lengths, at, columns = struct.unpack_from("<7I", raw), 28, []
+        for length in lengths:
+            columns.append(Column(raw[at:at + length]))
+            at += length
+        assert at == len(raw)
+        definitions, gaps, sizes, flags, stacks, births, latest = columns
+        while definitions.left():
+            self.define(definitions)
+        self.reset()
+        birth, live = 0, {"outside": 0, "arena": 0, "objects": 0}
+        while gaps.left():
+            gap = gaps.number()
+            self.free += range(len(self.slots), len(self.slots) + gap)
+            self.slots += [None] * gap
+            block = Block(sizes.number(), flags.number(), stacks.number(), self.next_sequence)
+            assert block.size < 1 << 56 and block.flags <= 0x3F and block.stack <= self.counts[1]
+            self.ring[self.next_sequence % self.reach] = len(self.slots)
+            self.next_sequence += 1
+            self.slots.append(block)
+            live["arena" if block.flags & 4 else "objects" if block.flags & 2 else "outside"] += block.size
+            birth += births.signed()
+            assert 0 <= birth << 20 <= self.time
+        self.free.reverse()
+        assert live == self.level
+        while latest.left():
+            assert latest.number() <= self.counts[3] and self.slots[latest.number()] is not None
+        assert not any(column.left() for column in columns)
+
     def end_block(self, payload):
         assert len(payload) == 120
         reason, status, zero, time, *totals = struct.unpack("<Ii14Q", payload)
         self.end = {"reason": reason, "status": status, "time": time}
+        # The process's own account of its highest RSS may know more than the events do.
+        self.totals["peak_rss"] = max(self.totals["peak_rss"], totals[10])
         assert totals == list(self.totals.values())
 
     # ---- definitions

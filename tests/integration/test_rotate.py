@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -12,6 +13,10 @@ import pytest
 
 from recording import HEAPLINE, SOURCES, Trace, clean_environment, completed, heapline, target
 from test_bound import FIGURES, MIB, QUIET, collector_of, lines_of, stacks_of
+
+sys.path.insert(0, str(SOURCES.parent / "golden"))
+
+import format_reader  # noqa: E402
 
 ROTATE = ["--rotate", "100ms", "--max-trace-size", MIB]
 
@@ -67,6 +72,15 @@ def test_timeline(record):
     before = [row for row in rows if row["time_ns"] <= rotated.report["events_from_ns"]]
     assert len(before) > 5
     assert "old parts of the trace have made room" in heapline("report", rotated.path).stdout.decode()
+
+
+def test_format(record):
+    """The reader that was written from the documentation alone reads the file, and checks it block by block."""
+    rotated = record(target("random_blocks"), 120000, options=["--rotate", "8K", "--max-trace-size", MIB])
+    read = format_reader.Trace(rotated.path.read_bytes())
+    assert read.end["reason"] == 1 and read.segments > 3 and read.tallies
+    figures = ("peak_bytes", "allocated_bytes", "allocations", "copied_bytes", "copies")
+    assert {name: read.totals[name] for name in figures} == {name: rotated.report[name] for name in figures}
 
 
 def test_bundle(record, tmp_path):
