@@ -300,7 +300,7 @@ const struct command objects_command = {
     .description = "Asks a recorded process for a survey of its Python objects, and shows their types by the line that allocated them. Of the lines "
                    "that keep growing, and of those that hold the most, some objects are followed back to a module, a frame or what else "
                    "keeps them alive. The process stands still for it, 50 to 190 ms for 125,000 objects on a busy machine, and says how long. The survey stays in its "
-                   "trace: 'heapline objects TRACE' shows the last one again, and leaks, peak and report show its types.\n"
+                   "trace: 'heapline objects TRACE' shows the last one again, and leaks shows its types.\n"
                    "CPython 3.8 to 3.14 with a GIL and one interpreter. The process must run Python code, its main thread where it is older than "
                    "3.12, and allocate something, within the time that --timeout gives it.",
     .examples = "heapline objects 4711\n"
