@@ -7,6 +7,7 @@
 #include "leak_rows.h"
 #include "line_rows.h"
 #include "paths.h"
+#include "process_list.h"
 #include "report_database.h"
 #include "summary.h"
 #include "suppressions.h"
@@ -32,89 +33,6 @@ static void fill_thresholds(const struct summary *summary, struct threshold_valu
     memcpy(values, threshold_names, sizeof threshold_names);
     for (int i = 0; i < THRESHOLD_COUNT; i++)
         values[i].value = figures[i];
-}
-
-/* ---- processes ---- */
-
-struct process_list {
-    struct report_process *processes;
-    uint32_t count;
-};
-
-static void load_processes(const struct reading *reading, struct process_list *list)
-{
-    struct status_detail detail = {0};
-    *list = (struct process_list){0};
-    /* The trace itself could be read: whatever is wrong with its neighbours is no reason to refuse its report. */
-    if (report_processes_find(reading->trace, &list->processes, &list->count, &detail))
-        *list = (struct process_list){0};
-}
-
-static const char *end_word(int reason)
-{
-    static const char *const words[] = {[TRACE_END_UNKNOWN] = "unknown", [TRACE_END_EXIT] = "exit", [TRACE_END_SIGNAL] = "signal",
-                                        [TRACE_END_EXEC] = "exec", [TRACE_END_STOPPED] = "stopped",
-                                        [TRACE_END_SNAPSHOT] = "snapshot"};
-    return reason >= 0 && reason <= TRACE_END_SNAPSHOT ? words[reason] : "unknown";
-}
-
-/* Exit status, minus the signal's number, or null where neither is known. */
-static void write_exit(struct json *json, const char *kind, int64_t status)
-{
-    if (!kind || (strcmp(kind, "exit") && strcmp(kind, "signal")))
-        json_null(json, "exit");
-    else
-        json_integer(json, "exit", strcmp(kind, "signal") ? status : -status);
-}
-
-static void write_processes(struct json *json, const struct process_list *list)
-{
-    json_array(json, "processes");
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct report_process *process = &list->processes[i];
-        json_object(json, NULL);
-        json_integer(json, "pid", process->pid);
-        json_integer(json, "parent_pid", process->parent_pid);
-        json_text(json, "command", process->command);
-        json_integer(json, "peak_bytes", (int64_t)process->peak_bytes);
-        write_exit(json, end_word(process->exit_kind), process->exit_status);
-        json_text(json, "exit_kind", end_word(process->exit_kind));
-        json_boolean(json, "complete", process->complete);
-        json_text(json, "trace", process->trace_path);
-        json_object_end(json);
-    }
-    json_array_end(json);
-}
-
-static void print_processes(const struct reading *reading, const struct process_list *list, int64_t limit)
-{
-    static const struct table_column columns[] = {
-        {.title = "pid", .align = TABLE_RIGHT},
-        {.title = "parent", .align = TABLE_RIGHT, .expendable = 2},
-        {.title = "peak", .align = TABLE_RIGHT, .style = STYLE_BOLD},
-        {.title = "ended", .flexible = 8, .expendable = 1},
-        {.title = "command", .flexible = 20},
-        {.title = "trace", .style = STYLE_PLACE, .flexible = 16, .clip_start = 1},
-    };
-    if (list->count < 2)
-        return;
-    terminal_heading(&reading->terminal, "Processes", "each has a trace of its own");
-    struct table *table = table_new(&reading->terminal, columns, 6);
-    for (uint32_t i = 0; i < list->count && (!limit || i < limit); i++) {
-        const struct report_process *process = &list->processes[i];
-        char ending[64];
-        summary_ending(end_word(process->exit_kind), process->exit_status, ending, sizeof ending);
-        table_cell(table, "%u", process->pid);
-        table_cell(table, "%u", process->parent_pid);
-        table_cell(table, "%s", units_bytes((int64_t)process->peak_bytes).text);
-        table_cell(table, "%s", ending);
-        table_cell(table, "%s", process->command ? process->command : "");
-        table_cell(table, "%s", paths_relative(process->trace_path));
-    }
-    table_print(table);
-    table_free(table);
-    if (limit && list->count > limit)
-        terminal_print(&reading->terminal, STYLE_DIM, "and %u more\n", list->count - (uint32_t)limit);
 }
 
 /* ---- text ---- */
@@ -233,7 +151,7 @@ static void print_report(const struct reading *reading, sqlite3 *database, const
     tag_rows_print(reading, database, reading_limit(reading, SECTION_ROWS));
     leak_rows_print_brief(reading, leaks, reading_limit(reading, 3));
     suppressions_print(reading, suppressions, 0);
-    print_processes(reading, processes, reading_limit(reading, 10));
+    process_list_print(reading, processes, reading_limit(reading, 10));
     reading_next(reading, next_commands, largest_has_no_line(database) ? 3 : 2);
 }
 
@@ -297,7 +215,7 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_boolean(json, "stream_truncated", summary->stream_end_ns >= 0);
     json_integer(json, "events_from_ns", summary->events_from_ns);
     json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
-    write_exit(json, summary->exit_kind, summary->exit_status);
+    process_list_write_exit(json, summary->exit_kind, summary->exit_status);
     write_spans(json, summary);
     write_changed_modules(json, summary->changed_modules);
 }
@@ -309,7 +227,7 @@ static int write_report(const struct reading *reading, sqlite3 *database, const 
     struct line_rows rows;
     json_begin(&json, stdout, "report");
     write_summary(&json, summary);
-    write_processes(&json, processes);
+    process_list_write(&json, processes);
     load_section(reading, database, PEAK_BYTES, reading_limit(reading, 0), &rows);
     line_rows_json(&rows, &json, "lines");
     line_rows_free(&rows);
@@ -333,7 +251,7 @@ static int report(struct reading *reading)
     suppressions_load(reading->suppressions, &suppressions);
     sqlite3 *database = reading_open(reading);
     summary_load(database, &summary);
-    load_processes(reading, &processes);
+    process_list_load(reading, &processes);
     if (!reading->json || suppressions.count)
         leak_rows_load(database, &suppressions, 0, &leaks);
     fill_thresholds(&summary, thresholds);
@@ -346,7 +264,7 @@ static int report(struct reading *reading)
     }
     leak_rows_free(&leaks);
     suppressions_free(&suppressions);
-    report_processes_free(processes.processes, processes.count);
+    process_list_free(&processes);
     summary_free(&summary);
     reading_close(reading, database);
     return status;

@@ -33,7 +33,9 @@ struct report_process {
     uint32_t pid, parent_pid;
     char *command;
     uint64_t peak_bytes;
+    uint64_t allocated_bytes, allocations, copied_bytes, live_bytes, lost_events; /* at the end; 0 without has_totals */
     uint64_t start_realtime_ns;
+    int has_totals;          /* it has its end block, and is no sample */
     int complete;            /* has its end block */
     int exit_kind;           /* enum trace_end_reason */
     int exit_status;

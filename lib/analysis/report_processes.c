@@ -66,12 +66,21 @@ static int describe(struct trace_reader *reader, const char *path, struct report
         .parent_pid = overview->identity.parent_pid,
         .peak_bytes = overview->peak_bytes,
         .start_realtime_ns = overview->identity.start_realtime_ns,
+        .has_totals = overview->has_end && !overview->identity.sampling_interval_bytes,
         .complete = !trace_reader_damage(reader, &detail) &&
                     (reason == TRACE_END_EXIT || reason == TRACE_END_EXEC || reason == TRACE_END_STOPPED ||
                      reason == TRACE_END_SNAPSHOT),
         .exit_kind = reason,
         .exit_status = overview->has_end ? overview->end.status : 0,
     };
+    if (process->has_totals) {
+        const struct trace_totals *totals = &overview->end.totals;
+        process->allocated_bytes = totals->allocated_bytes;
+        process->allocations = totals->allocations;
+        process->copied_bytes = totals->copied_bytes;
+        process->live_bytes = totals->live_bytes;
+        process->lost_events = totals->lost_events;
+    }
     process->command = read_command(reader);
     if (process->trace_path && process->command)
         return STATUS_OK;

@@ -24,10 +24,12 @@ int report_processes_find(const char *trace_path, struct report_process **ret_pr
     if (!processes)
         return STATUS_NO_MEMORY;
     processes[0] = (struct report_process){.trace_path = strdup("batch.heapline"), .pid = 4242, .parent_pid = 4200, .complete = 1,
-                                           .command = strdup("python3 batch.py --all"), .peak_bytes = 40 << 20,
+                                           .command = strdup("python3 batch.py --all"), .peak_bytes = 40 << 20, .has_totals = 1,
+                                           .allocated_bytes = 90 << 20, .allocations = 5000, .copied_bytes = 7 << 20, .live_bytes = 3 << 20,
                                            .exit_kind = TRACE_END_EXIT, .exit_status = 0};
     processes[1] = (struct report_process){.trace_path = strdup("batch.heapline.4250"), .pid = 4250, .parent_pid = 4242,
-                                           .command = strdup("gzip -9"), .peak_bytes = 3 << 19,
+                                           .command = strdup("gzip -9"), .peak_bytes = 3 << 19, .has_totals = 1,
+                                           .allocated_bytes = 2 << 20, .allocations = 40, .lost_events = 3, .start_realtime_ns = 1,
                                            .exit_kind = TRACE_END_SIGNAL, .exit_status = 9};
     *ret_processes = processes;
     *ret_count = 2;

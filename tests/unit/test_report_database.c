@@ -334,6 +334,11 @@ static void processes(void)
     CHECK_EQUAL(found[0].parent_pid, 10);
     CHECK_EQUAL(found[1].complete, 1);
     CHECK_EQUAL(found[1].peak_bytes, 10);
+    CHECK_EQUAL(found[1].has_totals, 1);
+    CHECK_EQUAL(found[1].allocated_bytes, 10);
+    CHECK_EQUAL(found[1].allocations, 1);
+    CHECK_EQUAL(found[1].live_bytes, 10);
+    CHECK_EQUAL(found[3].has_totals, 0);
     CHECK_EQUAL(found[1].start_realtime_ns, 1000);
     CHECK_EQUAL(found[2].complete, 1);
     CHECK_EQUAL(found[2].exit_kind, TRACE_END_EXEC);
