@@ -45,7 +45,7 @@ def wheel(root, pip, tmp_path_factory):
         pytest.skip("meson-python cannot be had from a package index here")
     # pip builds in the source tree: give it a copy, without build folders.
     source = folder / "source"
-    shutil.copytree(root, source, ignore=shutil.ignore_patterns("build*", ".git", "__pycache__", "*.heapline*"))
+    shutil.copytree(root, source, ignore=shutil.ignore_patterns("build", "build-*", "node_modules", ".git", "__pycache__", "*.heapline*"))
     for command in (["git", "init", "-q"], ["git", "add", "-A"],
                     ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", "test"]):
         subprocess.run(command, cwd=source, check=True)
