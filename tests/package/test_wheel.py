@@ -65,8 +65,10 @@ def test_it_holds_what_belongs_to_it(wheel):
     dist_info = next(name.split("/")[0] for name in names if name.endswith("/RECORD"))
     data = dist_info.replace(".dist-info", ".data")
     payload = {name for name in names if not name.startswith(dist_info)}
-    assert payload == {f"{data}/scripts/heapline", f"{data}/data/lib/heapline/libheapline.so", f"{data}/data/lib/heapline/heapline-collector",
-                       f"{data}/purelib/heapline/__init__.py", f"{data}/purelib/heapline/__main__.py"}
+    viewer = {f"{data}/data/lib/heapline/viewer.html"} if shutil.which("npm") else set()
+    package = {f"{data}/purelib/heapline/{name}.py" for name in ("__init__", "__main__", "_loops", "_recorder", "_tags")}
+    assert payload == {f"{data}/scripts/heapline", f"{data}/data/lib/heapline/libheapline.so",
+                       f"{data}/data/lib/heapline/heapline-collector"} | viewer | package
     assert any(name.startswith(dist_info) and name.endswith("LICENSE") for name in names)
 
 
