@@ -140,8 +140,9 @@ void python_walk_check_node(const struct python_layout *layout, struct python_wa
     static uint32_t capture_##index(struct thread_state *thread, const void *state)                     \
     {                                                                                                   \
         static const struct python_layout layout = initializer;                                         \
-        uint32_t stack = python_walk_quick(&layout, thread, state, python_walk_find_##index);           \
-        return likely(stack) ? stack : python_walk_find_##index(thread, state);                         \
+        return python_walk_is_whole(thread->python)                                                     \
+                   ? python_walk_quick(&layout, thread, state, python_walk_find_##index)                \
+                   : python_walk_find_##index(thread, state);                                           \
     }                                                                                                   \
     static uint32_t capture_segments_##index(struct thread_state *thread, const void *state)            \
     {                                                                                                   \

@@ -41,7 +41,7 @@ struct walk_level {
 
 /* A stack that was found lately. */
 struct walk_found {
-    uint64_t hash; /* of its frames' keys and the code epoch */
+    uint64_t hash; /* of the code epoch, the root and its frames' keys */
     uint32_t node;
 };
 
@@ -54,7 +54,7 @@ enum walk_way {
 
 struct python_walk {
     uint32_t way;          /* enum walk_way */
-    uint32_t root;         /* stack_root, as of WALK_HASHED */
+    uint32_t root;         /* stack_root, beside what the hash reads */
     uint32_t depth, capacity;
     uint32_t known;        /* levels that say something; `depth` or more */
     uint64_t quick_epoch;  /* code_epoch, where the kept levels are a whole stack, not segments, and from the root; else 0 */
@@ -92,7 +92,7 @@ void python_walk_check_node(const struct python_layout *layout, struct python_wa
 
 HOT_INLINE uint32_t *walk_slot(struct python_walk *walk, uint64_t frame)
 {
-    return &walk->slots[frame * 0x9E3779B97F4A7C15ull >> (64 - WALK_SLOT_BITS)];
+    return &walk->slots[frame * WALK_HASH_FACTOR >> (64 - WALK_SLOT_BITS)];
 }
 
 HOT_INLINE uint32_t walk_level(struct python_walk *walk, uint64_t frame)
@@ -185,7 +185,7 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
  * and elsewhere this is the second guess. */
 HOT_INLINE uint32_t *walk_recent(struct python_walk *walk, uint32_t parent, uint64_t key)
 {
-    uint64_t mixed = (key ^ (uint64_t)parent << 32) * 0x9E3779B97F4A7C15ull;
+    uint64_t mixed = (key ^ (uint64_t)parent << 32) * WALK_HASH_FACTOR;
     return &walk->recent[mixed >> (64 - WALK_RECENT_BITS)];
 }
 
@@ -212,11 +212,11 @@ HOT_INLINE void walk_resolve_level(const struct python_layout *layout, struct py
     *recent = *node;
 }
 
-/* Nothing of it holds any more, not even where its frames are what they were. */
-HOT_INLINE void python_walk_forget(struct python_walk *walk)
+/* The calling thread has another stack_root: what is kept doesn't hold, even where the frames are what they were. Hashes tell roots apart. */
+HOT_INLINE void python_walk_change_root(struct python_walk *walk)
 {
     walk->code_epoch = walk->quick_epoch = 0;
-    walk->way = WALK_UNKNOWN;
+    walk->root = stack_root;
 }
 
 /* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
@@ -387,13 +387,19 @@ typedef uint32_t (*python_walk_find_function)(struct thread_state *thread, const
 PYTHON_LAYOUTS(X)
 #undef X
 
+/* Is it known that whole stacks are asked for? */
+HOT_INLINE int python_walk_is_whole(const struct python_walk *walk)
+{
+    return likely(walk != NULL) && likely(walk->way != WALK_UNKNOWN);
+}
+
 /* The stack of this state, most often without a call. 0: it isn't known yet that whole stacks are asked for; or there is none. */
 HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct thread_state *thread, const void *state,
                                       python_walk_find_function find)
 {
     struct python_walk *walk = thread->python;
     if (unlikely(!walk) || unlikely(walk->way != WALK_HASHED))
-        return walk && walk->way ? find(thread, state) : 0;
+        return python_walk_is_whole(walk) ? find(thread, state) : 0;
     uint64_t hash = walk_hash(layout, walk, python_frame_top(layout, state));
     const struct walk_found *found = walk_found(walk, hash);
     if (unlikely(found->hash != hash))

@@ -116,7 +116,7 @@ uint32_t tags_find(uint32_t outer, const char *name, uint32_t name_bytes)
 void tags_forget_stacks(struct thread_state *thread)
 {
     if (thread->python)
-        python_walk_forget(thread->python);
+        python_walk_change_root(thread->python);
     if (thread->native)
         native_stack_forget(thread->native);
     if (thread->unwinder)
