@@ -1,10 +1,10 @@
 /* heapline diff: what grew and what shrank between two traces, or between two moments of one. */
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "compiler.h"
 #include "diff_output.h"
+#include "output.h"
 
 #define ROWS_SHOWN 20
 
@@ -124,25 +124,6 @@ static void fill_thresholds(const struct diff_rows *rows)
 
 /* ---- output ---- */
 
-static FILE *open_output(const char *path)
-{
-    if (!path || !strcmp(path, "-"))
-        return stdout;
-    FILE *out = fopen(path, "we");
-    if (!out)
-        fail(CLI_SYSTEM, "cannot write %s: %s", path, strerror(errno));
-    return out;
-}
-
-static void close_output(FILE *out, const char *path)
-{
-    int is_broken = fflush(out) != 0 || ferror(out);
-    if (out != stdout)
-        is_broken |= fclose(out) != 0;
-    if (is_broken)
-        fail(CLI_SYSTEM, "cannot write %s: %s", path ? path : "standard output", strerror(errno));
-}
-
 static int write_document(const struct reading *reading, FILE *out, const struct diff_side *sides, const struct diff_rows *rows)
 {
     struct json json;
@@ -156,7 +137,7 @@ static int write_document(const struct reading *reading, FILE *out, const struct
 static int write_output(struct diff_settings *settings, enum format format, const struct diff_side *sides, const struct diff_rows *rows)
 {
     struct reading *reading = &settings->reading;
-    FILE *out = open_output(settings->output);
+    FILE *out = output_open(settings->output);
     int status = CLI_DONE;
     if (format == FORMAT_JSON)
         status = write_document(reading, out, sides, rows);
@@ -166,7 +147,7 @@ static int write_output(struct diff_settings *settings, enum format format, cons
         diff_write_folded(out, sides, rows);
     else
         diff_print(reading, sides, rows, reading_limit(reading, ROWS_SHOWN));
-    close_output(out, settings->output);
+    output_close(out, settings->output);
     return format == FORMAT_JSON ? status : reading_thresholds(reading, thresholds, THRESHOLD_COUNT, NULL);
 }
 

@@ -6,6 +6,7 @@
 #include "diff_output.h"
 #include "frame_name.h"
 #include "stack_rows.h"
+#include "text.h"
 
 /* ---- what all outputs share ---- */
 
@@ -180,23 +181,12 @@ void diff_write_json(struct json *json, const struct diff_side *sides, const str
 
 /* ---- CSV ---- */
 
-static void write_field(FILE *out, const char *text)
-{
-    putc('"', out);
-    for (; text && *text; text++) {
-        if (*text == '"')
-            putc('"', out);
-        putc(*text, out);
-    }
-    putc('"', out);
-}
-
 static void write_csv_row(FILE *out, const struct diff_side *sides, const struct diff_rows *rows, const struct diff_row *row)
 {
     const struct set_frame *frame = diff_row_frame(row);
-    write_field(out, frame ? frame->kind : NULL);
+    text_csv_field(out, frame ? frame->kind : NULL);
     putc(',', out);
-    write_field(out, row_file(rows, frame));
+    text_csv_field(out, row_file(rows, frame));
     for (int i = -1; i < 2; i++) {
         int64_t line = row_line(rows, i < 0 ? frame : row->frames[i]);
         putc(',', out);
@@ -204,7 +194,7 @@ static void write_csv_row(FILE *out, const struct diff_side *sides, const struct
             fprintf(out, "%lld", (long long)line);
     }
     putc(',', out);
-    write_field(out, row_function(rows, row));
+    text_csv_field(out, row_function(rows, row));
     fprintf(out, ",%s", diff_row_status(rows, row));
     for (int m = 0; m < MEASURE_COUNT; m++)
         if (is_known(sides, m))

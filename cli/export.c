@@ -1,5 +1,4 @@
 /* heapline export: a trace's figures, symbols resolved, in the formats of other programs. */
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include "compiler.h"
 #include "cost.h"
 #include "export.h"
+#include "output.h"
 #include "report_database.h"
 
 #define FORMAT_NAMES "html, folded, flamegraph, speedscope, pprof, parquet, memory_profiler, openmetrics, csv or json"
@@ -72,38 +72,19 @@ static void check_settings(const struct export_settings *settings, const struct 
         fail_usage("export", "export: %s is binary: give a file with -o", format->name);
 }
 
-static FILE *open_output(const char *path)
-{
-    if (!path || !strcmp(path, "-"))
-        return stdout;
-    FILE *out = fopen(path, "we");
-    if (!out)
-        fail(CLI_SYSTEM, "cannot write %s: %s", path, strerror(errno));
-    return out;
-}
-
-static void close_output(FILE *out, const char *path)
-{
-    int is_broken = fflush(out) != 0 || ferror(out);
-    if (out != stdout)
-        is_broken |= fclose(out) != 0;
-    if (is_broken)
-        fail(CLI_SYSTEM, "cannot write %s: %s", path ? path : "standard output", strerror(errno));
-}
-
 /* ---- what there is to export ---- */
 
 /* The trace that was named and, if asked for, those of the other processes of its run. */
-struct process_list {
+struct export_list {
     struct report_process *found;
     struct export_process *processes;
     uint32_t found_count, count;
 };
 
-static void open_processes(const struct export_settings *settings, sqlite3 *database, struct process_list *list)
+static void open_processes(const struct export_settings *settings, sqlite3 *database, struct export_list *list)
 {
     struct status_detail detail = {0};
-    *list = (struct process_list){0};
+    *list = (struct export_list){0};
     if (settings->processes && report_processes_find(settings->reading.trace, &list->found, &list->found_count, &detail))
         fail_trace(settings->reading.trace, detail.status, &detail);
     list->processes = calloc((size_t)list->found_count + 1, sizeof *list->processes);
@@ -130,7 +111,7 @@ void export_html(const struct export *export)
     free(processes);
 }
 
-static void close_processes(struct process_list *list)
+static void close_processes(struct export_list *list)
 {
     for (uint32_t i = 1; i < list->count; i++)
         sqlite3_close(list->processes[i].database);
@@ -170,7 +151,7 @@ static void say_notes(const struct export *export)
 static int run_export(int argc, char **argv)
 {
     struct export_settings settings = {.reading = READING_INIT};
-    struct process_list list;
+    struct export_list list;
     reading_parse(&export_command, &settings.reading, argc, argv, 1);
     const struct format *format = parse_format(&settings);
     struct export export = {.reading = &settings.reading, .cost = cost_parse("export", settings.cost), .is_folded = !settings.reading.all_frames,
@@ -185,9 +166,9 @@ static int run_export(int argc, char **argv)
     summary_load(export.database, &export.summary);
     if (!(format->flags & FORMAT_NOTES))
         say_notes(&export);
-    export.out = open_output(settings.output);
+    export.out = output_open(settings.output);
     format->write(&export);
-    close_output(export.out, settings.output);
+    output_close(export.out, settings.output);
     summary_free(&export.summary);
     close_processes(&list);
     reading_close(&settings.reading, export.database);

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "export.h"
+#include "source.h"
 #include "text.h"
 
 #define ROW "%6s %12s %12s  %10s   %s\n"
 #define MIB 1048576.0
+#define MAX_FILE_BYTES (16 << 20)
 
 struct source {
     char *name;
@@ -137,38 +139,6 @@ static void free_blocks(struct blocks *blocks)
 
 /* ---- source text ---- */
 
-static char *read_bundled(sqlite3 *database, const char *file)
-{
-    char *text = NULL;
-    sqlite3_stmt *row = query_prepare(database, "SELECT text FROM source WHERE file = ?1");
-    sqlite3_bind_text(row, 1, file, -1, SQLITE_STATIC);
-    if (query_step(row)) {
-        text = query_text_copy(row, 0);
-        sqlite3_finalize(row);
-    }
-    return text;
-}
-
-/* NULL: it can't be read. */
-static char *read_file(const struct export *export, const char *file)
-{
-    char *path = NULL, *bytes = NULL;
-    size_t capacity = 0;
-    if (file[0] == '/' || !export->reading->directory)
-        path = strdup(file);
-    else if (asprintf(&path, "%s/%s", export->reading->directory, file) < 0)
-        abort();
-    FILE *in = fopen(path, "re");
-    if (in && getdelim(&bytes, &capacity, '\0', in) < 0) {
-        free(bytes);
-        bytes = NULL;
-    }
-    if (in)
-        fclose(in);
-    free(path);
-    return bytes;
-}
-
 static void split_lines(struct source *source)
 {
     char *at = source->bytes;
@@ -198,13 +168,12 @@ static void load_source(const struct export *export, struct source *source, cons
 {
     if (source->name && !strcmp(source->name, file))
         return;
+    int is_newer;
     free_source(source);
     source->name = strdup(file);
     if (!source->name)
         abort();
-    source->bytes = read_bundled(export->database, file);
-    if (!source->bytes)
-        source->bytes = read_file(export, file);
+    source->bytes = source_text_copy(export->reading, export->database, file, MAX_FILE_BYTES, &is_newer);
     split_lines(source);
 }
 

@@ -3,32 +3,22 @@
 
 #include "export.h"
 #include "stack_rows.h"
+#include "text.h"
 
 static const struct line_query all_lines = {.about = MEASURE_NONE, .order = "peak_bytes DESC, allocated_bytes DESC, file, line, function"};
 
 /* ---- csv ---- */
 
-static void write_field(FILE *out, const char *text)
-{
-    putc('"', out);
-    for (; text && *text; text++) {
-        if (*text == '"')
-            putc('"', out);
-        putc(*text, out);
-    }
-    putc('"', out);
-}
-
 static void write_csv_row(FILE *out, const struct line_row *row)
 {
-    write_field(out, row->kind);
+    text_csv_field(out, row->kind);
     putc(',', out);
-    write_field(out, row->file);
+    text_csv_field(out, row->file);
     putc(',', out);
     if (row->line > 0)
         fprintf(out, "%lld", (long long)row->line);
     putc(',', out);
-    write_field(out, row->function);
+    text_csv_field(out, row->function);
     for (int i = 0; i < MEASURE_COUNT; i++)
         fprintf(out, ",%lld", (long long)row->measures[i]);
     fputs("\r\n", out);

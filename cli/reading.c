@@ -129,11 +129,7 @@ sqlite3 *reading_open(struct reading *reading)
         fputs("\r\033[K", stderr);
     if (status)
         fail_trace(reading->trace, status, &detail);
-    sqlite3_stmt *statement = query_prepare(database, "SELECT value FROM property WHERE key = 'directory'");
-    if (query_step(statement)) {
-        reading->directory = query_text_copy(statement, 0);
-        sqlite3_finalize(statement);
-    }
+    reading->directory = query_property(database, "directory");
     return database;
 }
 
@@ -228,4 +224,16 @@ char *query_text_copy(sqlite3_stmt *statement, int column)
     if (text && !copy)
         abort();
     return copy;
+}
+
+char *query_property(sqlite3 *database, const char *key)
+{
+    char *value = NULL;
+    sqlite3_stmt *row = query_prepare(database, "SELECT value FROM property WHERE key = ?1");
+    sqlite3_bind_text(row, 1, key, -1, SQLITE_STATIC);
+    if (query_step(row)) {
+        value = query_text_copy(row, 0);
+        sqlite3_finalize(row);
+    }
+    return value;
 }

@@ -81,6 +81,8 @@ int query_step(sqlite3_stmt *statement);
 int64_t query_integer(sqlite3 *database, const char *sql);
 /* malloc'ed copy of the column; NULL for NULL. */
 char *query_text_copy(sqlite3_stmt *statement, int column);
+/* The same of a property of the trace; NULL: the trace doesn't say. */
+char *query_property(sqlite3 *database, const char *key);
 
 /* ---- --fail-on NAME=LIMIT ---- */
 enum threshold_kind {

@@ -8,22 +8,9 @@
 #include "text.h"
 #include "units.h"
 
-/* NULL: the trace doesn't say. */
-static char *property(sqlite3 *database, const char *key)
-{
-    char *value = NULL;
-    sqlite3_stmt *row = query_prepare(database, "SELECT value FROM property WHERE key = ?1");
-    sqlite3_bind_text(row, 1, key, -1, SQLITE_STATIC);
-    if (query_step(row)) {
-        value = query_text_copy(row, 0);
-        sqlite3_finalize(row);
-    }
-    return value;
-}
-
 static int property_is(sqlite3 *database, const char *key, const char *value)
 {
-    char *found = property(database, key);
+    char *found = query_property(database, key);
     int is = found && !strcmp(found, value);
     free(found);
     return is;
@@ -44,7 +31,7 @@ static char *changed_modules(sqlite3 *database)
 
 static int64_t property_number(sqlite3 *database, const char *key)
 {
-    char *value = property(database, key);
+    char *value = query_property(database, key);
     int64_t number = value ? strtoll(value, NULL, 10) : 0;
     free(value);
     return number;
@@ -76,8 +63,8 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         *fields[i] = sqlite3_column_int64(row, 4 + (int)i);
     sqlite3_finalize(row);
-    summary.stopped = property(database, "stopped");
-    summary.recorded = property(database, "recorded");
+    summary.stopped = query_property(database, "stopped");
+    summary.recorded = query_property(database, "recorded");
     summary.is_endless = property_is(database, "endless", "yes");
     summary.events_from_ns = property_number(database, "events_from_ns");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");

@@ -141,3 +141,14 @@ int text_distance(const char *a, const char *b)
     }
     return row[b_length];
 }
+
+void text_csv_field(FILE *out, const char *text)
+{
+    putc('"', out);
+    for (; text && *text; text++) {
+        if (*text == '"')
+            putc('"', out);
+        putc(*text, out);
+    }
+    putc('"', out);
+}

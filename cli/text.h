@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Decode one character of a NUL-terminated string. Returns its length in bytes (1 to 4), or 0 where it isn't UTF-8 (overlong forms,
  * surrogates and numbers past U+10FFFF included); then one byte is to be skipped. */
@@ -22,5 +23,8 @@ void text_clip(char *text, int columns, enum text_clip where, const char *ellips
 
 /* How many single-character edits apart, for "did you mean"; gives up past 63 characters with a large number. */
 int text_distance(const char *a, const char *b);
+
+/* A quoted field of a CSV row (RFC 4180); NULL is empty. */
+void text_csv_field(FILE *out, const char *text);
 
 #endif

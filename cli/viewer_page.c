@@ -80,12 +80,7 @@ static void write_process(const struct reading *reading, const struct viewer_pro
                           const struct viewer_bounds *limits, struct json *json)
 {
     struct reading own = *reading;
-    char *directory = NULL;
-    sqlite3_stmt *row = query_prepare(process->database, "SELECT value FROM property WHERE key = 'directory'");
-    if (query_step(row)) {
-        directory = query_text_copy(row, 0);
-        sqlite3_finalize(row);
-    }
+    char *directory = query_property(process->database, "directory");
     own.trace = process->trace;
     own.directory = directory;
     viewer_document_process(&own, process->database, choice, limits, json);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file_write.h"
 #include "status.h"
 
 #define BUFFER_BYTES (256u << 10)
@@ -15,21 +16,6 @@
 
 /* Offsets in the file's header (fileformat.html, 1.3). */
 enum { HEADER_PAGE_BYTES = 16, HEADER_RESERVED = 20, HEADER_PAGE_COUNT = 28, HEADER_AUTO_VACUUM = 52, HEADER_LENGTH = 100 };
-
-static int write_at(int file, const uint8_t *bytes, size_t count, uint64_t offset)
-{
-    while (count) {
-        ssize_t written = pwrite(file, bytes, count, (off_t)offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return STATUS_SYSTEM;
-        bytes += written;
-        count -= (size_t)written;
-        offset += (uint64_t)written;
-    }
-    return STATUS_OK;
-}
 
 static int read_header(struct page_file *pages)
 {
@@ -59,7 +45,7 @@ int page_file_open(struct page_file *pages, const char *path)
 static void flush(struct page_file *pages)
 {
     uint64_t first = pages->next_page - 1 - pages->buffered_pages;
-    if (write_at(pages->file, pages->buffer, (size_t)pages->buffered_pages * pages->page_bytes, first * pages->page_bytes))
+    if (file_write_at(pages->file, pages->buffer, (size_t)pages->buffered_pages * pages->page_bytes, first * pages->page_bytes))
         pages->failed = 1;
     pages->buffered_pages = 0;
 }
@@ -69,7 +55,7 @@ int page_file_close(struct page_file *pages)
     uint8_t count[4];
     flush(pages);
     page_put_u32(count, pages->next_page - 1);
-    if (write_at(pages->file, count, sizeof count, HEADER_PAGE_COUNT))
+    if (file_write_at(pages->file, count, sizeof count, HEADER_PAGE_COUNT))
         pages->failed = 1;
     if (close(pages->file))
         pages->failed = 1;
@@ -114,6 +100,6 @@ uint32_t page_file_append(struct page_file *pages, const uint8_t *page)
 
 void page_file_replace(struct page_file *pages, uint32_t number, const uint8_t *page)
 {
-    if (write_at(pages->file, page, pages->page_bytes, (uint64_t)(number - 1) * pages->page_bytes))
+    if (file_write_at(pages->file, page, pages->page_bytes, (uint64_t)(number - 1) * pages->page_bytes))
         pages->failed = 1;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "file_write.h"
 #include "trace_block.h"
 
 #define INDEX_SYNC 0x58494c48u /* "HLIX" */
@@ -49,21 +50,6 @@ static int grow_part(struct trace_space *space, struct space_part *part, uint64_
     return 0;
 }
 
-static int write_at(int file, const uint8_t *bytes, size_t count, uint64_t offset)
-{
-    while (count) {
-        ssize_t written = pwrite(file, bytes, count, (off_t)offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written ? errno : ENOSPC;
-        bytes += written;
-        count -= (size_t)written;
-        offset += (uint64_t)written;
-    }
-    return 0;
-}
-
 int trace_space_append(struct trace_space *space, int file, struct space_part *part, const uint8_t *bytes, size_t count, int *ret_grown)
 {
     uint32_t extents_before = part->extent_count;
@@ -76,7 +62,7 @@ int trace_space_append(struct trace_space *space, int file, struct space_part *p
         if (piece < begin)
             piece = begin;
         uint64_t offset = extent_offset(space, part->extents[piece / space->extent_bytes]) + piece % space->extent_bytes;
-        error = write_at(file, bytes + (piece - begin), end - piece, offset);
+        error = file_write_at(file, bytes + (piece - begin), end - piece, offset);
         if (!error && offset + (end - piece) > space->end_bytes)
             space->end_bytes = offset + (end - piece);
         end = piece;
@@ -113,7 +99,7 @@ int trace_space_commit(struct trace_space *space, int file, const struct space_p
         }
     }
     put_u32(index + 4, checksum_crc32c(index + 8, SPACE_INDEX_BYTES - 8));
-    return write_at(file, index, sizeof index, SPACE_FIRST_INDEX + space->generation % 2 * SPACE_INDEX_BYTES);
+    return file_write_at(file, index, sizeof index, SPACE_FIRST_INDEX + space->generation % 2 * SPACE_INDEX_BYTES);
 }
 
 /* ---- reading ---- */

@@ -8,26 +8,12 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "file_write.h"
 #include "trace_writer_internal.h"
 
 #define COMPRESSION_LEVEL 3
 
 /* ---- opening and closing ---- */
-
-static int write_all(int file, const uint8_t *bytes, size_t count, uint64_t offset)
-{
-    while (count) {
-        ssize_t written = pwrite(file, bytes, count, (off_t)offset);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return written ? errno : ENOSPC;
-        bytes += written;
-        count -= (size_t)written;
-        offset += (uint64_t)written;
-    }
-    return 0;
-}
 
 int trace_writer_reserve(struct trace_writer *writer, size_t raw_bytes)
 {
@@ -96,7 +82,7 @@ int trace_writer_open(int file, const struct trace_identity *identity, struct tr
     }
     ZSTD_CCtx_setParameter(writer->zstd, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
     trace_file_header_pack(identity, writer->stored);
-    errno = write_all(file, writer->stored, TRACE_FILE_HEADER_BYTES, 0);
+    errno = file_write_at(file, writer->stored, TRACE_FILE_HEADER_BYTES, 0);
     if (errno) {
         int error = errno;
         release(writer);
@@ -121,7 +107,7 @@ static void write_block(struct trace_writer *writer, struct trace_block *block)
     block->payload_checksum = checksum_crc32c(writer->stored + TRACE_BLOCK_HEADER_BYTES, block->stored_bytes);
     trace_block_pack(block, writer->stored);
     int error = writer->rotation ? trace_writer_rotation_write(writer, bytes)
-                                 : write_all(writer->file, writer->stored, bytes, writer->file_bytes);
+                                 : file_write_at(writer->file, writer->stored, bytes, writer->file_bytes);
     if (error) {
         writer->failed = error;
         if (!writer->rotation && ftruncate(writer->file, (off_t)writer->file_bytes)) {
