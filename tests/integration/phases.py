@@ -2,7 +2,9 @@
 
 import subprocess
 
-from recording import HEAPLINE, Recording, clean_environment, heapline, read_facts
+import pytest
+
+from recording import HEAPLINE, Recording, clean_environment, heapline, read_facts, target
 
 
 class Phases:
@@ -42,3 +44,15 @@ class Phases:
         _, errors = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, errors
         return Recording(self.trace, self.process, read_facts(self.facts_path))
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Waits with what the test's source says of phase 2."""
+    program = Phases(tmp_path, target("phases"))
+    program.go_on()
+    program.ask("start")
+    program.go_on()
+    yield program
+    program.process.kill()
+    program.process.communicate()

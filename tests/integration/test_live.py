@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from phases import Phases
+from phases import program  # noqa: F401
 from recording import HEAPLINE, SOURCES, Trace, clean_environment, heapline, target
 from screen import Terminal
 
@@ -29,18 +29,6 @@ def by_line(rows):
     """Rows that count something; those without allocations are copies only."""
     return {(row["file"], row["line"], row["function"], row["kind"]): {name: row[name] for name in FIGURES}
             for row in rows if any(row[name] for name in FIGURES)}
-
-
-@pytest.fixture
-def program(tmp_path):
-    """Waits with what the test's source says of phase 2."""
-    program = Phases(tmp_path, target("phases"))
-    program.go_on()
-    program.ask("start")
-    program.go_on()
-    yield program
-    program.process.kill()
-    program.process.communicate()
 
 
 @pytest.fixture

@@ -13,25 +13,13 @@ import urllib.request
 
 import pytest
 
-from phases import Phases
+from phases import program  # noqa: F401
 from recording import HEAPLINE, clean_environment, heapline, target
 
 TOTALS = {"heapline_live_bytes": "live_bytes", "heapline_live_blocks": "live_allocations", "heapline_peak_bytes": "peak_bytes",
           "heapline_allocated_bytes_total": "allocated_bytes", "heapline_allocations_total": "allocations",
           "heapline_copied_bytes_total": "copied_bytes", "heapline_lost_events_total": "lost_events",
           "heapline_sampling_interval_bytes": "sampling_interval_bytes"}
-
-
-@pytest.fixture
-def program(tmp_path):
-    """Waits with what the test's source says of phase 2."""
-    program = Phases(tmp_path, target("phases"))
-    program.go_on()
-    program.ask("start")
-    program.go_on()
-    yield program
-    program.process.kill()
-    program.process.communicate()
 
 
 @pytest.fixture

@@ -28,52 +28,13 @@ static void open_pair(struct pair *pair, const struct script *script, const stru
     CHECK_EQUAL(trace_writer_rotate(pair->writers[1], &script_identity, settings), 0);
 }
 
-static void write_event(struct trace_writer *writer, const struct trace_event *event, uint32_t *slots)
-{
-    switch (event->kind) {
-    case TRACE_ALLOCATE:
-        slots[event->slot] = trace_writer_allocate(writer, event->size_bytes, event->stack_id, event->flags);
-        break;
-    case TRACE_FREE:
-        trace_writer_free(writer, slots[event->slot], event->flags);
-        break;
-    case TRACE_SHRINK:
-        trace_writer_shrink(writer, slots[event->slot], event->size_bytes);
-        break;
-    case TRACE_COPY:
-        trace_writer_copy(writer, event->size_bytes, event->stack_id);
-        break;
-    case TRACE_UNDO_FREE:
-        slots[event->slot] = trace_writer_undo_free(writer, event->size_bytes, event->stack_id, event->flags);
-        break;
-    case TRACE_TIME:
-        trace_writer_time(writer, event->time_ns);
-        break;
-    case TRACE_THREAD:
-        trace_writer_thread(writer, event->thread_id);
-        break;
-    case TRACE_RSS:
-        trace_writer_rss(writer, event->size_bytes);
-        break;
-    case TRACE_LOST:
-        trace_writer_lost(writer, event->size_bytes);
-        break;
-    case TRACE_SMALL_COPIES:
-        trace_writer_small_copies(writer, event->count, event->size_bytes);
-        break;
-    case TRACE_UNKNOWN_FREES:
-        trace_writer_unknown_frees(writer, event->count);
-        break;
-    }
-}
-
 static void write_pair(struct pair *pair, const struct script *script, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
         for (int j = 0; j < 2; j++) {
             const struct script_step *step = &script->steps[i];
             if (step->what == STEP_EVENT)
-                write_event(pair->writers[j], &step->event, pair->slots[j]);
+                script_write_event(&step->event, pair->writers[j], pair->slots[j]);
             else if (step->what == STEP_DEFINE)
                 CHECK_EQUAL(trace_writer_define(pair->writers[j], &step->definition), 0);
             else

@@ -396,23 +396,32 @@ void script_random_more(struct script *script, uint64_t seed, size_t steps)
 
 /* ---- writing ---- */
 
-static void write_event(struct trace_writer *writer, const struct trace_event *event)
+/* The slot that an allocation got: the script's own, or another to remember. */
+static void note_slot(const struct trace_event *event, uint32_t *slots, uint32_t slot)
+{
+    if (slots)
+        slots[event->slot] = slot;
+    else
+        CHECK_EQUAL(slot, event->slot);
+}
+
+void script_write_event(const struct trace_event *event, struct trace_writer *writer, uint32_t *slots)
 {
     switch (event->kind) {
     case TRACE_ALLOCATE:
-        CHECK_EQUAL(trace_writer_allocate(writer, event->size_bytes, event->stack_id, event->flags), event->slot);
+        note_slot(event, slots, trace_writer_allocate(writer, event->size_bytes, event->stack_id, event->flags));
         break;
     case TRACE_FREE:
-        trace_writer_free(writer, event->slot, event->flags);
+        trace_writer_free(writer, slots ? slots[event->slot] : event->slot, event->flags);
         break;
     case TRACE_SHRINK:
-        trace_writer_shrink(writer, event->slot, event->size_bytes);
+        trace_writer_shrink(writer, slots ? slots[event->slot] : event->slot, event->size_bytes);
         break;
     case TRACE_COPY:
         trace_writer_copy(writer, event->size_bytes, event->stack_id);
         break;
     case TRACE_UNDO_FREE:
-        CHECK_EQUAL(trace_writer_undo_free(writer, event->size_bytes, event->stack_id, event->flags), event->slot);
+        note_slot(event, slots, trace_writer_undo_free(writer, event->size_bytes, event->stack_id, event->flags));
         break;
     case TRACE_TIME:
         trace_writer_time(writer, event->time_ns);
@@ -440,7 +449,7 @@ void script_write(const struct script *script, struct trace_writer *writer)
     for (size_t i = 0; i < script->count; i++) {
         const struct script_step *step = &script->steps[i];
         if (step->what == STEP_EVENT)
-            write_event(writer, &step->event);
+            script_write_event(&step->event, writer, NULL);
         else if (step->what == STEP_DEFINE)
             CHECK_EQUAL(trace_writer_define(writer, &step->definition), 0);
         else if (step->what == STEP_FLUSH)

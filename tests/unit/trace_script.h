@@ -59,6 +59,8 @@ void script_event(struct script *script, struct trace_event event);
 void script_find_peak(struct script *script);
 
 /* Feed a writer; checks the slots it assigns. */
+/* One event. `slots`: by the script's slot, the writer's, kept by this; NULL: they are the same, which is checked. */
+void script_write_event(const struct trace_event *event, struct trace_writer *writer, uint32_t *slots);
 void script_write(const struct script *script, struct trace_writer *writer);
 
 /* A whole trace: in a file without a name. Returns the file. end_reason < 0: no end block. */
