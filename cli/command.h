@@ -34,7 +34,7 @@ void program_help(FILE *out);
 /* Names of all commands on one line. */
 void command_list(FILE *out);
 
-extern const struct command run_command, attach_command, detach_command, start_command, stop_command, snapshot_command, live_command, metrics_command;
+extern const struct command run_command, attach_command, detach_command, start_command, stop_command, sample_command, snapshot_command, live_command, metrics_command;
 extern const struct command report_command, lines_command, peak_command, copies_command, leaks_command, timeline_command,
     tree_command, sizes_command, sql_command, dump_command, bundle_command, export_command, view_command, help_command;
 extern const struct command diff_command;

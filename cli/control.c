@@ -1,9 +1,11 @@
-/* heapline start, heapline stop: ask the collector of a running process. */
+/* heapline start, heapline stop, heapline sample: ask the collector of a running process. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "collector_client.h"
 #include "message.h"
 #include "paths.h"
+#include "units.h"
 
 struct control_settings {
     int unused;
@@ -35,6 +37,30 @@ static int run_stop(int argc, char **argv)
     return CLI_DONE;
 }
 
+static int run_sample(int argc, char **argv)
+{
+    struct control_answer answer;
+    struct control_settings settings;
+    char argument[32];
+    uint64_t interval_bytes;
+    if (options_parse(&sample_command, &settings, argc, argv, OPTIONS_ANYWHERE) != 2)
+        fail_usage("sample", "sample: of which process, by how many bytes? Give its id and a size (512K; 0: record everything)");
+    pid_t pid = collector_pid_of_text(argv[1]);
+    if (!pid)
+        fail_usage("sample", "sample: '%s' is no process id", argv[1]);
+    if (units_parse_bytes(argv[2], &interval_bytes) || interval_bytes >= 1ull << 56)
+        fail_usage("sample", "sample: '%s' is no size (512K, 1M; 0: record everything)", argv[2]);
+    snprintf(argument, sizeof argument, "%" PRIu64, interval_bytes);
+    collector_ask("sample", pid, &(struct collector_question){.verb = CONTROL_SAMPLE, .argument = argument}, &answer);
+    const char *since = answer.result == CONTROL_ALREADY ? "already" : "from now on";
+    if (interval_bytes)
+        printf("process %d is sampled %s, one block in %s on average, into %s\n", (int)pid, since, units_bytes((int64_t)interval_bytes).text,
+               paths_relative(answer.trace_path));
+    else
+        printf("of process %d everything is recorded %s, into %s\n", (int)pid, since, paths_relative(answer.trace_path));
+    return CLI_DONE;
+}
+
 const struct command start_command = {
     .name = "start",
     .question = "begin to record a program that was started paused",
@@ -60,4 +86,19 @@ const struct command stop_command = {
     .statuses = COLLECTOR_STATUSES,
     .options = {control_options},
     .run = run_stop,
+};
+
+const struct command sample_command = {
+    .name = "sample",
+    .question = "record a sample only, or everything, from now on",
+    .usage = "PID SIZE",
+    .description = "Changes how a running process is recorded: a sample, one block in SIZE bytes on average (512K), or with 0 everything. Whatever "
+                   "was recorded before keeps its weight: what was exact stays exact, and what was sampled counts as often as it did.\n"
+                   "Each thread follows at its next allocation or deallocation that is recorded. Of a process that has recorded everything, "
+                   "deallocations are still all looked at; a process that is started with --sample costs less.",
+    .examples = "heapline sample 4711 512K      # from now on cheap\n"
+                "heapline sample 4711 0         # everything, for a while",
+    .statuses = COLLECTOR_STATUSES,
+    .options = {control_options},
+    .run = run_sample,
 };

@@ -322,6 +322,7 @@ static const struct {
     [TRACE_LOST] = {"lost", FIELD_BYTES},
     [TRACE_SMALL_COPIES] = {"small-copies", FIELD_BYTES | FIELD_COUNT},
     [TRACE_UNKNOWN_FREES] = {"unknown-frees", FIELD_COUNT},
+    [TRACE_SAMPLING] = {"sampling", FIELD_BYTES},
 };
 
 void dump_event(struct dump_writer *writer, const struct trace_event *event)

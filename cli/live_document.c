@@ -48,7 +48,7 @@ void live_document_write(const struct live_view *view, enum follow_state state, 
     json_integer(&json, "copied_bytes", (int64_t)totals->copied_bytes);
     json_integer(&json, "copies", (int64_t)totals->copies);
     json_integer(&json, "lost_events", (int64_t)totals->lost_events);
-    json_integer(&json, "sampling_interval_bytes", (int64_t)model->replay->overview.identity.sampling_interval_bytes);
+    json_integer(&json, "sampling_interval_bytes", (int64_t)model->replay->totals.sampling_interval_bytes);
     json_integer(&json, "interval_ns", (int64_t)model->growth_ns);
     json_real(&json, "allocated_bytes_per_second", model->bytes_per_s);
     json_real(&json, "allocations_per_second", model->allocations_per_s);

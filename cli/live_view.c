@@ -71,7 +71,7 @@ static void put_rates(struct live_view *view, struct live_line *line)
         live_line_format(line, "   %s lost", units_noun((int64_t)model->replay->totals.lost_events, "event").text);
         live_line_style(line, STYLE_PLAIN);
     }
-    if (model->replay->overview.identity.sampling_interval_bytes)
+    if (model->replay->totals.sampling_interval_bytes)
         live_line_format(line, "   sampled: estimates");
     else if (model->replay->overview.has_tally)
         live_line_format(line, "   trace at its bound: seldom new");

@@ -10,7 +10,7 @@
 
 const struct command_group command_groups[] = {
     {"Record", {&run_command, &attach_command, &detach_command}},
-    {"While it runs", {&live_command, &metrics_command, &snapshot_command, &start_command, &stop_command}},
+    {"While it runs", {&live_command, &metrics_command, &snapshot_command, &start_command, &stop_command, &sample_command}},
     {"What happened?", {&report_command, &view_command, &timeline_command}},
     {"Which lines?", {&lines_command, &peak_command, &copies_command, &leaks_command, &diff_command, &tree_command, &sizes_command}},
     {"Dig deeper", {&objects_command, &sql_command, &dump_command, &bundle_command, &export_command, &help_command}},

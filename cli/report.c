@@ -172,6 +172,20 @@ static void write_spans(struct json *json, const struct summary *summary)
     json_array_end(json);
 }
 
+static void write_sampling_changes(struct json *json, const struct summary *summary)
+{
+    const char *at = summary->sampling_changes;
+    struct sampling_span span;
+    json_array(json, "sampling_changes");
+    while (summary_next_sampling(&at, &span)) {
+        json_object(json, NULL);
+        json_integer(json, "start_ns", span.start_ns);
+        json_integer(json, "sampling_interval_bytes", span.interval_bytes);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 static void write_changed_modules(struct json *json, const char *paths)
 {
     json_array(json, "changed_modules");
@@ -217,6 +231,7 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
     process_list_write_exit(json, summary->exit_kind, summary->exit_status);
     write_spans(json, summary);
+    write_sampling_changes(json, summary);
     write_changed_modules(json, summary->changed_modules);
 }
 

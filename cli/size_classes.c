@@ -14,7 +14,12 @@
 struct counting {
     struct size_classes *sizes;
     struct trace_reader *reader;
-    uint64_t interval_bytes, event_count, peak_event;
+    uint64_t interval_bytes, event_count, peak_event; /* interval_bytes: of threads that nothing was said of */
+    uint32_t thread_id;
+    uint64_t *thread_intervals; /* of each thread */
+    size_t thread_count;
+    double *slot_weights;       /* of each slot's block; NULL: all count once */
+    size_t slot_count;
 };
 
 static unsigned class_of(uint64_t size_bytes)
@@ -35,12 +40,53 @@ uint64_t size_class_least(unsigned size_class)
     return size_class ? (size_class == 1 ? 1 : size_class_most(size_class - 1) + 1) : 0;
 }
 
-/* How many blocks it stands for. */
-static double weight_of(const struct counting *counting, uint64_t size_bytes, unsigned flags)
+/* ---- samples ---- */
+
+static void *extend(void *items, size_t *count, size_t needed, size_t item_bytes)
 {
-    if (!counting->interval_bytes || !size_bytes || flags & TRACE_MAPPING)
+    size_t grown = needed < 2 * *count ? 2 * *count : needed + 64;
+    if (needed <= *count)
+        return items;
+    *count = grown;
+    if (!(items = realloc(items, grown * item_bytes)))
+        abort();
+    return items;
+}
+
+static uint64_t *interval_of_thread(struct counting *counting)
+{
+    size_t before = counting->thread_count;
+    counting->thread_intervals = extend(counting->thread_intervals, &counting->thread_count, counting->thread_id + (size_t)1, sizeof(uint64_t));
+    for (size_t i = before; i < counting->thread_count; i++)
+        counting->thread_intervals[i] = counting->interval_bytes;
+    return &counting->thread_intervals[counting->thread_id];
+}
+
+static void reserve_weights(struct counting *counting, size_t slot_count)
+{
+    size_t before = counting->slot_count;
+    counting->slot_weights = extend(counting->slot_weights, &counting->slot_count, slot_count, sizeof(double));
+    for (size_t i = before; i < counting->slot_count; i++)
+        counting->slot_weights[i] = 1;
+}
+
+/* Nothing counts more than once until the first sample. */
+static void change_sampling(struct counting *counting, uint64_t interval_bytes)
+{
+    *interval_of_thread(counting) = interval_bytes;
+    if (interval_bytes)
+        reserve_weights(counting, trace_reader_slots(counting->reader)->used_count + (size_t)1);
+}
+
+/* How many blocks it stands for. */
+static double weigh(struct counting *counting, const struct trace_event *event)
+{
+    if (!counting->slot_weights)
         return 1;
-    return 1 / sampling_probability(size_bytes, counting->interval_bytes);
+    uint64_t interval_bytes = event->size_bytes && !(event->flags & TRACE_MAPPING) ? *interval_of_thread(counting) : 0;
+    double weight = interval_bytes ? 1 / sampling_probability(event->size_bytes, interval_bytes) : 1;
+    reserve_weights(counting, event->slot + (size_t)1);
+    return counting->slot_weights[event->slot] = weight;
 }
 
 /* ---- by stack ---- */
@@ -67,11 +113,11 @@ static void grow(struct size_classes *sizes)
     free(old.stacks);
 }
 
-static void count_allocation(const struct counting *counting, const struct trace_event *event)
+static void count_allocation(const struct counting *counting, const struct trace_event *event, double weight)
 {
     struct size_classes *sizes = counting->sizes;
     unsigned size_class = class_of(event->size_bytes);
-    double weight = weight_of(counting, event->size_bytes, event->flags), bytes = weight * (double)event->size_bytes;
+    double bytes = weight * (double)event->size_bytes;
     if (2 * sizes->stack_count >= sizes->stack_capacity)
         grow(sizes);
     struct stack_sizes *stack = &sizes->stacks[place_of(sizes, event->stack_id, size_class + 1)];
@@ -94,11 +140,23 @@ static void count_live(const struct counting *counting, int at_peak)
         if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA)
             continue;
         uint64_t size_bytes = live_slots_size(slots, i);
-        double weight = weight_of(counting, size_bytes, live_slot_flags(slot)), bytes = weight * (double)size_bytes;
+        double weight = i < counting->slot_count ? counting->slot_weights[i] : 1, bytes = weight * (double)size_bytes;
         struct size_class *size_class = &counting->sizes->classes[class_of(size_bytes)];
         *(at_peak ? &size_class->peak_allocations : &size_class->live_allocations) += weight;
         *(at_peak ? &size_class->peak_bytes : &size_class->live_bytes) += bytes;
     }
+}
+
+static int takes_slot(const struct trace_event *event)
+{
+    return event->kind == TRACE_ALLOCATE || event->kind == TRACE_UNDO_FREE;
+}
+
+static void count_block_taken(struct counting *counting, const struct trace_event *event)
+{
+    double weight = weigh(counting, event);
+    if (event->kind == TRACE_ALLOCATE && !(event->flags & (TRACE_ARENA | TRACE_INHERITED)))
+        count_allocation(counting, event, weight);
 }
 
 static int counts_as_event(const struct trace_event *event)
@@ -120,8 +178,12 @@ static int count_block(struct counting *counting, struct status_detail *detail)
     int status;
     while ((status = trace_reader_next_events(counting->reader, events, batch_size(counting), &count, detail)) == STATUS_OK)
         for (size_t i = 0; i < count; i++) {
-            if (events[i].kind == TRACE_ALLOCATE && !(events[i].flags & (TRACE_ARENA | TRACE_INHERITED)))
-                count_allocation(counting, &events[i]);
+            if (events[i].kind == TRACE_THREAD)
+                counting->thread_id = events[i].thread_id;
+            else if (events[i].kind == TRACE_SAMPLING)
+                change_sampling(counting, events[i].size_bytes);
+            else if (takes_slot(&events[i]))
+                count_block_taken(counting, &events[i]);
             counting->event_count += (uint64_t)counts_as_event(&events[i]);
             if (counts_as_event(&events[i]) && counting->event_count == counting->peak_event) {
                 count_live(counting, 1);
@@ -142,6 +204,8 @@ void size_classes_read(const char *trace_path, struct size_classes *ret_sizes)
         fail_trace(trace_path, status, &detail);
     const struct trace_overview *overview = trace_reader_overview(counting.reader);
     counting.interval_bytes = overview->identity.sampling_interval_bytes;
+    if (counting.interval_bytes)
+        reserve_weights(&counting, 1);
     counting.peak_event = overview->peak_event;
     /* What is behind the damage of a damaged trace, the report's warning tells. */
     while (trace_reader_next_block(counting.reader, &detail) == STATUS_OK) {
@@ -156,6 +220,8 @@ void size_classes_read(const char *trace_path, struct size_classes *ret_sizes)
     if (ret_sizes->knows_end)
         count_live(&counting, 0);
     trace_reader_close(counting.reader);
+    free(counting.thread_intervals);
+    free(counting.slot_weights);
 }
 
 void size_classes_free(struct size_classes *sizes)

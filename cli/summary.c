@@ -65,6 +65,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     sqlite3_finalize(row);
     summary.stopped = query_property(database, "stopped");
     summary.recorded = query_property(database, "recorded");
+    summary.sampling_changes = query_property(database, "sampling_changes");
     summary.is_endless = property_is(database, "endless", "yes");
     summary.events_from_ns = property_number(database, "events_from_ns");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
@@ -85,6 +86,7 @@ void summary_free(struct summary *summary)
     free(summary->damage);
     free(summary->stopped);
     free(summary->recorded);
+    free(summary->sampling_changes);
     free(summary->changed_modules);
 }
 
@@ -153,6 +155,32 @@ int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span
         ret_span->end_ns = duration_ns;
     *at = end + (*end == ' ');
     return 1;
+}
+
+int summary_next_sampling(const char **at, struct sampling_span *ret_span)
+{
+    char *end;
+    if (!*at || **at < '0' || **at > '9')
+        return 0;
+    ret_span->start_ns = strtoll(*at, &end, 10);
+    *at = *end == ':' ? end + 1 : end;
+    ret_span->interval_bytes = strtoll(*at, &end, 10);
+    *at = end + (*end == ' ');
+    return 1;
+}
+
+static void describe_sampling(const struct summary *summary, char *text, size_t size)
+{
+    const char *at = summary->sampling_changes;
+    struct sampling_span span;
+    int used = snprintf(text, size, "figures are estimates, with their standard errors: ");
+    for (int count = 0; used < (int)size - 200 && summary_next_sampling(&at, &span); count++) {
+        used += snprintf(text + used, size - (size_t)used, "%s", count ? ", " : "");
+        used += span.interval_bytes ? snprintf(text + used, size - (size_t)used, "one allocation in %s on average", units_bytes(span.interval_bytes).text)
+                                    : snprintf(text + used, size - (size_t)used, "every allocation");
+        used += snprintf(text + used, size - (size_t)used, " from %s on", units_time(span.start_ns).text);
+    }
+    snprintf(text + used, size - (size_t)used, "%s; which are temporary is known where every one was recorded", *at ? ", and more" : "");
 }
 
 /* What the spans are, and what figures mean by them. */
@@ -267,7 +295,11 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
                  units_noun(summary->lost_events, "event").text);
         print_warning(reading, text);
     }
-    if (summary->sampling_interval_bytes) {
+    if (summary->sampling_interval_bytes && summary->sampling_changes) {
+        char changes[1024];
+        describe_sampling(summary, changes, sizeof changes);
+        print_warning(reading, changes);
+    } else if (summary->sampling_interval_bytes) {
         snprintf(text, sizeof text, "sampled, one allocation in %s on average: figures are estimates, with their standard errors; which "
                  "allocations are temporary is not known", units_bytes(summary->sampling_interval_bytes).text);
         print_warning(reading, text);

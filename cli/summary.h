@@ -8,6 +8,7 @@ struct summary {
     char *command, *executable, *exit_kind, *damage;
     char *stopped;          /* why recording ended before the program; NULL: it didn't */
     char *recorded;         /* spans of time that were recorded, "from-to from-to from-" in ns, or "none"; NULL: all of it */
+    char *sampling_changes; /* "time:bytes time:bytes", the first of time 0; NULL: the sampling interval was the same all the time */
     int64_t unsafe_stacks, lost_definitions;
     int64_t native_checks, native_differences; /* of --check-native */
     char *changed_modules; /* paths, a line each: their files are not the recorded ones; NULL: none */
@@ -27,11 +28,18 @@ struct recorded_span {
     int64_t start_ns, end_ns;
 };
 
+struct sampling_span {
+    int64_t start_ns, interval_bytes; /* 0: everything was recorded */
+};
+
 void summary_load(sqlite3 *database, struct summary *ret_summary);
 void summary_free(struct summary *summary);
 
 /* The span that *at, a place in summary.recorded, begins with; moves *at behind it. 0: there is none. */
 int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span *ret_span);
+
+/* The same for summary.sampling_changes. */
+int summary_next_sampling(const char **at, struct sampling_span *ret_span);
 
 /* The command line with its program's base name only; a piece of the summary. */
 const char *summary_command(const struct summary *summary);

@@ -457,7 +457,8 @@ int range_report_build(const char *trace_path, const struct range_request *reque
         return status;
     const struct trace_overview *overview = trace_reader_overview(reader);
     struct ranges ranges = {.request = request, .slots = trace_reader_slots(reader), .mark = 1, .report = calloc(1, sizeof *ranges.report)};
-    status = overview->has_tally || overview->identity.sampling_interval_bytes ? STATUS_END : ranges.report ? STATUS_OK : STATUS_NO_MEMORY;
+    int is_sampled = overview->identity.sampling_interval_bytes || overview->identity.flags & TRACE_RESAMPLED;
+    status = overview->has_tally || is_sampled ? STATUS_END : ranges.report ? STATUS_OK : STATUS_NO_MEMORY;
     if (!status && (grow_use_table(&ranges) || grow_deaths(&ranges) || !room_for(&ranges, 0)))
         status = STATUS_NO_MEMORY;
     if (!status) {

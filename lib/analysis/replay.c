@@ -29,8 +29,10 @@ static int reserve_for_definitions(struct replay_state *state)
     if (stack_uses_extend(&replay->uses, replay->definitions.node_count) ||
         !ARRAY_RESERVE(state->threads, state->thread_capacity, replay->definitions.thread_count))
         return STATUS_NO_MEMORY;
-    for (size_t i = threads_before; i < state->thread_capacity; i++)
+    for (size_t i = threads_before; i < state->thread_capacity; i++) {
         state->threads[i].last_slot = SLOT_NONE;
+        state->threads[i].sampling_interval_bytes = replay->overview.identity.sampling_interval_bytes;
+    }
     return STATUS_OK;
 }
 
@@ -216,7 +218,7 @@ static void compare_with_recorder(struct replay *replay)
     const struct trace_totals *told = &replay->overview.end.totals;
     if (replay->damage.status || !replay->overview.has_end)
         return;
-    if (replay->overview.identity.sampling_interval_bytes && found->event_count == told->event_count)
+    if (found->sampling_interval_bytes && found->event_count == told->event_count)
         return; /* its other figures are of the sample itself */
     if (found->event_count == told->event_count && found->allocated_bytes == told->allocated_bytes &&
         found->allocations == told->allocations && found->copied_bytes == told->copied_bytes && found->copies == told->copies &&
@@ -276,7 +278,8 @@ int replay_state_begin(struct replay_state *state, struct trace_reader *reader)
     if (!(state->replay = replay_new()))
         return STATUS_NO_MEMORY;
     describe_trace(state->replay, reader);
-    state->sampling_interval_bytes = state->replay->overview.identity.sampling_interval_bytes;
+    state->replay->totals.sampling_interval_bytes = state->replay->overview.identity.sampling_interval_bytes;
+    state->is_sampled = state->replay->totals.sampling_interval_bytes != 0;
     replay_time_begin(state);
     return reserve_for_definitions(state);
 }

@@ -14,7 +14,7 @@
 #include "window_log.h"
 
 /* Raised whenever the same trace would give other figures than before: cached databases of older replays are then rebuilt. */
-#define REPLAY_VERSION 9
+#define REPLAY_VERSION 10
 
 #define REPLAY_WINDOWS 32
 #define REPLAY_TIMELINE_ROWS 2000
@@ -58,6 +58,7 @@ struct replay_totals {
     uint64_t peak_event, peak_time_ns, peak_rss_bytes;
     uint64_t allocated_bytes_error, peak_bytes_error; /* standard errors of estimates; 0: exact */
     uint64_t lost_events, unknown_frees;
+    uint64_t sampling_interval_bytes;          /* the longest of all; 0: figures are exact */
 };
 
 struct replay {

@@ -62,7 +62,7 @@ COLD static int extend_notes(struct replay_state *state, uint32_t slot)
 {
     return ARRAY_EXTEND(state->births, state->birth_capacity, slot + (size_t)1) &&
            ARRAY_RESERVE(state->latest, state->latest_capacity, state->birth_capacity / 8 + 1) &&
-           (!state->sampling_interval_bytes || ARRAY_EXTEND(state->weights, state->weight_capacity, state->birth_capacity));
+           (!state->is_sampled || ARRAY_RESERVE(state->weights, state->weight_capacity, state->birth_capacity));
 }
 
 HOT_INLINE int room_for_note(struct replay_state *state, uint32_t slot)
@@ -89,16 +89,16 @@ void replay_set_latest(struct replay_state *state, uint32_t thread_id, uint32_t 
 /* What it counts as; itself, where everything is recorded. */
 HOT_INLINE struct replay_weight weight_of_allocation(struct replay_state *state, const struct trace_event *event)
 {
-    if (unlikely(state->sampling_interval_bytes))
+    if (unlikely(state->is_sampled))
         return replay_sampled_allocation(state, event);
-    return (struct replay_weight){event->size_bytes, 1};
+    return (struct replay_weight){event->size_bytes, 1, 0};
 }
 
 HOT_INLINE struct replay_weight weight_of_free(struct replay_state *state, const struct trace_event *event)
 {
-    if (unlikely(state->sampling_interval_bytes))
+    if (unlikely(state->is_sampled))
         return replay_sampled_free(state, event);
-    return (struct replay_weight){event->size_bytes, 1};
+    return (struct replay_weight){event->size_bytes, 1, 0};
 }
 
 HOT_INLINE void count_allocation(struct replay_state *state, const struct trace_event *event, struct replay_weight weight, uint32_t use_id)
@@ -106,7 +106,7 @@ HOT_INLINE void count_allocation(struct replay_state *state, const struct trace_
     struct stack_use *use = &state->replay->uses.uses[use_id];
     use->allocated_bytes += weight.bytes;
     use->allocations += weight.count;
-    if (likely(!state->sampling_interval_bytes)) /* a sample doesn't tell what came in between */
+    if (likely(!state->is_sampled) || !state->threads[state->thread_id].sampling_interval_bytes) /* a sample doesn't tell what came in between */
         note_allocation(state, event->slot);
 }
 
@@ -225,8 +225,8 @@ COLD static int on_shrink(struct replay_state *state, const struct trace_event *
 HOT_INLINE int on_copy(struct replay_state *state, const struct trace_event *event)
 {
     uint32_t use_id = stack_uses_get(&state->replay->uses, event->stack_id);
-    struct replay_weight weight = {event->size_bytes, 1};
-    if (unlikely(state->sampling_interval_bytes))
+    struct replay_weight weight = {event->size_bytes, 1, 0};
+    if (unlikely(state->is_sampled))
         weight = replay_sampled_copy(state, event);
     state->event_count++;
     return likely(use_id) ? stack_uses_count_copies(&state->replay->uses, use_id, weight.bytes, weight.count) : STATUS_NO_MEMORY;
@@ -257,6 +257,16 @@ COLD static void on_figure(struct replay_state *state, const struct trace_event 
     }
 }
 
+/* The thread's latest allocation is that no more: others follow unseen. */
+COLD static int on_sampling(struct replay_state *state, const struct trace_event *event)
+{
+    struct thread_note *thread = &state->threads[state->thread_id];
+    if (thread->last_slot != SLOT_NONE)
+        unmark_latest(state, thread->last_slot);
+    thread->last_slot = SLOT_NONE;
+    return replay_sampling_change(state, event->size_bytes);
+}
+
 HOT_INLINE int apply(struct replay_state *state, const struct trace_event *event)
 {
     switch ((enum trace_event_kind)event->kind) {
@@ -273,6 +283,8 @@ HOT_INLINE int apply(struct replay_state *state, const struct trace_event *event
         return STATUS_OK;
     case TRACE_SHRINK:
         return on_shrink(state, event);
+    case TRACE_SAMPLING:
+        return on_sampling(state, event);
     case TRACE_UNDO_FREE:
         return on_undo_free(state, event);
     default:

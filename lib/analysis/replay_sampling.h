@@ -2,7 +2,8 @@
  *
  * A block that is recorded with probability p stands for 1/p blocks (Horvitz and Thompson). Figures are whole numbers that must add up, so each
  * weight is rounded up or down at random, with the probabilities that keep its mean: no sum is biased by it. It is kept as long as the block
- * lives. Mappings and arenas are always recorded and count as themselves. One thread; never allocates. */
+ * lives, by whatever interval its thread samples meanwhile. Mappings and arenas are always recorded and count as themselves. One thread;
+ * allocates where an exact trace becomes a sample. */
 #ifndef HEAPLINE_ANALYSIS_REPLAY_SAMPLING_H
 #define HEAPLINE_ANALYSIS_REPLAY_SAMPLING_H
 
@@ -11,9 +12,10 @@
 
 struct replay_state;
 
-/* What a block or a copy counts as. */
+/* What a block or a copy counts as; and of a block, what it adds to the variance of sums of bytes. */
 struct replay_weight {
     uint64_t bytes, count;
+    double variance;
 };
 
 /* Of a copy. */
@@ -22,5 +24,7 @@ COLD struct replay_weight replay_sampled_copy(const struct replay_state *state, 
 COLD struct replay_weight replay_sampled_allocation(struct replay_state *state, const struct trace_event *event);
 /* Of a deallocation. */
 COLD struct replay_weight replay_sampled_free(struct replay_state *state, const struct trace_event *event);
+/* The current thread samples by another interval from here on. Returns 0 or STATUS_NO_MEMORY. */
+COLD int replay_sampling_change(struct replay_state *state, uint64_t interval_bytes);
 
 #endif

@@ -30,9 +30,11 @@ struct last_free {
 };
 
 struct thread_note {
+    uint64_t sampling_interval_bytes; /* 0: all that it does is there */
     uint32_t last_slot;   /* the latest allocation if it is live still, else SLOT_NONE */
     uint32_t allocations; /* made so far, modulo 2^32 */
     struct last_free last_free;
+    struct replay_weight freed_weight; /* of that block, where there are samples; count 0: it counted as itself */
 };
 
 /* What tallies say of when a stack's live blocks were allocated. */
@@ -63,8 +65,8 @@ struct replay_state {
     uint64_t time_ns;
     uint64_t rss_bytes;
     uint64_t live_allocations;
-    uint64_t sampling_interval_bytes;  /* 0: figures are exact */
-    struct replay_weight *weights;     /* by slot, where they are not */
+    int is_sampled;                    /* some of it is, or was: figures are estimates */
+    struct replay_weight *weights;     /* by slot, where they are; count 0: the block counts as itself */
     size_t weight_capacity;
     double allocated_variance, live_variance, snapshot_variance; /* of sums of bytes */
     uint64_t event_count;

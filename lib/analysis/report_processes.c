@@ -66,7 +66,7 @@ static int describe(struct trace_reader *reader, const char *path, struct report
         .parent_pid = overview->identity.parent_pid,
         .peak_bytes = overview->peak_bytes,
         .start_realtime_ns = overview->identity.start_realtime_ns,
-        .has_totals = overview->has_end && !overview->identity.sampling_interval_bytes,
+        .has_totals = overview->has_end && !overview->identity.sampling_interval_bytes && !(overview->identity.flags & TRACE_RESAMPLED),
         .complete = !trace_reader_damage(reader, &detail) &&
                     (reason == TRACE_END_EXIT || reason == TRACE_END_EXEC || reason == TRACE_END_STOPPED ||
                      reason == TRACE_END_SNAPSHOT),

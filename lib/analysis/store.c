@@ -75,7 +75,7 @@ static int write_summary(sqlite3 *database, const struct store_input *input)
     insert_number(&insert, totals->copies);
     insert_number(&insert, totals->lost_events);
     insert_number(&insert, totals->unknown_frees);
-    insert_number(&insert, identity->sampling_interval_bytes);
+    insert_number(&insert, totals->sampling_interval_bytes);
     insert_number(&insert, identity->copy_threshold_bytes);
     insert_number(&insert, totals->peak_allocations);
     if (overview->has_tally)

@@ -49,7 +49,7 @@ static void count_slots(const struct replay_state *state, struct survivors *surv
         uint32_t use_id = uses->ids[slot->stack_id], row = use_id < survivors->use_count ? survivors->ids[use_id] : 0;
         uint64_t part = state->births[i] * (uint64_t)SURVIVOR_PARTS / units;
         if (row && part < SURVIVOR_PARTS)
-            survivors->rows[row].born_bytes[part] += state->sampling_interval_bytes ? state->weights[i].bytes : live_slots_size(state->slots, i);
+            survivors->rows[row].born_bytes[part] += state->is_sampled && state->weights[i].count ? state->weights[i].bytes : live_slots_size(state->slots, i);
     }
 }
 

@@ -54,17 +54,17 @@ HOT_INLINE struct code_entry *find(struct code_slots *slots, uint64_t code)
     }
 }
 
-static void put(struct code_slots *slots, uint64_t code, uint32_t id)
+/* Returns 1 where it takes a slot that was never used. */
+static uint32_t put(struct code_slots *slots, uint64_t code, uint32_t id)
 {
     for (uint32_t at = hash_of(code);; at++) {
         struct code_entry *entry = &slots->entries[at & slots->mask];
         uint64_t key = atomic_load_explicit(&entry->key, memory_order_relaxed);
         if (key > KEY_REMOVED)
             continue;
-        slots_used += !key;
         atomic_store_explicit(&entry->id, id, memory_order_relaxed);
         atomic_store_explicit(&entry->key, code, memory_order_release);
-        return;
+        return !key;
     }
 }
 
@@ -87,7 +87,7 @@ static struct code_slots *slots_new(uint32_t capacity)
 /* Large enough for the living ones to fill a quarter: a table full of removed slots may be replaced by one of its own size. */
 static struct code_slots *rebuild(struct code_slots *slots)
 {
-    uint32_t living = 0, capacity = FIRST_CAPACITY;
+    uint32_t living = 0, used = 0, capacity = FIRST_CAPACITY;
     for (uint32_t i = 0; slots && i <= slots->mask; i++)
         living += atomic_load_explicit(&slots->entries[i].key, memory_order_relaxed) > KEY_REMOVED;
     while (capacity / 4 < living + 1)
@@ -95,13 +95,13 @@ static struct code_slots *rebuild(struct code_slots *slots)
     struct code_slots *fresh = slots_new(capacity);
     if (!fresh)
         return NULL;
-    slots_used = 0;
     for (uint32_t i = 0; slots && i <= slots->mask; i++) {
         uint64_t key = atomic_load_explicit(&slots->entries[i].key, memory_order_relaxed);
         if (key > KEY_REMOVED)
-            put(fresh, key, atomic_load_explicit(&slots->entries[i].id, memory_order_relaxed));
+            used += put(fresh, key, atomic_load_explicit(&slots->entries[i].id, memory_order_relaxed));
     }
     atomic_store_explicit(&current_slots, fresh, memory_order_release);
+    slots_used = used;
     retired_slots = slots;
     return fresh;
 }
@@ -165,14 +165,17 @@ static uint32_t insert(const struct python_layout *layout, uint64_t code)
         return 0;
     uint32_t id = is_internal(layout, code) ? CODE_HIDDEN : define(layout, code);
     if (id)
-        put(slots, code, id);
+        slots_used += put(slots, code, id);
     return id;
 }
 
 /* First sight, or an object in destruction; its memory may already belong to a new one. */
 COLD static uint32_t find_or_insert(const struct python_layout *layout, uint64_t code)
 {
-    definitions_lock();
+    if (!definitions_lock()) {
+        atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
+        return 0;
+    }
     struct code_slots *slots = atomic_load_explicit(&current_slots, memory_order_relaxed);
     struct code_entry *entry = slots ? find(slots, code) : NULL;
     uint32_t id = entry ? atomic_load_explicit(&entry->id, memory_order_relaxed) : 0;
@@ -205,22 +208,25 @@ int code_table_death_begin(uint64_t code)
     struct code_slots *slots = atomic_load_explicit(&current_slots, memory_order_acquire);
     if (!slots || !find(slots, code))
         return 0;
-    definitions_lock();
+    /* Without the lock as well: at worst a rebuilt table has a dead object that nobody looks for. */
+    int is_locked = definitions_lock();
     slots = atomic_load_explicit(&current_slots, memory_order_relaxed);
     struct code_entry *entry = find(slots, code);
-    uint32_t id = atomic_load_explicit(&entry->id, memory_order_relaxed);
-    atomic_store_explicit(&entry->id, id | ID_DYING, memory_order_relaxed);
-    definitions_unlock();
+    if (entry)
+        atomic_fetch_or_explicit(&entry->id, ID_DYING, memory_order_relaxed);
+    if (is_locked)
+        definitions_unlock();
     atomic_fetch_add_explicit(&code_table_epoch, 1, memory_order_seq_cst);
     return 1;
 }
 
 void code_table_death_end(uint64_t code)
 {
-    definitions_lock();
+    int is_locked = definitions_lock();
     struct code_entry *entry = find(atomic_load_explicit(&current_slots, memory_order_relaxed), code);
     if (entry && atomic_load_explicit(&entry->id, memory_order_relaxed) & ID_DYING)
         atomic_store_explicit(&entry->key, KEY_REMOVED, memory_order_relaxed);
-    definitions_unlock();
+    if (is_locked)
+        definitions_unlock();
     atomic_fetch_add_explicit(&code_table_epoch, 1, memory_order_seq_cst);
 }

@@ -11,49 +11,39 @@
 
 #include "clock.h"
 #include "futex.h"
-#include "lock.h"
+#include "owned_lock.h"
 #include "recorder.h"
 
 #define WAIT_LIMIT_NS 2000000000ull
 #define WAIT_SLICE_NS 10000000ull
 
-static struct lock definition_lock;
-static struct thread_state *lock_owner; /* told apart by thread; threads with a static state share it and never nest */
-static uint32_t nested_holds;
+static struct owned_lock definition_lock;
 static _Atomic uint32_t given_up;
 
-void definitions_lock(void)
+int definitions_lock(void)
 {
-    int saved_errno = errno;
-    struct thread_state *self = current_thread;
-    if (unlikely(__atomic_load_n(&lock_owner, __ATOMIC_RELAXED) == self)) {
-        nested_holds++;
-        return;
-    }
-    lock_take(&definition_lock);
-    if (thread_is_registered(self))
-        __atomic_store_n(&lock_owner, self, __ATOMIC_RELAXED);
-    errno = saved_errno;
+    return owned_lock_take(&definition_lock);
 }
 
 void definitions_unlock(void)
 {
-    int saved_errno = errno;
-    if (unlikely(nested_holds)) {
-        nested_holds--;
-        return;
-    }
-    __atomic_store_n(&lock_owner, NULL, __ATOMIC_RELAXED);
-    lock_release(&definition_lock);
-    errno = saved_errno;
+    owned_lock_release(&definition_lock);
+}
+
+void definitions_recover(void)
+{
+    owned_lock_recover(&definition_lock);
 }
 
 void definitions_after_fork(void)
 {
-    nested_holds = 0;
-    __atomic_store_n(&lock_owner, NULL, __ATOMIC_RELAXED);
-    lock_reset(&definition_lock);
+    owned_lock_reset(&definition_lock);
     atomic_store_explicit(&given_up, 0, memory_order_relaxed);
+}
+
+int definitions_are_closed(void)
+{
+    return recorder_session && atomic_load_explicit(&recorder_session->definitions_closed, memory_order_relaxed);
 }
 
 static char *ring_bytes(void)
@@ -127,7 +117,7 @@ int definitions_append(enum definition_type type, const void *fixed, size_t fixe
     uint64_t head = atomic_load_explicit(&recorder_session->definition_head, memory_order_relaxed);
     uint64_t needed_bytes = record_bytes + padding_bytes(head, record_bytes);
     int saved_errno = errno;
-    int room = !atomic_load_explicit(&given_up, memory_order_relaxed) &&
+    int room = !atomic_load_explicit(&given_up, memory_order_relaxed) && !definitions_are_closed() &&
                (free_bytes(head) >= needed_bytes || wait_for_room(head, needed_bytes));
     errno = saved_errno;
     if (!room) {
@@ -147,7 +137,10 @@ int definitions_append(enum definition_type type, const void *fixed, size_t fixe
 int definitions_write(enum definition_type type, const void *fixed, size_t fixed_bytes, const void *first, size_t first_bytes,
                       const void *second, size_t second_bytes)
 {
-    definitions_lock();
+    if (!definitions_lock()) {
+        atomic_fetch_add_explicit(&recorder_session->lost_definitions, 1, memory_order_relaxed);
+        return 0;
+    }
     int written = definitions_append(type, fixed, fixed_bytes, first, first_bytes, second, second_bytes);
     definitions_unlock();
     return written;

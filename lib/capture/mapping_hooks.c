@@ -26,7 +26,7 @@ static uint64_t whole_pages(uint64_t bytes)
 /* Asked for by CPython's object allocator, whose objects are recorded by their own hooks? */
 static int serves_objects(void)
 {
-    return current_thread->object_request != OBJECT_NONE;
+    return thread_registry_own()->object_request != OBJECT_NONE;
 }
 
 static void record_map(const void *address, uint64_t length, uint32_t flags, const void *return_address)

@@ -200,7 +200,8 @@ static int is_gone(const struct module *module)
 void module_table_check(void)
 {
     int any_gone = 0;
-    definitions_lock();
+    if (!definitions_lock())
+        return;
     uint32_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_acquire);
     for (uint32_t i = 0; _dl_find_object && i < module_count && !any_gone; i++)
         any_gone = modules[i].epoch == epoch && is_gone(&modules[i]);
@@ -213,7 +214,8 @@ uint32_t module_table_find(uint64_t address)
 {
     struct dl_find_object object;
     int saved_errno = errno;
-    definitions_lock();
+    if (!definitions_lock())
+        return 0;
     uint32_t epoch = atomic_load_explicit(&module_table_epoch, memory_order_acquire);
     uint32_t module = find_current(address, epoch), known_count = module_count;
     if (!module && _dl_find_object && _dl_find_object((void *)(uintptr_t)address, &object) == 0)

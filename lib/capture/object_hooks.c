@@ -365,6 +365,14 @@ static struct layer *layer_over(const struct python_allocator *below, int domain
     return &layers[layer_count++];
 }
 
+/* Some installed hooks don't ask for a sample. */
+static int records_all;
+
+static struct python_allocator sampling_hooks(void *layer)
+{
+    return (struct python_allocator){layer, sampled_malloc, sampled_calloc, sampled_realloc, sampled_free};
+}
+
 static void install(int domain)
 {
     struct python_allocator current;
@@ -375,8 +383,31 @@ static void install(int domain)
         return;
     struct python_allocator all = {layer, mallocs[python_stack_layout_index], object_calloc, object_realloc,
                                    is_lowest ? object_free_lowest : object_free};
-    struct python_allocator some = {layer, sampled_malloc, sampled_calloc, sampled_realloc, sampled_free};
+    struct python_allocator some = sampling_hooks(layer);
+    records_all |= !recorder_filter;
     python_api.set_allocator(domain, recorder_filter ? &some : &all);
+}
+
+int object_hooks_sample(void)
+{
+    return !records_all;
+}
+
+int object_hooks_exchange(void)
+{
+    static const int domains[] = {PYTHON_MEM, PYTHON_OBJ};
+    struct python_allocator current[ARRAY_LENGTH(domains)];
+    for (unsigned i = 0; i < ARRAY_LENGTH(domains); i++) {
+        python_api.get_allocator(domains[i], &current[i]);
+        if (!is_ours(&current[i]))
+            return 0;
+    }
+    for (unsigned i = 0; i < ARRAY_LENGTH(domains); i++) {
+        struct python_allocator some = sampling_hooks(current[i].context);
+        python_api.set_allocator(domains[i], &some);
+    }
+    records_all = 0;
+    return 1;
 }
 
 void object_hooks_install(void)

@@ -10,4 +10,9 @@
  * thread: the interpreter reads its table of functions without a lock. Never allocates. */
 void object_hooks_install(void);
 
+/* Are hooks installed that record every object, whatever their thread would? 0: there are. */
+int object_hooks_sample(void);
+/* Put those that ask in their place; under the same condition as above. Returns 0: others stand over them. */
+int object_hooks_exchange(void);
+
 #endif

@@ -42,7 +42,7 @@
 static struct {
     uint64_t signals; /* the mask that the thread had */
     uintptr_t busy;
-    int followed, outside_hook;
+    int followed, outside_hook, definitions_locked, table_locked;
     uint32_t sequence;
     uint64_t definition_head;
 } fork_state;
@@ -71,13 +71,13 @@ static void before_fork(void)
     if (outside_hook)
         native_fallback_lock(); /* who holds it may ask for those */
     thread_registry_lock();
-    definitions_lock();
+    int is_locked = definitions_lock();
     fork_state.signals = signals;
+    fork_state.definitions_locked = is_locked;
     fork_state.busy = busy;
     fork_state.outside_hook = outside_hook;
-    if (outside_hook)
-        sampling_lock();
-    fork_state.followed = forks_are_followed() && outside_hook;
+    fork_state.table_locked = outside_hook && sampling_lock();
+    fork_state.followed = forks_are_followed() && outside_hook && is_locked;
     if (!fork_state.followed)
         return;
     fork_state.definition_head = atomic_load(&recorder_session->definition_head);
@@ -90,9 +90,10 @@ static void after_fork_in_parent(void)
     uintptr_t busy = fork_state.busy;
     uint64_t signals = fork_state.signals;
     int outside_hook = fork_state.outside_hook;
-    if (outside_hook)
+    if (fork_state.table_locked)
         sampling_unlock();
-    definitions_unlock();
+    if (fork_state.definitions_locked)
+        definitions_unlock();
     thread_registry_unlock();
     if (outside_hook)
         native_fallback_unlock();
@@ -203,10 +204,10 @@ static void after_fork_in_child(void)
     ring_after_fork();
     python_attach_after_fork();
     late_redirect_after_fork();
-    if (fork_state.outside_hook) {
-        sampling_unlock();
+    if (fork_state.table_locked)
+        sampling_after_fork();
+    if (fork_state.outside_hook)
         native_fallback_unlock();
-    }
     if (fork_state.followed && begin_forked_session()) {
         definitions_after_fork();
         thread_registry_after_fork();
@@ -215,7 +216,8 @@ static void after_fork_in_child(void)
     } else {
         if (recorder_session)
             abandon_session();
-        definitions_unlock();
+        if (fork_state.definitions_locked)
+            definitions_unlock();
         thread_registry_unlock();
     }
     signals_restore(fork_state.signals);

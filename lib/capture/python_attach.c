@@ -154,12 +154,22 @@ static void install_hooks(void)
 
 /* While nothing is recorded CPython's allocators stay as they are. When recording starts its interpreter is at work: nobody else may be
  * reading its table of allocators. Without a GIL, or with one for each of several interpreters, somebody may. */
-COLD static void install_late(void)
+static int owns_allocators(void)
 {
     const void *current = python_api.current_state();
-    if (current && current == python_api.thread_state() && !(recorder_session->python_flags & PYTHON_FREE_THREADED) &&
-        !python_api.is_finalizing() && !python_api.next_interpreter(python_api.first_interpreter()))
+    return current && current == python_api.thread_state() && !(recorder_session->python_flags & PYTHON_FREE_THREADED) &&
+           !python_api.is_finalizing() && !python_api.next_interpreter(python_api.first_interpreter());
+}
+
+COLD static void install_late(void)
+{
+    if (owns_allocators())
         install_hooks();
+}
+
+int python_attach_may_sample(void)
+{
+    return !python_attached || object_hooks_sample() || (python_api.is_initialized() && owns_allocators() && object_hooks_exchange());
 }
 
 static void attach(const struct link_map *modules, const struct link_map *provider)

@@ -26,6 +26,10 @@ void python_attach_to(const struct link_map *module);
  * were left out while nothing was recorded as soon as a thread comes with the GIL. Never allocates. */
 void python_attach_check(void);
 
+/* From here on only a sample is wanted, or may be: may hooks that ask for each object replace those that record all? Does it, where a thread comes
+ * with the GIL, in whose time nobody else reads the table of allocators, and ours are on top. Returns 1: it is done, or there is nothing to do. */
+int python_attach_may_sample(void);
+
 /* In a forked child: another thread may have been looking. */
 void python_attach_after_fork(void);
 

@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include "capture.h"
+#include "copy_hooks.h"
+#include "definitions.h"
 #include "object_survey.h"
 #include "pages.h"
 #include "python_attach.h"
 #include "ring.h"
+#include "sampling.h"
 #include "thread_registry.h"
 
 struct session_header *recorder_session;
@@ -50,28 +53,70 @@ static struct thread_state *admit_unregistered(void)
     return thread;
 }
 
+static uint64_t wanted_interval(void)
+{
+    return atomic_load_explicit(&recorder_session->sampling_wanted_bytes, memory_order_acquire);
+}
+
+static void tell_sampling(struct thread_state *thread)
+{
+    if (likely(!thread->must_tell_sampling))
+        return;
+    thread->must_tell_sampling = 0;
+    *thread->cursor++ = EVENT_WORD(EVENT_SAMPLING, thread->sampling_interval_bytes);
+}
+
+/* Where copies are sampled, small ones are, too. */
+static uint64_t copy_threshold_for(uint64_t interval_bytes)
+{
+    if (interval_bytes)
+        return 0;
+    return recorder_session->sampling_interval_bytes ? SESSION_COPY_THRESHOLD_BYTES : recorder_session->copy_threshold_bytes;
+}
+
+/* A thread follows in two steps, so that no event is taken by one interval and counted by another. At a claim, or on the way to a sampling
+ * point, when what the current hook does has been decided, it only makes sure that its next hook is one that asks before it decides, and that
+ * comes by recorder_admit. There it takes the new interval, and its ring says so before the next event. Within CPython's allocator, whose
+ * outer hook has decided already, and where CPython's hooks can't be exchanged, it tries again later. */
+void recorder_notice_sampling(struct thread_state *thread)
+{
+    if (likely(wanted_interval() == thread->sampling_interval_bytes) || thread->object_request)
+        return;
+    sampling_open();
+    if (!recorder_filter || !python_attach_may_sample())
+        return;
+    if (recorder_session->flags & SESSION_COPIES)
+        copy_hooks_init(copy_threshold_for(wanted_interval()));
+    thread_registry_change();
+}
+
 struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame)
 {
     int saved_errno = errno;
+    int was_changing = thread->busy == THREAD_CHANGING, was_aside = was_changing || thread->busy == THREAD_RESTING;
+    if (was_aside && !*recorder_mark)
+        return NULL;
+    if (was_aside)
+        thread = thread_registry_wake();
     if (thread->busy == THREAD_INTERNAL) {
         atomic_fetch_add_explicit(&recorder_own_requests, 1, memory_order_relaxed);
         return NULL;
     }
-    int was_resting = thread->busy == THREAD_RESTING;
-    if (was_resting && !*recorder_mark)
-        return NULL;
-    if (was_resting)
-        thread = thread_registry_wake();
     if (thread->busy == THREAD_UNREGISTERED)
         thread = admit_unregistered();
     else if (thread->busy && !flag_is_stale(thread, frame)) {
         atomic_fetch_add_explicit(&thread->shared->lost_events, 1, memory_order_relaxed);
         return NULL;
+    } else if (thread->busy) {
+        definitions_recover();
+        sampling_recover();
     }
     if (thread)
         thread->busy = frame;
-    if (thread && was_resting && python_attached)
+    if (thread && was_aside && python_attached)
         python_attach_check();
+    if (thread && was_changing && wanted_interval() != thread->sampling_interval_bytes)
+        sampling_change(thread, wanted_interval());
     errno = saved_errno;
     return thread;
 }
@@ -136,8 +181,11 @@ int recorder_prepare(struct thread_state *thread)
     uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
     int is_ready = *recorder_mark && ORDER_OWNER(order) != ORDER_PAUSED && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
                    ((order | RECORDER_MARK) == thread->order || claim(thread));
-    if (is_ready)
+    if (is_ready) {
+        tell_sampling(thread);
+        recorder_notice_sampling(thread);
         object_survey_notice();
+    }
     errno = saved_errno;
     if (is_ready)
         return 1;

@@ -40,6 +40,8 @@ INTERNAL const uint64_t *recorder_mark;
  * recorder_prepare: the order word changed or the ring is full: claim an epoch, find room; 0: nothing is to be recorded, and the thread
  * rests from now on; or the event is dropped and counted. */
 COLD struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame);
+/* When what this hook does has been decided: does the process want another sampling interval than this thread has? Then it follows. */
+COLD void recorder_notice_sampling(struct thread_state *thread);
 COLD int recorder_prepare(struct thread_state *thread);
 /* Set the mark: this process is the one that records into recorder_session. From the start, and in a forked child that has a session of its own. */
 COLD void recorder_mark_process(void);

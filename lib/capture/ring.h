@@ -5,7 +5,7 @@
 
 #include "thread_state.h"
 
-/* Words that are free at `cursor` whenever it is not beyond `limit`: a RUN, a THREAD and the longest event, or a JUMP. */
+/* Words that are free at `cursor` whenever it is not beyond `limit`: a RUN, a THREAD, a SAMPLING and the longest event, or a JUMP. */
 #define RING_RESERVE_WORDS (2 * EVENT_MAX_WORDS)
 
 /* Give a new thread its first ring. 0: the ring space is exhausted. */

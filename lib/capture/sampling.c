@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "lock.h"
+#include "owned_lock.h"
 #include "pages.h"
 #include "random.h"
 #include "recorder.h"
@@ -15,7 +15,8 @@ _Atomic uint8_t *recorder_filter;
 
 static _Atomic uint8_t cells[1u << SAMPLING_FILTER_BITS];
 static _Atomic uint8_t second_cells[1u << SAMPLING_SECOND_BITS]; /* memory for as much of it as sampled blocks touch */
-static struct lock table_lock;
+static struct owned_lock table_lock;
+static _Atomic uint32_t all_ends; /* 1: deallocations are recorded whatever the table says */
 static uint64_t *addresses; /* 0: free */
 static uint32_t capacity, count;
 
@@ -43,19 +44,45 @@ static double exponential(uint64_t random)
 
 uint64_t sampling_draw(struct thread_state *thread)
 {
+    uint64_t interval_bytes = thread->sampling_interval_bytes;
     /* Rounded up: a block of n bytes holds the point where n >= the distance. */
-    return (uint64_t)(exponential(random_next(&thread->random)) * (double)recorder_session->sampling_interval_bytes) + 1;
+    return interval_bytes ? (uint64_t)(exponential(random_next(&thread->random)) * (double)interval_bytes) + 1 : 0;
+}
+
+/* What is counted down is a piece of the way. */
+static void set_distance(uint64_t *left, uint64_t *rest, uint64_t distance)
+{
+    *left = distance < SAMPLING_LOOK_BYTES ? distance : SAMPLING_LOOK_BYTES;
+    *rest = distance - *left;
+}
+
+int sampling_reach(struct thread_state *thread, uint64_t *left, uint64_t bytes)
+{
+    uint64_t *rest = left == &thread->sample_left ? &thread->sample_rest : &thread->copy_rest, distance = *left + *rest;
+    int is_reached = bytes >= distance;
+    set_distance(left, rest, is_reached ? sampling_draw(thread) : distance - bytes);
+    if (!is_reached) /* else the event that follows looks */
+        recorder_notice_sampling(thread);
+    return is_reached;
+}
+
+static void begin_interval(struct thread_state *thread, uint64_t interval_bytes)
+{
+    thread->sampling_interval_bytes = interval_bytes;
+    set_distance(&thread->sample_left, &thread->sample_rest, sampling_draw(thread));
+    set_distance(&thread->copy_left, &thread->copy_rest, sampling_draw(thread));
+    /* Unwanted copies pass: nobody copies so many bytes. */
+    if (!(recorder_session->flags & SESSION_COPIES))
+        thread->copy_left = UINT64_MAX;
 }
 
 void sampling_begin_thread(struct thread_state *thread)
 {
     uint32_t generation = atomic_load_explicit(&thread->shared->generation, memory_order_relaxed);
-    int is_sampled = recorder_session->sampling_interval_bytes != 0;
     thread->random = recorder_session->sampling_seed ^ ((uint64_t)thread->slot << 32 | generation);
     thread->random = random_next(&thread->random);
-    thread->sample_left = is_sampled ? sampling_draw(thread) : 0;
-    /* Unwanted copies pass: nobody copies so many bytes. */
-    thread->copy_left = !(recorder_session->flags & SESSION_COPIES) ? UINT64_MAX : is_sampled ? sampling_draw(thread) : 0;
+    thread->must_tell_sampling = 0;
+    begin_interval(thread, recorder_session->sampling_interval_bytes);
 }
 
 /* ---- addresses; with the lock ---- */
@@ -142,32 +169,90 @@ static int remove_address(uint64_t address)
 
 int sampling_add(const void *block)
 {
-    int saved_errno = errno;
-    lock_take(&table_lock);
-    int added = add((uintptr_t)block);
-    lock_release(&table_lock);
+    if (atomic_load_explicit(&all_ends, memory_order_relaxed))
+        return 1;
+    int saved_errno = errno, added = 0;
+    if (owned_lock_take(&table_lock)) {
+        added = add((uintptr_t)block);
+        owned_lock_release(&table_lock);
+    }
     errno = saved_errno;
     return added;
 }
 
 int sampling_remove(const void *block)
 {
+    if (atomic_load_explicit(&all_ends, memory_order_relaxed))
+        return 1;
     if (atomic_load_explicit(second_cell((uintptr_t)block), memory_order_relaxed) == 0)
         return 0;
-    int saved_errno = errno;
-    lock_take(&table_lock);
-    int removed = remove_address((uintptr_t)block);
-    lock_release(&table_lock);
+    int saved_errno = errno, removed = 1; /* where the table can't be asked, the collector knows */
+    if (owned_lock_take(&table_lock)) {
+        removed = remove_address((uintptr_t)block);
+        owned_lock_release(&table_lock);
+    }
     errno = saved_errno;
     return removed;
 }
 
-void sampling_lock(void)
+/* ---- another interval ---- */
+
+/* With the lock. The filter, which every deallocation asks, lets none pass any more. */
+static void open_all_ends(void)
 {
-    lock_take(&table_lock);
+    for (uint32_t i = 0; i < ARRAY_LENGTH(cells); i++)
+        atomic_store_explicit(&cells[i], CELL_FULL, memory_order_relaxed);
+    atomic_store_explicit(&all_ends, 1, memory_order_release);
+    if (capacity)
+        pages_unmap(addresses, capacity * sizeof *addresses);
+    addresses = NULL;
+    capacity = count = 0;
+}
+
+void sampling_open(void)
+{
+    int saved_errno = errno;
+    if (!recorder_filter && owned_lock_take(&table_lock)) {
+        if (!recorder_filter)
+            open_all_ends();
+        __atomic_store_n(&recorder_filter, cells, __ATOMIC_RELEASE);
+        owned_lock_release(&table_lock);
+    }
+    errno = saved_errno;
+}
+
+void sampling_change(struct thread_state *thread, uint64_t interval_bytes)
+{
+    int saved_errno = errno;
+    int must_open = !interval_bytes && !atomic_load_explicit(&all_ends, memory_order_relaxed);
+    if (must_open && !owned_lock_take(&table_lock))
+        return;
+    if (must_open) {
+        open_all_ends();
+        owned_lock_release(&table_lock);
+    }
+    begin_interval(thread, interval_bytes);
+    thread->must_tell_sampling = 1;
+    thread->limit = thread->cursor - 1; /* the next event asks for room, and is told there */
+    errno = saved_errno;
+}
+
+int sampling_lock(void)
+{
+    return owned_lock_take(&table_lock);
 }
 
 void sampling_unlock(void)
 {
-    lock_release(&table_lock);
+    owned_lock_release(&table_lock);
+}
+
+void sampling_recover(void)
+{
+    owned_lock_recover(&table_lock);
+}
+
+void sampling_after_fork(void)
+{
+    owned_lock_reset(&table_lock);
 }

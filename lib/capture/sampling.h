@@ -9,7 +9,12 @@
  * The addresses of the sampled blocks that are live are kept, so that their deallocations are recorded and no others. In front of that table,
  * counting filters answer nearly always: how many sampled blocks there are with these bits in their addresses. The first one is asked at every
  * deallocation, so it must stay in the innermost cache; the second one for what the first one can't tell, where many blocks are sampled.
- * Distances: each thread for itself. Addresses: any thread, one lock, with busy set. Never allocates from the target's heap. */
+ * Distances: each thread for itself. Addresses: any thread, one lock, with busy set. Never allocates from the target's heap.
+ *
+ * The interval may change while the program runs; each thread follows at the beginning of a hook (recorder.c). For that it looks up at every
+ * event, and after some bytes on the way to its next point. From a first recording of
+ * everything on, blocks are live whose addresses are not in the table: every deallocation is recorded then, also of blocks that never were,
+ * which the collector leaves out. */
 #ifndef HEAPLINE_CAPTURE_SAMPLING_H
 #define HEAPLINE_CAPTURE_SAMPLING_H
 
@@ -20,17 +25,25 @@
 
 #define SAMPLING_FILTER_BITS 12
 #define SAMPLING_SECOND_BITS 20
+#define SAMPLING_LOOK_BYTES (64u << 10)
 
 /* The first one's cells; NULL: everything is recorded. */
 INTERNAL _Atomic uint8_t *recorder_filter;
 
 /* The session has begun. */
 void sampling_start(void);
-/* A new thread: its first distances. */
+/* A new thread: its first distances, by the interval that the session began with. */
 void sampling_begin_thread(struct thread_state *thread);
+/* Hooks that begin from here on ask whether they take what they see. With busy set. */
+COLD void sampling_open(void);
+/* Another interval from here on; 0: all is recorded. Before the hook that sets busy has decided anything. */
+COLD void sampling_change(struct thread_state *thread, uint64_t interval_bytes);
 
-/* To the next point, from 1. */
+/* To the next point, from 1; 0 where all is recorded. */
 COLD uint64_t sampling_draw(struct thread_state *thread);
+
+/* The same, where `*left` of them have been counted down, which need not be all there are to the point. */
+COLD int sampling_reach(struct thread_state *thread, uint64_t *left, uint64_t bytes);
 
 /* Does a point lie in the next so many bytes? Passes over them. `left`: &thread->sample_left or &thread->copy_left. */
 HOT_INLINE int sampling_takes(struct thread_state *thread, uint64_t *left, uint64_t bytes)
@@ -41,8 +54,7 @@ HOT_INLINE int sampling_takes(struct thread_state *thread, uint64_t *left, uint6
         *left -= bytes;
         return 0;
     }
-    *left = sampling_draw(thread);
-    return 1;
+    return sampling_reach(thread, left, bytes);
 }
 
 /* Keep the address of a sampled block. Returns 0: no memory, it can't be recorded. */
@@ -69,7 +81,10 @@ HOT_INLINE int sampling_ends(const void *block)
 }
 
 /* Around a fork: keep the table still. Not from within a hook. */
-void sampling_lock(void);
+int sampling_lock(void);
 void sampling_unlock(void);
+void sampling_after_fork(void); /* in the child */
+/* The hook that the calling thread was in has been jumped out of. */
+void sampling_recover(void);
 
 #endif

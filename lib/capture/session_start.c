@@ -105,6 +105,7 @@ static void describe_wishes(struct session_header *session, const char *text, co
     copy_text(session->output_path, sizeof session->output_path, output_path);
     session->flags = options.flags;
     session->sampling_interval_bytes = options.sampling_interval_bytes;
+    atomic_store_explicit(&session->sampling_wanted_bytes, options.sampling_interval_bytes, memory_order_relaxed);
     session->sampling_seed = options.sampling_seed ? options.sampling_seed : random_number();
     session->copy_threshold_bytes = options.sampling_interval_bytes ? 0 : options.copy_threshold_bytes; /* small ones are sampled, too */
     session->max_trace_bytes = options.max_trace_bytes;
@@ -183,6 +184,7 @@ struct session_header *session_start_forked(const struct session_header *parent,
     session->flags = parent->flags | SESSION_FORKED;
     session->session_id = parent->session_id;
     session->sampling_interval_bytes = parent->sampling_interval_bytes;
+    atomic_store_explicit(&session->sampling_wanted_bytes, atomic_load(&parent->sampling_wanted_bytes), memory_order_relaxed);
     session->sampling_seed = random_number();
     session->copy_threshold_bytes = parent->copy_threshold_bytes;
     session->max_trace_bytes = parent->max_trace_bytes;

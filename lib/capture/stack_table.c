@@ -19,6 +19,7 @@
 
 #define FIRST_CAPACITY (2u << 20) /* of nodes: 64 MB of addresses */
 #define LEAST_CAPACITY 4096u      /* where addresses are limited */
+#define MAX_NODES (8u << 20)      /* 256 MB: whatever a program does, and another 64 MB to find them */
 #define COMMIT_NODES 4096u        /* at a time: whole pages */
 #define FIRST_SLOTS 4096u
 #define NOBODY UINT32_MAX
@@ -95,9 +96,16 @@ static int commit_nodes(struct stack_node *nodes, uint32_t from, uint32_t count)
     return 1;
 }
 
-/* Room for one more node. 0: no memory. Under the lock. */
+static int is_full(void)
+{
+    return definitions_are_closed() || node_count + 1 >= MAX_NODES;
+}
+
+/* Room for one more node. 0: no memory, or there are to be no more. Under the lock. */
 static int make_room_for_node(void)
 {
+    if (is_full())
+        return 0;
     if (node_count + 1 < nodes_committed)
         return 1;
     struct stack_node *old = atomic_load_explicit(&stack_nodes, memory_order_relaxed);
@@ -160,8 +168,8 @@ static int define(uint32_t node_id, uint32_t parent, uint64_t identity, uint32_t
 COLD static uint32_t insert(uint32_t parent, uint64_t identity, uint64_t key, uint32_t tag)
 {
     uint32_t node = 0;
-    definitions_lock();
-    struct stack_index *index = make_room_for_node() ? index_with_room() : NULL;
+    int is_locked = definitions_lock();
+    struct stack_index *index = is_locked && make_room_for_node() ? index_with_room() : NULL;
     _Atomic uint32_t *slot = index ? find(index, parent, identity, tag, &node) : NULL;
     if (slot && !node && define(node_count + 1, parent, identity, tag)) {
         struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_relaxed);
@@ -172,9 +180,10 @@ COLD static uint32_t insert(uint32_t parent, uint64_t identity, uint64_t key, ui
         atomic_store_explicit(&nodes[node].tag, tag, memory_order_release);
         atomic_store_explicit(slot, node, memory_order_release);
     }
-    definitions_unlock();
+    if (is_locked)
+        definitions_unlock();
     if (!node)
-        atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(is_full() ? &recorder_session->lost_definitions : &recorder_session->unsafe_stacks, 1, memory_order_relaxed);
     return node;
 }
 

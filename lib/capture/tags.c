@@ -87,7 +87,8 @@ static uint32_t depth_of(const struct stack_node *nodes, uint32_t node)
 
 static uint32_t find_inside(uint32_t outer, const char *name, uint32_t name_bytes)
 {
-    definitions_lock();
+    if (!definitions_lock())
+        return outer;
     uint32_t code_id = code_of(name, cut_bytes(name, name_bytes), TAGS_MAX);
     definitions_unlock();
     const struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_acquire);

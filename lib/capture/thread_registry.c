@@ -24,7 +24,9 @@
 static struct thread_state unregistered = {.busy = THREAD_UNREGISTERED};
 static struct thread_state resting = {.busy = THREAD_RESTING, .sample_left = UINT64_MAX, .copy_left = UINT64_MAX};
 TLS_FAST struct thread_state *current_thread = &unregistered;
-/* The thread's own state while it rests; NULL: it had none. */
+/* Lets nothing pass. */
+static struct thread_state changing = {.busy = THREAD_CHANGING};
+/* The thread's own state while it rests or changes; NULL: it had none. */
 static TLS_FAST struct thread_state *rested_thread;
 
 static struct lock registry_lock;
@@ -57,7 +59,7 @@ static struct thread_state *take_over_retired(void)
 /* The calling thread's; NULL: it isn't registered. */
 static struct thread_state *own_state(void)
 {
-    struct thread_state *state = current_thread == &resting ? rested_thread : current_thread;
+    struct thread_state *state = current_thread == &resting || current_thread == &changing ? rested_thread : current_thread;
     return state == &unregistered ? NULL : state;
 }
 
@@ -81,6 +83,18 @@ struct thread_state *thread_registry_wake(void)
         tags_forget_stacks(own);
     current_thread = own ? own : &unregistered;
     return current_thread;
+}
+
+struct thread_state *thread_registry_own(void)
+{
+    struct thread_state *own = own_state();
+    return own ? own : current_thread;
+}
+
+void thread_registry_change(void)
+{
+    rested_thread = own_state();
+    current_thread = &changing;
 }
 
 /* A state that the fork left without a slot, or a new one. */
@@ -130,6 +144,7 @@ static void begin_generation(struct thread_state *state)
 
 void thread_registry_forget(const void *address, uint64_t length)
 {
+    uint64_t signals = signals_block(); /* a handler that jumps away must not leave it held */
     lock_take(&registry_lock);
     for (struct thread_state *state = first_state; state; state = state->next) {
         uintptr_t object = __atomic_load_n(&state->object_address, __ATOMIC_RELAXED);
@@ -137,6 +152,7 @@ void thread_registry_forget(const void *address, uint64_t length)
             __atomic_compare_exchange_n(&state->object_address, &object, 0, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     }
     lock_release(&registry_lock);
+    signals_restore(signals);
 }
 
 void thread_registry_name(struct thread_state *thread, const char *name)
@@ -226,6 +242,8 @@ struct thread_state *thread_registry_add(void)
     uint64_t signals = signals_block();
     /* A signal handler may have been here since the caller looked. */
     struct thread_state *state = current_thread == &unregistered ? add() : current_thread;
+    if (state && state->busy == THREAD_INTERNAL)
+        state->busy = (uintptr_t)__builtin_frame_address(0); /* what a handler does that comes now is the program's, and lost */
     signals_restore(signals);
     return state;
 }

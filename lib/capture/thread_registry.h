@@ -11,13 +11,18 @@
 /* Create the pthread key whose destructor tells a thread's end. From the constructor. */
 void thread_registry_init(void);
 
-/* Register the calling thread. NULL when there is no room (its events are then counted as lost). busy is THREAD_INTERNAL on return. */
+/* Register the calling thread. NULL when there is no room (its events are then counted as lost). busy is set on return. */
 struct thread_state *thread_registry_add(void);
 
 /* Nothing is to be recorded: the calling thread gives its hooks a static state, which makes them return after one look, and keeps its own
  * for later. thread_registry_wake takes the static state back and returns what the thread had: its own, or that of an unregistered one. */
 void thread_registry_rest(void);
 struct thread_state *thread_registry_wake(void);
+/* The same for a thread that goes on recording: its next hook begins with thread_registry_wake. */
+void thread_registry_change(void);
+
+/* The calling thread's own state, also while it rests or changes; where it has none, the static one. */
+struct thread_state *thread_registry_own(void);
 
 /* This memory is about to be unmapped: no thread has an object in it that it is giving up (thread_state.object_address). With busy set. */
 void thread_registry_forget(const void *address, uint64_t length);

@@ -39,6 +39,9 @@ struct thread_state {
     uint32_t stacks_until_check; /* native ones, until the next self-check (native_check.h) */
     uint32_t hurried_claims;    /* in a row: decide when to go parallel */
     uint64_t random;            /* sampling.c */
+    uint64_t sampling_interval_bytes; /* by which this thread decides; 0: all is recorded */
+    uint64_t sample_rest, copy_rest;  /* of the way to the next points, behind sample_left and copy_left */
+    uint32_t must_tell_sampling; /* the ring doesn't say so yet */
     uint32_t exit_rounds;       /* destructor rounds seen (thread_state.c) */
     _Atomic uint32_t retiring;  /* the last destructor round is over: the slot may be taken once the kernel's thread is gone */
     uint64_t *previous_ring;    /* left by a JUMP: free once the collector has drained past it */
@@ -54,6 +57,7 @@ enum thread_busy {
     THREAD_INTERNAL = 1,     /* the recorder's own doings: not the target's events, not counted */
     THREAD_UNREGISTERED = 2, /* the static state of threads without one of their own */
     THREAD_RESTING = 3,      /* the static state of all threads that have noticed that nothing is to be recorded */
+    THREAD_CHANGING = 4,     /* … that another sampling interval is wanted: the next hook sees to it before it decides anything */
     THREAD_BUSY_FRAMES = 4096, /* larger values: an event is being written; another one now (signal handler) is counted as lost */
 };
 
@@ -64,7 +68,7 @@ INTERNAL TLS_FAST struct thread_state *current_thread;
 /* A state that only the calling thread uses, not one of the static ones? */
 HOT_INLINE int thread_is_registered(const struct thread_state *thread)
 {
-    return thread->busy != THREAD_UNREGISTERED && thread->busy != THREAD_RESTING;
+    return thread->busy != THREAD_UNREGISTERED && thread->busy != THREAD_RESTING && thread->busy != THREAD_CHANGING;
 }
 
 #endif

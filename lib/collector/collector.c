@@ -102,6 +102,7 @@ int collector_start(struct collector *collector, struct session_header *session,
     collector_announce(collector);
     process_properties_put(collector->writer, session, &collector->target);
     collector_begin_spans(collector);
+    collector_begin_changes(collector);
     return 0;
 }
 
@@ -172,6 +173,8 @@ static int drain(struct collector *collector, int all)
     event_stream_publish(stream);
 
     count_quiet_drains(collector, order, active_threads);
+    if (event_stream_unfollowed(stream, atomic_load_explicit(&session->sampling_wanted_bytes, memory_order_relaxed)))
+        collector->quiet_parallel_drains = QUIET_PARALLEL_DRAINS; /* they look when they claim the next epoch */
     collector->now_ns = monotonic_ns;
     if (stream->taken_events != events_before)
         collector->pause_ns = BUSY_PAUSE_NS;
@@ -275,6 +278,13 @@ static void put_findings(struct collector *collector)
     collector->warnings_written = session->warnings;
 }
 
+/* What the trace has no room for, the target need not remember. */
+static void tell_closed(struct collector *collector)
+{
+    if (trace_writer_definitions_closed(collector->writer))
+        atomic_store_explicit(&collector->session->definitions_closed, 1, memory_order_relaxed);
+}
+
 static void read_thread_names(struct collector *collector)
 {
     const struct session_thread *threads = session_threads(collector->session);
@@ -316,6 +326,7 @@ static void keep_house(struct collector *collector)
         return;
     collector->next_housekeeping_ns = collector->now_ns + HOUSEKEEPING_NS;
     collector_refuse_late_letters(collector);
+    tell_closed(collector);
     put_counters(collector);
     put_findings(collector);
     read_thread_names(collector);

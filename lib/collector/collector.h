@@ -22,6 +22,11 @@ struct recorded_span {
 };
 #define COLLECTOR_MAX_SPANS 32
 
+/* From when on which sampling interval was asked for. */
+struct sampling_change {
+    uint64_t time_ns, interval_bytes;
+};
+
 struct collector {
     struct session_header *session;
     int session_file;         /* its memfd: tells how much of the target's resident set is ours */
@@ -38,6 +43,8 @@ struct collector {
     struct object_intake objects;
     uint32_t span_count;
     struct recorded_span spans[COLLECTOR_MAX_SPANS];
+    uint32_t change_count;
+    struct sampling_change changes[COLLECTOR_MAX_SPANS];
 
     uint32_t quiet_parallel_drains; /* in a row, with at most one thread recording in a parallel epoch */
     uint64_t pause_ns;              /* how long to sleep before the next drain */
@@ -75,6 +82,8 @@ enum control_result collector_attach(struct collector *collector, const char *ar
 
 /* Is the target recorded from the start of its trace? Says so in the trace where it isn't. */
 void collector_begin_spans(struct collector *collector);
+/* Which sampling interval is asked for where a trace begins, if another one than its header says. */
+void collector_begin_changes(struct collector *collector);
 /* Has the trace of a sample grown as large as it may? */
 int collector_is_full(const struct collector *collector);
 /* Record no more; the trace says why. */

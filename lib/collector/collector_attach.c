@@ -134,6 +134,7 @@ static void begin_session(struct collector *collector, uint64_t max_trace_bytes)
         atomic_store(&threads[i].small_copied_bytes, 0);
     }
     atomic_store(&session->lost_events, 0);
+    atomic_store(&session->definitions_closed, 0);
     collector->rss_bytes = collector->highest_rss_bytes = collector->shared_at_highest_bytes = 0;
     collector->next_rss_ns = collector->rss_written_ns = collector->next_housekeeping_ns = collector->next_flush_ns = 0;
     collector->flushed_events = 0;
@@ -190,6 +191,7 @@ enum control_result collector_attach(struct collector *collector, const char *ar
     process_properties_put(collector->writer, session, &collector->target);
     collector_resume(session);
     collector_begin_spans(collector);
+    collector_begin_changes(collector);
     atomic_store(&session->detached, 0);
     snprintf(answer->trace_path, sizeof answer->trace_path, "%s", collector->output.path);
     return CONTROL_DONE;

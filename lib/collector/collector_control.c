@@ -87,6 +87,83 @@ static enum control_result stop(struct collector *collector)
     return CONTROL_DONE;
 }
 
+/* ---- another sampling interval ---- */
+
+/* "time:bytes time:bytes", in ns since the trace's start. */
+static void put_changes(struct collector *collector)
+{
+    char text[COLLECTOR_MAX_SPANS * 44] = "";
+    int used = 0;
+    for (uint32_t i = 0; i < collector->change_count; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%llu:%llu", i ? " " : "",
+                         (unsigned long long)collector->changes[i].time_ns, (unsigned long long)collector->changes[i].interval_bytes);
+    process_property_put(collector->writer, "sampling_changes", text);
+}
+
+/* The first is what the session began with. Too many to name them all: the last one that is named is the latest. */
+static void add_change(struct collector *collector, uint64_t time_ns, uint64_t interval_bytes)
+{
+    if (collector->change_count == 0)
+        collector->changes[collector->change_count++] = (struct sampling_change){0, collector->session->sampling_interval_bytes};
+    if (collector->change_count == COLLECTOR_MAX_SPANS)
+        collector->change_count--;
+    collector->changes[collector->change_count++] = (struct sampling_change){time_ns, interval_bytes};
+    put_changes(collector);
+}
+
+void collector_begin_changes(struct collector *collector)
+{
+    uint64_t wanted_bytes = atomic_load(&collector->session->sampling_wanted_bytes);
+    collector->change_count = 0;
+    if (wanted_bytes != collector->session->sampling_interval_bytes)
+        add_change(collector, 0, wanted_bytes);
+}
+
+/* Why the interval can't be changed; NULL: it can. */
+static const char *objection(struct collector *collector, uint64_t interval_bytes)
+{
+    const struct session_header *session = collector->session;
+    int was_exact = !session->sampling_interval_bytes;
+    if (was_exact && (session->max_trace_bytes || session->rotate_bytes || session->rotate_ns))
+        return "its trace is bounded: sums of a sample could not be weighted";
+    if (was_exact && session->python_flags & PYTHON_FREE_THREADED)
+        return "it runs a free-threaded Python, whose allocators can't be exchanged under way: start it with --sample";
+    if (!output_file_is_seekable(&collector->output))
+        return "its trace goes to something that is no file, whose beginning can't be changed";
+    if (sampling_intervals_find(&collector->blocks.intervals, interval_bytes) < 0)
+        return "it had 256 different intervals, which is all that can be told apart";
+    return NULL;
+}
+
+/* Threads look when they claim an epoch: whoever owns this one claims anew. */
+static void close_epoch(struct session_header *session)
+{
+    uint64_t order = atomic_load(&session->order);
+    while (ORDER_OWNER(order) != ORDER_PAUSED &&
+           !atomic_compare_exchange_weak(&session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, 0)))
+        ;
+}
+
+static enum control_result change_sampling(struct collector *collector, const char *argument, struct control_answer *answer)
+{
+    struct session_header *session = collector->session;
+    unsigned long long interval_bytes;
+    int end = 0;
+    if (sscanf(argument, "%llu%n", &interval_bytes, &end) != 1 || argument[end] || interval_bytes >= 1ull << 56)
+        return CONTROL_UNKNOWN;
+    if (atomic_load(&session->sampling_wanted_bytes) == interval_bytes)
+        return CONTROL_ALREADY;
+    const char *problem = objection(collector, interval_bytes);
+    if (problem) {
+        snprintf(answer->text, sizeof answer->text, "%s", problem);
+        return CONTROL_REFUSED;
+    }
+    atomic_store(&session->sampling_wanted_bytes, interval_bytes);
+    close_epoch(session);
+    add_change(collector, time_now_ns(collector), interval_bytes);
+    return CONTROL_DONE;
+}
+
 int collector_is_full(const struct collector *collector)
 {
     const struct session_header *session = collector->session;
@@ -118,7 +195,7 @@ static enum control_result tell_status(struct collector *collector, struct contr
     snprintf(answer->text, sizeof answer->text,
              "recording=%d\nsampling_interval_bytes=%llu\nmax_trace_bytes=%llu\nduration_ns=%llu\nevents=%llu\nlive_bytes=%llu\n"
              "peak_bytes=%llu\nrss_bytes=%llu\nlost_events=%llu\ntrace_error=%d\nattached=%d\ndetached=%d\n",
-             is_recording(collector), (unsigned long long)collector->session->sampling_interval_bytes,
+             is_recording(collector), (unsigned long long)atomic_load(&collector->session->sampling_wanted_bytes),
              (unsigned long long)collector->session->max_trace_bytes, (unsigned long long)time_now_ns(collector),
              (unsigned long long)totals->event_count, (unsigned long long)totals->live_bytes, (unsigned long long)totals->peak_bytes,
              (unsigned long long)collector->rss_bytes, (unsigned long long)collector_lost_events(collector),
@@ -189,6 +266,9 @@ void collector_serve_control(struct collector *collector)
     case CONTROL_DETACH:
         collector_detach(collector, &answer);
         return; /* it answers */
+    case CONTROL_SAMPLE:
+        answer.result = change_sampling(collector, argument, &answer);
+        break;
     case CONTROL_ATTACH:
         answer.result = collector_attach(collector, argument, &answer);
         break;

@@ -89,7 +89,9 @@ static int open_child_trace(struct collector *collector)
     int status = output_file_create(&collector->output, collector->base_path, force, &collector->identity);
     if (status != 0)
         return status;
-    status = trace_writer_fork(parent_writer, collector->output.file, &collector->identity, &collector->writer, &slot_map);
+    const struct sampling_intervals *intervals = &collector->blocks.intervals;
+    status = trace_writer_fork(parent_writer, collector->output.file, &collector->identity,
+                               &(struct trace_slot_intervals){intervals->ids, intervals->capacity, intervals->bytes}, &collector->writer, &slot_map);
     if (status != 0)
         return status;
     live_blocks_move(&collector->blocks, collector->writer, slot_map);
@@ -100,6 +102,7 @@ static int open_child_trace(struct collector *collector)
     collector->python_written = collector->warnings_written = 0;
     process_properties_put(collector->writer, collector->session, &collector->target);
     collector_begin_spans(collector);
+    collector_begin_changes(collector);
     return 0;
 }
 

@@ -28,6 +28,7 @@ int event_stream_init(struct event_stream *stream, struct session_header *sessio
     *stream = (struct event_stream){.session = session, .words = session_words(session), .blocks = blocks, .definitions = definitions};
     tick_clock_init(&stream->clock, session->start_ticks, session->start_monotonic_ns);
     stream->random = ~session->sampling_seed;
+    blocks->intervals.bytes[0] = session->sampling_interval_bytes;
     stream->threads = calloc(SESSION_MAX_THREADS, sizeof *stream->threads);
     stream->heap = calloc(SESSION_MAX_THREADS, sizeof *stream->heap);
     return stream->threads && stream->heap ? 0 : STATUS_NO_MEMORY;
@@ -55,16 +56,9 @@ void event_stream_move(struct event_stream *stream, struct session_header *sessi
 void event_stream_restart_clock(struct event_stream *stream)
 {
     stream->next_time_ticks = 0;
-    tick_clock_init(&stream->clock, stream->session->start_ticks, stream->session->start_monotonic_ns);
-}
-
-void event_stream_forget(struct event_stream *stream)
-{
     for (uint32_t i = 0; i < stream->thread_count; i++)
-        stream->threads[i].reallocating = REALLOCATING_NOT;
-    stream->current_trace_thread_id = 0;
-    trace_writer_thread(stream->blocks->writer, 0);
-    live_blocks_forget(stream->blocks);
+        stream->threads[i].trace_thread_id = 0; /* what it samples by must be told to the next trace, too */
+    tick_clock_init(&stream->clock, stream->session->start_ticks, stream->session->start_monotonic_ns);
 }
 
 /* ---- cursors ---- */
@@ -99,9 +93,18 @@ uint32_t event_stream_read_cursors(struct event_stream *stream)
     see_new_slots(stream);
     for (uint32_t i = 0; i < stream->thread_count; i++) {
         stream->threads[i].end = atomic_load_explicit(&shared[i].cursor, memory_order_acquire);
-        active += stream->threads[i].end != stream->threads[i].position;
+        stream->threads[i].is_active = stream->threads[i].end != stream->threads[i].position;
+        active += stream->threads[i].is_active;
     }
     return active;
+}
+
+uint32_t event_stream_unfollowed(const struct event_stream *stream, uint64_t interval_bytes)
+{
+    uint32_t unfollowed = 0;
+    for (uint32_t i = 0; i < stream->thread_count; i++)
+        unfollowed += stream->threads[i].is_active && stream->blocks->intervals.bytes[stream->threads[i].interval_id] != interval_bytes;
+    return unfollowed;
 }
 
 void event_stream_set_cursors(struct event_stream *stream, const uint64_t *cursors, uint32_t count)
@@ -129,6 +132,11 @@ void event_stream_publish(struct event_stream *stream)
 
 /* ---- one event ---- */
 
+static void tell_interval(struct event_stream *stream, uint8_t interval_id)
+{
+    trace_writer_sampling(stream->blocks->writer, stream->blocks->intervals.bytes[interval_id]);
+}
+
 COLD static void find_trace_thread(struct event_stream *stream, struct recorded_thread *thread)
 {
     uint32_t slot = (uint32_t)(thread - stream->threads);
@@ -138,10 +146,43 @@ COLD static void find_trace_thread(struct event_stream *stream, struct recorded_
 
 static void switch_thread(struct event_stream *stream, struct recorded_thread *thread)
 {
-    if (unlikely(thread->trace_thread_id == 0))
+    int is_new = thread->trace_thread_id == 0;
+    if (unlikely(is_new))
         find_trace_thread(stream, thread);
     stream->current_trace_thread_id = thread->trace_thread_id;
     trace_writer_thread(stream->blocks->writer, thread->trace_thread_id);
+    if (unlikely(is_new && thread->interval_id))
+        tell_interval(stream, thread->interval_id);
+}
+
+/* The thread's next events were sampled otherwise. What a realloc has begun it ends as it was decided at its beginning. */
+COLD static void change_interval(struct event_stream *stream, struct recorded_thread *thread, uint8_t interval_id)
+{
+    thread->next_interval_id = interval_id;
+    thread->interval_changes = thread->reallocating != REALLOCATING_NOT;
+    if (thread->interval_changes)
+        return;
+    switch_thread(stream, thread);
+    if (thread->interval_id != interval_id)
+        tell_interval(stream, interval_id);
+    thread->interval_id = interval_id;
+}
+
+/* A SAMPLING word. One interval too many can't be named, so it was never asked for. */
+COLD static void take_sampling(struct event_stream *stream, struct recorded_thread *thread, uint64_t interval_bytes)
+{
+    int interval_id = sampling_intervals_find(&stream->blocks->intervals, interval_bytes);
+    stream->is_mixed = 1;
+    stream->blocks->unknown_is_usual = 1;
+    if (interval_id >= 0)
+        change_interval(stream, thread, (uint8_t)interval_id);
+}
+
+static void leave_reallocation(struct event_stream *stream, struct recorded_thread *thread)
+{
+    thread->reallocating = REALLOCATING_NOT;
+    if (unlikely(thread->interval_changes))
+        change_interval(stream, thread, thread->next_interval_id);
 }
 
 COLD static void tell_time(struct event_stream *stream, uint64_t ticks)
@@ -152,14 +193,36 @@ COLD static void tell_time(struct event_stream *stream, uint64_t ticks)
     stream->next_time_ticks = ticks + stream->time_step_ticks;
 }
 
+void event_stream_forget(struct event_stream *stream)
+{
+    for (uint32_t i = 0; i < stream->thread_count; i++)
+        leave_reallocation(stream, &stream->threads[i]);
+    stream->current_trace_thread_id = 0;
+    trace_writer_thread(stream->blocks->writer, 0);
+    live_blocks_forget(stream->blocks);
+}
+
 /* What a realloc copies is sampled like any copy: as likely as its bytes are many. It is here because the old block was sampled, which is
  * the same where all of that is copied; otherwise that was more likely. */
-static int copy_is_sampled(struct event_stream *stream, uint64_t old_bytes, uint64_t copied_bytes)
+static int copy_is_sampled(struct event_stream *stream, uint64_t interval_bytes, uint64_t old_bytes, uint64_t copied_bytes)
 {
-    uint64_t interval_bytes = stream->session->sampling_interval_bytes;
     return interval_bytes == 0 || copied_bytes == old_bytes ||
            random_fraction(&stream->random) * sampling_probability(old_bytes, interval_bytes) <
                sampling_probability(copied_bytes, interval_bytes);
+}
+
+/* By the interval that the old block was taken by: whether it was, is what decides. */
+static void copy_block(struct event_stream *stream, const struct recorded_thread *thread, uint64_t copied_bytes, uint32_t stack_id)
+{
+    uint8_t interval_id = thread->reallocated.interval_id;
+    int is_other = unlikely(interval_id != thread->interval_id);
+    if (!copy_is_sampled(stream, stream->blocks->intervals.bytes[interval_id], thread->reallocated.size_bytes, copied_bytes))
+        return;
+    if (is_other)
+        tell_interval(stream, interval_id);
+    trace_writer_copy(stream->blocks->writer, copied_bytes, stack_id);
+    if (is_other)
+        tell_interval(stream, thread->interval_id);
 }
 
 static void end_reallocation(struct event_stream *stream, struct recorded_thread *thread, uint64_t address, uint64_t size_bytes,
@@ -169,10 +232,9 @@ static void end_reallocation(struct event_stream *stream, struct recorded_thread
         live_blocks_unknown_free(stream->blocks);
     if (thread->reallocating == REALLOCATING_KNOWN && address != thread->reallocated_address && stream->session->flags & SESSION_COPIES) {
         uint64_t old_bytes = thread->reallocated.size_bytes, copied_bytes = old_bytes < size_bytes ? old_bytes : size_bytes;
-        if (copy_is_sampled(stream, old_bytes, copied_bytes))
-            trace_writer_copy(stream->blocks->writer, copied_bytes, stack_id);
+        copy_block(stream, thread, copied_bytes, stack_id);
     }
-    thread->reallocating = REALLOCATING_NOT;
+    leave_reallocation(stream, thread);
 }
 
 /* Allocation opcodes come in pairs, the second with the size in a word of its own. */
@@ -204,6 +266,8 @@ static int take_rare_allocation(struct event_stream *stream, struct recorded_thr
     uint32_t stack_id = definition_intake_stack(stream->definitions, (uint32_t)words[1]);
     unsigned flags = allocation_flags(opcode);
     live_blocks_allocate(stream->blocks, address, size_bytes, stack_id, flags, origin);
+    if (unlikely(stream->is_mixed))
+        live_blocks_note_interval(stream->blocks, address, thread->interval_id);
     if (flags & TRACE_REALLOC)
         end_reallocation(stream, thread, address, size_bytes, stack_id);
     return 2 + is_big;
@@ -227,7 +291,7 @@ __attribute__((noinline)) static int take_rare_event(struct event_stream *stream
     case EVENT_REALLOC_FAILED:
         if (thread->reallocating == REALLOCATING_KNOWN)
             live_blocks_undo_free(blocks, payload, &thread->reallocated);
-        thread->reallocating = REALLOCATING_NOT;
+        leave_reallocation(stream, thread);
         return 1;
     case EVENT_REALLOC_PASSED:
         end_reallocation(stream, thread, payload, words[2], definition_intake_stack(definitions, (uint32_t)words[1]));
@@ -252,10 +316,12 @@ __attribute__((noinline)) static int take_rare_event(struct event_stream *stream
 
 #define PUT_OFF (-1)
 
-/* A deallocation found nothing. Returns PUT_OFF while it may have overtaken its allocation. */
+/* A deallocation found nothing. Returns PUT_OFF while it may have overtaken its allocation. Where a sample is taken and all deallocations are
+ * seen, nearly all find nothing: none waits for a thread that waits itself. */
 COLD static int miss_free(struct event_stream *stream, const struct recorded_thread *thread, const struct event_origin *origin)
 {
-    if (origin->stamped && thread->put_off < MAX_PUT_OFF)
+    uint32_t most = stream->blocks->intervals.bytes[thread->interval_id] && stream->is_mixed ? 1 : MAX_PUT_OFF;
+    if (origin->stamped && thread->put_off < most)
         return PUT_OFF;
     live_blocks_unknown_free(stream->blocks);
     return 1;
@@ -272,9 +338,9 @@ static int begin_reallocation(struct event_stream *stream, struct recorded_threa
     return 1;
 }
 
-/* Returns the number of words taken; PUT_OFF; 0: this is no event. */
+/* Returns the number of words taken; PUT_OFF; 0: this is no event. is_mixed: blocks of several intervals are to be told apart. */
 HOT_INLINE int take_event(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
-                          const struct event_origin *origin)
+                          const struct event_origin *origin, int is_mixed)
 {
     enum event_opcode opcode = EVENT_OPCODE(words[0]);
     uint64_t payload = EVENT_PAYLOAD(words[0]);
@@ -284,6 +350,8 @@ HOT_INLINE int take_event(struct event_stream *stream, struct recorded_thread *t
     case EVENT_ALLOCATE_OBJECT:
         stack_id = definition_intake_stack(stream->definitions, (uint32_t)words[1]);
         live_blocks_allocate(stream->blocks, payload, words[1] >> 32, stack_id, opcode == EVENT_ALLOCATE ? 0 : TRACE_OBJECT, origin);
+        if (is_mixed)
+            live_blocks_note_interval(stream->blocks, payload, thread->interval_id);
         return 2;
     case EVENT_FREE:
         if (likely(live_blocks_free(stream->blocks, payload, 0, origin, NULL)))
@@ -334,6 +402,7 @@ COLD static void begin_generation(struct recorded_thread *thread, uint32_t gener
         thread->trace_thread_id = 0;
     thread->generation = generation;
     thread->reallocating = REALLOCATING_NOT;
+    thread->interval_id = thread->interval_changes = 0;
 }
 
 COLD static void break_off(struct recorded_thread *thread)
@@ -342,10 +411,11 @@ COLD static void break_off(struct recorded_thread *thread)
     thread->position = thread->end;
 }
 
-enum take_result { TAKE_ALL, TAKE_LATER };
+enum take_result { TAKE_ALL, TAKE_LATER, TAKE_MIXED };
 
-/* Go through the thread's words up to its end, or up to the limit; then thread->next_key is the key of the event it stopped at. */
-static enum take_result take_thread(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit)
+/* Go through the thread's words up to its end, or up to the limit; then thread->next_key is the key of the event it stopped at. Twice, so
+ * that where the sampling interval never changes nobody asks which one holds. */
+HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit, int is_mixed)
 {
     struct event_origin origin = {.thread = (uint32_t)(thread - stream->threads)};
     const uint64_t *all_words = stream->words;
@@ -374,6 +444,14 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
             begin_generation(thread, (uint32_t)payload);
             position++;
             continue;
+        case EVENT_SAMPLING:
+            take_sampling(stream, thread, payload);
+            position++;
+            if (!is_mixed) {
+                thread->position = position;
+                return TAKE_MIXED;
+            }
+            continue;
         case EVENT_RUN:
             key = (struct order_key){payload, 0};
             if (key_above(key, limit))
@@ -401,7 +479,7 @@ static enum take_result take_thread(struct event_stream *stream, struct recorded
 
         if (stream->current_trace_thread_id != thread->trace_thread_id || unlikely(thread->trace_thread_id == 0))
             switch_thread(stream, thread);
-        int taken = take_event(stream, thread, words, &origin);
+        int taken = take_event(stream, thread, words, &origin, is_mixed);
         if (unlikely(taken <= 0)) {
             if (taken == 0)
                 goto broken;
@@ -426,6 +504,19 @@ later:
 broken:
     break_off(thread);
     return TAKE_ALL;
+}
+
+static __attribute__((noinline)) enum take_result take_mixed(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit)
+{
+    return take_words(stream, thread, limit, 1);
+}
+
+static enum take_result take_thread(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit)
+{
+    enum take_result result = TAKE_MIXED;
+    if (likely(!stream->is_mixed))
+        result = take_words(stream, thread, limit, 0);
+    return likely(result != TAKE_MIXED) ? result : take_mixed(stream, thread, limit);
 }
 
 /* ---- all threads ---- */

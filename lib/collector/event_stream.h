@@ -38,6 +38,10 @@ struct recorded_thread {
     struct order_key next_key;      /* of the event at `position`, while other threads are served */
     uint32_t generation;
     uint32_t trace_thread_id;       /* 0: not asked for yet */
+    uint8_t is_active;              /* it had words to take when cursors were read last */
+    uint8_t interval_id;            /* what it samples by now (sampling_intervals.h) */
+    uint8_t next_interval_id;       /* what holds when the realloc that is under way has ended, where it changes */
+    uint8_t interval_changes;
     uint32_t put_off;               /* how often: the event at `position` waits for an allocation that it may have overtaken */
     uint32_t broken;                /* its words make no sense: somebody wrote over them */
     enum { REALLOCATING_NOT, REALLOCATING_UNKNOWN, REALLOCATING_KNOWN } reallocating; /* REALLOC_BEGIN was the last event, of what block */
@@ -53,6 +57,7 @@ struct event_stream {
     struct definition_intake *definitions;
     struct tick_clock clock;
     uint64_t random;                   /* for copies of sampled blocks */
+    uint32_t is_mixed;                 /* threads have sampled by other intervals than the session began with */
     struct recorded_thread *threads;   /* SESSION_MAX_THREADS */
     uint32_t thread_count;             /* slots seen in use */
     uint32_t current_trace_thread_id;  /* as last told to the writer */
@@ -74,6 +79,9 @@ void event_stream_restart_clock(struct event_stream *stream);
 
 /* What was live is no more: nothing was recorded for a while. Between two calls of event_stream_take. */
 void event_stream_forget(struct event_stream *stream);
+
+/* How many of the threads that had words to take have not said that they sample by this interval. */
+uint32_t event_stream_unfollowed(const struct event_stream *stream, uint64_t interval_bytes);
 
 /* Read all cursors. Returns how many threads have words to take. */
 uint32_t event_stream_read_cursors(struct event_stream *stream);

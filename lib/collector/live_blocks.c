@@ -15,6 +15,7 @@ int live_blocks_init(struct live_blocks *blocks, struct trace_writer *writer)
 {
     *blocks = (struct live_blocks){.writer = writer, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
     mapping_table_init(&blocks->mappings);
+    sampling_intervals_init(&blocks->intervals, 0);
     return address_table_init(&blocks->addresses);
 }
 
@@ -22,10 +23,12 @@ void live_blocks_done(struct live_blocks *blocks)
 {
     address_table_done(&blocks->addresses);
     mapping_table_done(&blocks->mappings);
+    sampling_intervals_done(&blocks->intervals);
 }
 
 void live_blocks_move(struct live_blocks *blocks, struct trace_writer *writer, const uint32_t *map)
 {
+    sampling_intervals_renumber(&blocks->intervals, map, trace_writer_slots(blocks->writer)->used_count);
     blocks->writer = writer;
     address_table_renumber(&blocks->addresses, map);
     mapping_table_renumber(&blocks->mappings, map);
@@ -54,7 +57,8 @@ static struct freed_block block_in(const struct live_blocks *blocks, uint32_t sl
 {
     const struct live_slots *slots = trace_writer_slots(blocks->writer);
     const struct live_slot *contents = &slots->slots[slot];
-    return (struct freed_block){live_slots_size(slots, slot), contents->stack_id, live_slot_flags(contents)};
+    return (struct freed_block){live_slots_size(slots, slot), contents->stack_id, (uint8_t)live_slot_flags(contents),
+                                sampling_intervals_of(&blocks->intervals, slot)};
 }
 
 static unsigned with_arena_flag(struct live_blocks *blocks, uint64_t address, unsigned flags)
@@ -143,14 +147,21 @@ int live_blocks_free_slowly(struct live_blocks *blocks, uint64_t address, unsign
     return 1;
 }
 
+void live_blocks_note_interval(struct live_blocks *blocks, uint64_t address, uint8_t interval_id)
+{
+    sampling_intervals_note(&blocks->intervals, address_table_find(&blocks->addresses, address), interval_id);
+}
+
 void live_blocks_unknown_free(struct live_blocks *blocks)
 {
-    trace_writer_unknown_frees(blocks->writer, ++blocks->unknown_frees);
+    if (!blocks->unknown_is_usual)
+        trace_writer_unknown_frees(blocks->writer, ++blocks->unknown_frees);
 }
 
 void live_blocks_undo_free(struct live_blocks *blocks, uint64_t address, const struct freed_block *block)
 {
     uint32_t slot = trace_writer_undo_free(blocks->writer, block->size_bytes, block->stack_id, block->flags);
+    sampling_intervals_note(&blocks->intervals, slot, block->interval_id);
     if (address_table_find(&blocks->addresses, address) == SLOT_NONE)
         remember_slot(blocks, address, slot);
 }

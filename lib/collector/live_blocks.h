@@ -18,6 +18,7 @@
 
 #include "address_table.h"
 #include "mapping_table.h"
+#include "sampling_intervals.h"
 #include "trace_writer.h"
 
 #define SWAP_NS 5000
@@ -35,7 +36,7 @@ struct event_origin {
 struct freed_block {
     uint64_t size_bytes;
     uint32_t stack_id;
-    uint32_t flags;
+    uint8_t flags, interval_id;
 };
 
 struct overtaken_free {
@@ -48,6 +49,8 @@ struct live_blocks {
     struct trace_writer *writer;
     struct address_table addresses;
     struct mapping_table mappings;
+    struct sampling_intervals intervals;
+    int unknown_is_usual; /* deallocations are seen of blocks that a sample has left out: they are no sign of anything */
     uint64_t unknown_frees;
     uint64_t swap_ticks; /* SWAP_NS in ticks of the event clock */
     uint64_t page_bytes;
@@ -70,6 +73,8 @@ COLD int live_blocks_free_slowly(struct live_blocks *blocks, uint64_t address, u
                                  struct freed_block *ret_block);
 /* All events up to this key have been taken. */
 COLD void live_blocks_forget_overtaken(struct live_blocks *blocks, uint64_t epoch, uint64_t ticks);
+/* The block at this address was taken by this interval. */
+void live_blocks_note_interval(struct live_blocks *blocks, uint64_t address, uint8_t interval_id);
 /* Count a deallocation that found nothing. */
 COLD void live_blocks_unknown_free(struct live_blocks *blocks);
 /* The block that live_blocks_free freed at this address is live after all. */

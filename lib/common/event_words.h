@@ -19,6 +19,8 @@
  *   STAMP           [op|clock ticks]                                  the next event's time, in parallel epochs
  *   JUMP            [op|new ring's word offset] [new ring's words]    the thread goes on in another ring
  *   THREAD          [op|generation]                                   a new thread has taken over this slot
+ *   SAMPLING        [op|bytes]                                        the mean by which all that follows in this ring was sampled; 0: all is there.
+ *                                                                     Until the first one of a generation it is the session's
  *   PAD             [op]                                              go on at the ring's first word
  *
  * Order across threads: see docs/architecture.md, "Order". */
@@ -49,6 +51,7 @@ enum event_opcode {
     EVENT_MAP,
     EVENT_UNMAP,
     EVENT_REMAP,
+    EVENT_SAMPLING,
     EVENT_OPCODE_COUNT
 };
 

@@ -23,7 +23,7 @@
 #include "survey.h"
 
 #define SESSION_MAGIC 0x31534e4c50414548ull /* "HEAPLNS1" */
-#define SESSION_VERSION 3
+#define SESSION_VERSION 4
 
 #define SESSION_MEMFD_NAME "heapline-session"
 #define SESSION_MAX_THREADS 4096
@@ -99,7 +99,7 @@ struct session_header {
     uint64_t start_ticks;        /* clock_ticks() and CLOCK_MONOTONIC, CLOCK_REALTIME read together, in ns */
     uint64_t start_monotonic_ns;
     uint64_t start_realtime_ns;
-    uint64_t sampling_interval_bytes; /* 0: every event */
+    uint64_t sampling_interval_bytes; /* what the session began with; 0: every event */
     uint64_t sampling_seed;
     uint64_t copy_threshold_bytes;
     uint64_t max_trace_bytes;         /* 0: no bound */
@@ -123,6 +123,8 @@ struct session_header {
     _Atomic uint32_t recording;           /* 1: events are wanted; 0: paused */
     _Atomic uint32_t survey_state;        /* enum survey_state (survey.h) */
     _Atomic uint32_t detached;            /* collector: 1: paused, and there is no trace; forks are not followed */
+    _Atomic uint32_t definitions_closed;  /* collector: the trace has no room for more of them; the target makes none */
+    _Atomic uint64_t sampling_wanted_bytes; /* collector: the interval that is wanted now; each thread says in its ring from where on it follows */
     alignas(CACHE_LINE_BYTES) _Atomic uint32_t fork_freeze; /* target: forks begun and not yet cloned; while non-zero the collector takes no new events */
     _Atomic uint32_t fork_sequence;
     _Atomic uint32_t exit_kind;  /* enum session_exit_kind */

@@ -305,6 +305,12 @@ static int decode_other(struct event_decoder *decoder, struct trace_event *event
         event->kind = TRACE_UNKNOWN_FREES;
         event->count = totals->unknown_frees = take(decoder, SECTION_MISC, &ok);
         break;
+    case OP_SAMPLING:
+        event->kind = TRACE_SAMPLING;
+        event->size_bytes = take(decoder, SECTION_MISC, &ok);
+        if (event->size_bytes > TRACE_MAX_SIZE_BYTES)
+            return corrupt(decoder, "a sampling interval out of bounds");
+        break;
     default:
         return corrupt(decoder, "an unknown op");
     }

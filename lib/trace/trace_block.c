@@ -19,11 +19,16 @@ int trace_fail(struct status_detail *detail, int status, uint64_t offset, const 
     return status;
 }
 
+static uint32_t version_for(uint32_t flags)
+{
+    return flags & TRACE_RESAMPLED ? TRACE_VERSION : flags & TRACE_ROTATED ? TRACE_VERSION_ROTATED : TRACE_VERSION_PLAIN;
+}
+
 void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TRACE_FILE_HEADER_BYTES])
 {
     memset(to, 0, TRACE_FILE_HEADER_BYTES);
     memcpy(to, TRACE_MAGIC, 8);
-    put_u32(to + 8, identity->flags & TRACE_ROTATED ? TRACE_VERSION : TRACE_VERSION_PLAIN);
+    put_u32(to + 8, version_for(identity->flags));
     put_u32(to + 12, TRACE_FILE_HEADER_BYTES);
     put_u64(to + 16, identity->session_id);
     put_u64(to + 24, identity->start_monotonic_ns);
@@ -38,7 +43,8 @@ void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TR
 
 void trace_file_header_set_flags(uint8_t header[TRACE_FILE_HEADER_BYTES], uint32_t flags)
 {
-    put_u32(header + 8, flags & TRACE_ROTATED ? TRACE_VERSION : get_u32(header + 8));
+    if (version_for(flags) > get_u32(header + 8))
+        put_u32(header + 8, version_for(flags));
     put_u32(header + 64, flags);
     put_u32(header + 92, checksum_crc32c(header, 92));
 }

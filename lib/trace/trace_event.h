@@ -23,6 +23,8 @@ enum trace_event_kind {
     TRACE_LOST,       /* size_bytes: events lost so far, in total */
     TRACE_SMALL_COPIES, /* size_bytes and count: copies below the threshold so far, in total */
     TRACE_UNKNOWN_FREES, /* count: frees so far of addresses that were not live (allocated before recording began) */
+    TRACE_SAMPLING,   /* size_bytes: the interval by which the current thread samples from here on; 0: all of it is there. Before the first
+                         one of a thread it is the trace's */
     TRACE_EVENT_KIND_COUNT
 };
 
@@ -125,6 +127,7 @@ enum trace_identity_flag {
     TRACE_NATIVE = 2,  /* stacks hold native frames */
     TRACE_EXECED = 4,  /* the same process ran another image before */
     TRACE_ROTATED = 8, /* old parts of the file make room for new ones (trace_space.h) */
+    TRACE_RESAMPLED = 16, /* the sampling interval has changed: TRACE_SAMPLING occurs */
 };
 
 /* ---- accounting: the same rules for the collector's running figures and for the replay ----

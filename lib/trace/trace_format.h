@@ -10,8 +10,9 @@
 #include "compiler.h"
 
 #define TRACE_MAGIC "HEAPLINE" /* 8 bytes, without a NUL */
-#define TRACE_VERSION 3
-#define TRACE_VERSION_PLAIN 2 /* of what needs nothing of version 3 */
+#define TRACE_VERSION 4
+#define TRACE_VERSION_ROTATED 3 /* of what needs nothing of version 4 */
+#define TRACE_VERSION_PLAIN 2   /* of what needs nothing of version 3 either */
 #define TRACE_FILE_HEADER_BYTES 96
 #define TRACE_BLOCK_HEADER_BYTES 128
 #define TRACE_END_BYTES 120
@@ -105,6 +106,7 @@ enum op_other {
     OP_LOST,
     OP_SMALL_COPIES,
     OP_UNKNOWN_FREES,
+    OP_SAMPLING,
     OP_END
 };
 

@@ -75,6 +75,7 @@ int trace_writer_open(int file, const struct trace_identity *identity, struct tr
     }
     live_slots_init(&writer->slots);
     writer->file = file;
+    writer->identity = *identity;
     writer->zstd = ZSTD_createCCtx();
     if (!writer->zstd || trace_writer_reserve(writer, TRACE_SECTION_TABLE_BYTES + 2 * ENCODER_COLUMN_BYTES)) {
         release(writer);
@@ -463,6 +464,27 @@ void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id)
     writer->thread_id = thread_id;
 }
 
+/* Older readers must not take what follows for exact. */
+static void mark_resampled(struct trace_writer *writer)
+{
+    uint8_t header[TRACE_FILE_HEADER_BYTES];
+    writer->identity.flags |= TRACE_RESAMPLED;
+    trace_file_header_pack(&writer->identity, header);
+    int error = writer->failed ? 0 : file_write_at(writer->file, header, sizeof header, 0);
+    if (error)
+        writer->failed = error;
+}
+
+void trace_writer_sampling(struct trace_writer *writer, uint64_t interval_bytes)
+{
+    if (!(writer->identity.flags & TRACE_RESAMPLED))
+        mark_resampled(writer);
+    if (!begin_event(writer))
+        return;
+    event_encoder_other(&writer->encoder, OP_SAMPLING);
+    event_encoder_put(&writer->encoder, SECTION_MISC, clamp_size(interval_bytes));
+}
+
 void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes)
 {
     account_rss(&writer->account, rss_bytes);
@@ -552,6 +574,11 @@ size_t trace_writer_pending_bytes(const struct trace_writer *writer)
 uint64_t trace_writer_file_bytes(const struct trace_writer *writer)
 {
     return writer->file_bytes;
+}
+
+int trace_writer_definitions_closed(const struct trace_writer *writer)
+{
+    return writer->definitions_closed;
 }
 
 int trace_writer_failed(const struct trace_writer *writer)

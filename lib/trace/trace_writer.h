@@ -41,6 +41,9 @@ int trace_writer_rotate(struct trace_writer *writer, const struct trace_identity
  * STATUS_TOO_LARGE (it would exceed the file's bound; properties never do): then nothing is defined. */
 int trace_writer_define(struct trace_writer *writer, const struct trace_definition *definition);
 
+/* Has a definition been refused for want of room? Then all further ones are. */
+int trace_writer_definitions_closed(const struct trace_writer *writer);
+
 /* Events. Each returns what the caller needs next and never fails visibly: see trace_writer_failed.
  * Sizes past 2^56 - 1 count as that; an undefined stack counts as the empty one, an undefined thread as thread 0 (unknown). */
 
@@ -55,6 +58,8 @@ void trace_writer_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_
 /* Times must not run backwards: an earlier one is ignored. */
 void trace_writer_time(struct trace_writer *writer, uint64_t time_ns);
 void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id);
+/* The current thread samples by this interval from here on. Not while events are added up: sums of them could not be weighted. */
+void trace_writer_sampling(struct trace_writer *writer, uint64_t interval_bytes);
 void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes);
 /* The largest resident set of all, where that is known better than from the samples: goes into the totals. */
 void trace_writer_peak_rss(struct trace_writer *writer, uint64_t rss_bytes);
@@ -84,8 +89,13 @@ int trace_writer_failed(const struct trace_writer *writer);
 /* Begin a trace of a forked child from the same state: a writer on another file whose first blocks define all that
  * `writer` has defined and allocate all that is live, as TRACE_INHERITED (arenas keep TRACE_ARENA). Slot numbers change:
  * ret_slot_map[old slot] = new slot, allocated with malloc, freed by the caller. */
+struct trace_slot_intervals {
+    const uint8_t *ids;    /* by slot: which interval its block was sampled by; 0 behind the last one */
+    uint32_t id_count;
+    const uint64_t *bytes; /* by id; of 0 the trace's */
+};
 int trace_writer_fork(const struct trace_writer *writer, int file, const struct trace_identity *identity,
-                      struct trace_writer **ret_writer, uint32_t **ret_slot_map);
+                      const struct trace_slot_intervals *intervals, struct trace_writer **ret_writer, uint32_t **ret_slot_map);
 /* Start a trace with the same stacks, code objects, modules and threads defined under the same numbers, no properties, and nothing live: a
  * further recording of the same process. The old writer stays as it is. Returns as trace_writer_open, or STATUS_NO_MEMORY. */
 int trace_writer_continue(const struct trace_writer *writer, int file, const struct trace_identity *identity, uint64_t max_bytes,

@@ -32,22 +32,30 @@ static int copy_definitions(const struct trace_writer *parent, struct trace_writ
 }
 
 /* Allocate in `child` all that is live in `parent`, in the order of its slots. Returns 0 or STATUS_NO_MEMORY. */
-static int copy_live_slots(const struct trace_writer *parent, struct trace_writer *child, uint32_t *slot_map)
+static int copy_live_slots(const struct trace_writer *parent, struct trace_writer *child, const struct trace_slot_intervals *intervals,
+                           uint32_t *slot_map)
 {
+    uint8_t current_id = 0;
     for (uint32_t i = 0; i < parent->slots.used_count; i++) {
         const struct live_slot *slot = &parent->slots.slots[i];
         slot_map[i] = SLOT_NONE;
         if (!live_slot_is_live(slot))
             continue;
+        uint8_t id = i < intervals->id_count ? intervals->ids[i] : 0;
+        if (id != current_id)
+            trace_writer_sampling(child, intervals->bytes[id]);
+        current_id = id;
         slot_map[i] = trace_writer_allocate(child, live_slots_size(&parent->slots, i), slot->stack_id, live_slot_flags(slot) | TRACE_INHERITED);
         if (slot_map[i] == SLOT_NONE)
             return STATUS_NO_MEMORY;
     }
+    if (current_id)
+        trace_writer_sampling(child, intervals->bytes[0]);
     return 0;
 }
 
 int trace_writer_fork(const struct trace_writer *writer, int file, const struct trace_identity *identity,
-                      struct trace_writer **ret_writer, uint32_t **ret_slot_map)
+                      const struct trace_slot_intervals *intervals, struct trace_writer **ret_writer, uint32_t **ret_slot_map)
 {
     uint32_t *slot_map = malloc(((size_t)writer->slots.used_count + 1) * sizeof(*slot_map));
     if (!slot_map)
@@ -67,7 +75,7 @@ int trace_writer_fork(const struct trace_writer *writer, int file, const struct 
     if (!status)
         status = copy_definitions(writer, child, 1);
     if (!status)
-        status = copy_live_slots(writer, child, slot_map);
+        status = copy_live_slots(writer, child, intervals, slot_map);
     if (status) {
         trace_writer_close(child, NULL);
         free(slot_map);

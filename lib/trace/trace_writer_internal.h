@@ -44,6 +44,7 @@ struct trace_writer {
     uint32_t last_capacity;
     uint64_t run_sequence;        /* of the current thread's next allocation when it became the current one, or after one that doesn't count */
 
+    struct trace_identity identity;
     int file;
     int failed;                   /* errno; nothing is written any more */
     uint64_t file_bytes;

@@ -257,6 +257,9 @@ static void encode(struct trace_writer *writer, const struct stream *stream)
         case TRACE_UNKNOWN_FREES:
             trace_writer_unknown_frees(writer, event->number);
             break;
+        case TRACE_SAMPLING:
+            trace_writer_sampling(writer, event->number);
+            break;
         }
     }
     trace_writer_flush(writer);

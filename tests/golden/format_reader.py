@@ -7,7 +7,7 @@ import struct
 
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
 OPS, STACKS, SIZES, CLASSES, DISTANCES, SLOTS, TIMES, MISC = range(1, 9)
-RING_LENGTHS = {1: 1 << 16, 2: 1 << 20, 3: 1 << 20}
+RING_LENGTHS = {1: 1 << 16, 2: 1 << 20, 3: 1 << 20, 4: 1 << 20}
 CLASS_COPY, CLASS_FREE, CLASS_FREE_REALLOC, CLASS_ALLOCATE = 1, 2, 3, 0x40
 
 
@@ -453,7 +453,10 @@ class Trace:
             copies, size = misc.number(), misc.number()
             self.totals.update(copies=self.big_copies + copies, copied_bytes=self.big_copied_bytes + size)
             self.events.append(("small_copies", copies, size))
-        else:
-            assert op == 0x27
+        elif op == 0x27:
             self.totals["unknown_frees"] = misc.number()
             self.events.append(("unknown_frees", self.totals["unknown_frees"]))
+        else:
+            assert op == 0x28 and self.identity["flags"] & 16
+            self.events.append(("sampling", misc.number()))
+            assert self.events[-1][1] < 1 << 56

@@ -3,8 +3,11 @@
  *   copy       handlers fork while the program copies; the child goes on where the handler interrupted it
  *   fork       handlers fork while the program forks
  *   thread     a thread forks, and ends as the child's only one
+ *   torn       handlers jump out of a thread that copies on ever new stacks, while others allocate on ever new ones
+ *   stacks     handlers allocate and copy on ever new stacks, in threads that do
  *   crowd      more threads at once than there are rings for; each allocates and copies */
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -145,6 +148,148 @@ static void in_thread(void)
     require(!pthread_join(thread, NULL));
 }
 
+/* ---- ever new stacks ---- */
+
+#define STACK_DEPTH 14
+#define STACK_ROUNDS 4000
+#define STACK_THREADS 3
+#define TORN_MICROSECONDS 50
+
+static NOINLINE void to_the_left(unsigned path, int depth, void (*at_the_end)(void));
+
+static NOINLINE void to_the_right(unsigned path, int depth, void (*at_the_end)(void))
+{
+    if (!depth)
+        at_the_end();
+    else if (path & 1)
+        to_the_left(path >> 1, depth - 1, at_the_end);
+    else
+        to_the_right(path >> 1, depth - 1, at_the_end);
+    keep(&path);
+}
+
+static NOINLINE void to_the_left(unsigned path, int depth, void (*at_the_end)(void))
+{
+    if (!depth)
+        at_the_end();
+    else if (path & 1)
+        to_the_left(path >> 1, depth - 1, at_the_end);
+    else
+        to_the_right(path >> 1, depth - 1, at_the_end);
+    keep(&path);
+}
+
+static void change_alarms(int how)
+{
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    require(!pthread_sigmask(how, &alarms, NULL));
+}
+
+static void block_alarms(void)
+{
+    change_alarms(SIG_BLOCK);
+}
+
+static void unblock_alarms(void)
+{
+    change_alarms(SIG_UNBLOCK);
+}
+
+static NOINLINE void allocate_there(void)
+{
+    void *block = malloc(opaque(40));
+    keep(block);
+    free(block);
+}
+
+static _Thread_local sigjmp_buf out;
+static volatile int others_are_done;
+
+static void on_alarm_jump(int signal)
+{
+    siglongjmp(out, 1);
+}
+
+/* The only thread that gets alarms. */
+static void *copy_until_torn(void *unused)
+{
+    unblock_alarms();
+    for (volatile unsigned path = 0; !others_are_done; path++)
+        if (!sigsetjmp(out, 1)) {
+            set_timer(TORN_MICROSECONDS);
+            for (;; path++)
+                to_the_left(path * 2654435761u, STACK_DEPTH, copy_own);
+        }
+    return unused;
+}
+
+static void *allocate_on_new_stacks(void *argument)
+{
+    for (unsigned round = 0; round < STACK_ROUNDS; round++)
+        to_the_right((round * STACK_THREADS + (unsigned)(long)argument) * 2246822519u, STACK_DEPTH, allocate_there);
+    return NULL;
+}
+
+static void with_threads(void *(*work)(void *))
+{
+    pthread_t threads[STACK_THREADS];
+    for (long i = 0; i < STACK_THREADS; i++)
+        require(!pthread_create(&threads[i], NULL, work, (void *)i));
+    for (int i = 0; i < STACK_THREADS; i++)
+        require(!pthread_join(threads[i], NULL));
+}
+
+static void in_torn(void)
+{
+    pthread_t torn;
+    struct sigaction action = {.sa_handler = on_alarm_jump};
+    require(!sigaction(SIGALRM, &action, NULL));
+    block_alarms();
+    require(!pthread_create(&torn, NULL, copy_until_torn, NULL));
+    with_threads(allocate_on_new_stacks);
+    others_are_done = 1;
+    require(!pthread_join(torn, NULL));
+}
+
+static _Atomic long handlers_run;
+static _Atomic unsigned handler_path;
+
+static void allocate_and_copy(void)
+{
+    allocate_there();
+    copy_own();
+}
+
+/* In a thread that only copies: malloc is not what it interrupts. */
+static void on_alarm_allocate(int signal)
+{
+    int saved_errno = errno;
+    handlers_run++;
+    to_the_left(handler_path++ * 3266489917u, STACK_DEPTH, allocate_and_copy);
+    set_timer(COPY_MICROSECONDS);
+    errno = saved_errno;
+}
+
+static void *copy_on_new_stacks(void *argument)
+{
+    unblock_alarms();
+    for (unsigned round = 0; round < STACK_ROUNDS; round++)
+        to_the_right((round * STACK_THREADS + (unsigned)(long)argument) * 2246822519u, STACK_DEPTH, copy_own);
+    block_alarms();
+    return NULL;
+}
+
+static void in_stacks(void)
+{
+    block_alarms();
+    start_timer(on_alarm_allocate, COPY_MICROSECONDS);
+    with_threads(copy_on_new_stacks);
+    fact("handlers", handlers_run);
+    fact("rounds", STACK_THREADS * STACK_ROUNDS);
+}
+
 static pthread_barrier_t all_here;
 
 static void *crowd_member(void *unused)
@@ -179,7 +324,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } ways[] = {{"register", in_register}, {"copy", in_copy}, {"fork", in_fork}, {"thread", in_thread}, {"crowd", in_crowd}};
+    } ways[] = {{"register", in_register}, {"copy", in_copy}, {"fork", in_fork}, {"thread", in_thread}, {"crowd", in_crowd}, {"torn", in_torn},
+        {"stacks", in_stacks}};
     require(argc == 2);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         if (!strcmp(argv[1], ways[i].name)) {

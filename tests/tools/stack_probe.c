@@ -184,6 +184,10 @@ int recorder_prepare(struct thread_state *thread)
     return 1;
 }
 
+void recorder_notice_sampling(struct thread_state *thread)
+{
+}
+
 /* ---- malloc ---- */
 
 static void *allocated(void *block, uint64_t size, const void *caller)

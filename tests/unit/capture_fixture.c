@@ -22,6 +22,10 @@ int recorder_prepare(struct thread_state *thread)
     return 0;
 }
 
+void recorder_notice_sampling(struct thread_state *thread)
+{
+}
+
 void capture_fixture_begin(void)
 {
     recorder_session = pages_map(SESSION_RINGS_OFFSET);

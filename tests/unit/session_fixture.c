@@ -293,6 +293,9 @@ char *trace_listing_text(const struct trace_listing *listing)
         case TRACE_THREAD:
             to += sprintf(to, "t%u ", event->thread_id);
             break;
+        case TRACE_SAMPLING:
+            to += sprintf(to, "~%" PRIu64 " ", event->size_bytes);
+            break;
         case TRACE_UNKNOWN_FREES:
             to += sprintf(to, "?%" PRIu64 " ", event->count);
             break;

@@ -99,7 +99,7 @@ static void pass(struct player *player, uint64_t address, uint64_t size, uint32_
 static void check_sampled_reallocations(void)
 {
     begin();
-    fixture.session->sampling_interval_bytes = 100;
+    fixture.blocks.intervals.bytes[0] = 100;
     player_run(&one, 2, 0);
     allocate(&one, A, 200, 0);
     player_free(&one, EVENT_REALLOC_BEGIN, A, 0);
@@ -119,7 +119,7 @@ static void check_sampled_shrinks(void)
 {
     uint64_t copies, rounds = 4000;
     begin();
-    fixture.session->sampling_interval_bytes = 100;
+    fixture.blocks.intervals.bytes[0] = 100;
     player_run(&one, 2, 0);
     for (uint64_t i = 0; i < rounds; i++) {
         allocate(&one, A, 300, 0);

@@ -109,7 +109,7 @@ static void test_ahead(void)
 static void test_sample(void)
 {
     begin();
-    state.sampling_interval_bytes = 512;
+    state.is_sampled = 1;
     weights[allocate(1, 64, 250, 0)] = (struct replay_weight){.bytes = 576, .count = 9};
     weights[allocate(1, 64, 260, 0)] = (struct replay_weight){.bytes = 512, .count = 8};
     CHECK_EQUAL(survivor_log_window(&state, 0, 1), 0);

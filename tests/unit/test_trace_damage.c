@@ -280,8 +280,8 @@ static void not_traces(void)
     check_refused(text, sizeof(text), STATUS_NOT_A_TRACE, "not a heapline trace");
     trace_file_header_pack(&script_identity, header);
     put_u32(header + 8, 7);
-    check_refused(header, sizeof(header), STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 3");
-    check_refused(header, 20, STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 3");
+    check_refused(header, sizeof(header), STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 4");
+    check_refused(header, 20, STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 4");
     trace_file_header_pack(&script_identity, header);
     header[60] ^= 1;
     check_refused(header, sizeof(header), STATUS_CORRUPT, "the checksum of the file header is wrong");
@@ -384,6 +384,7 @@ static void made_up_blocks(void)
     check_made_up(&(struct made_up){SECTION(OPS, 0x16), SECTION(SLOTS, 1)}, "nothing");
     check_made_up(&(struct made_up){SECTION(OPS, 0x18)}, "unknown op");
     check_made_up(&(struct made_up){SECTION(OPS, OP_END)}, "unknown op");
+    check_made_up(&(struct made_up){SECTION(OPS, OP_SAMPLING), SECTION(MISC, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1)}, "interval");
     check_made_up(&(struct made_up){SECTION(OPS, OP_SHRINK), SECTION(MISC, 0, 0)}, "mapping");
     check_made_up(&(struct made_up){SECTION(OPS, 0x0f, OP_SHRINK), SECTION(STACKS, 0), SECTION(SIZES, 5), SECTION(CLASSES, CLASS_ALLOCATE),
                                     SECTION(MISC, 0, 6)}, "shrinks by more");

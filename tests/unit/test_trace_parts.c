@@ -142,9 +142,12 @@ static void headers(void)
     CHECK_EQUAL(get_u64(bytes + 48), 5);
     CHECK_EQUAL(get_u32(bytes + 64), 8);
     CHECK_EQUAL(trace_file_header_unpack(bytes, TRACE_FILE_HEADER_BYTES, &identity_again, &version, NULL), 0);
-    CHECK_EQUAL(version, TRACE_VERSION);
+    CHECK_EQUAL(version, TRACE_VERSION_ROTATED);
     CHECK_BYTES(&identity_again, &identity, sizeof(identity));
-    /* Only a rotated file needs the newer version. */
+    /* Only a rotated file, and one whose sampling interval changes, need newer versions. */
+    trace_file_header_set_flags(bytes, TRACE_NATIVE | TRACE_RESAMPLED);
+    CHECK_EQUAL(get_u32(bytes + 8), TRACE_VERSION);
+    trace_file_header_pack(&identity, bytes);
     trace_file_header_set_flags(bytes, TRACE_NATIVE);
     CHECK_EQUAL(trace_file_header_unpack(bytes, TRACE_FILE_HEADER_BYTES, &identity_again, &version, NULL), 0);
     CHECK_EQUAL(identity_again.flags, TRACE_NATIVE);

@@ -25,6 +25,8 @@ struct count {
     uint64_t events;
 };
 
+static const struct trace_slot_intervals no_intervals;
+
 static void count_live(struct count *count, const struct script_slot *slot, int sign)
 {
     if (slot->flags & TRACE_ARENA)
@@ -387,7 +389,7 @@ static void fork_while_tallying(void)
     trace_writer_free(parent, first, 0);
     uint32_t third = trace_writer_allocate(parent, 300, 1, TRACE_REALLOC);
     CHECK_EQUAL(third, first);
-    CHECK_EQUAL(trace_writer_fork(parent, child_file, &script_identity, &child, &map), 0);
+    CHECK_EQUAL(trace_writer_fork(parent, child_file, &script_identity, &no_intervals, &child, &map), 0);
     CHECK_EQUAL(trace_writer_totals(child)->live_bytes, 500);
     CHECK_EQUAL(trace_writer_totals(child)->allocations, 0);
     CHECK_EQUAL(live_slots_size(trace_writer_slots(child), map[third]), 300);
@@ -422,7 +424,7 @@ static void fork_beyond_the_bound(void)
         live_bytes += size_bytes;
         trace_writer_allocate(parent, size_bytes, 0, 0);
     }
-    CHECK_EQUAL(trace_writer_fork(parent, child_file, &script_identity, &child, &map), 0);
+    CHECK_EQUAL(trace_writer_fork(parent, child_file, &script_identity, &no_intervals, &child, &map), 0);
     CHECK_EQUAL(trace_writer_totals(child)->live_bytes, live_bytes);
     for (uint32_t i = 0; i < 600000; i += 2)
         trace_writer_free(child, map[i], 0);

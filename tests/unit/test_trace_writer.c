@@ -19,6 +19,8 @@
 #define ADDRESS_SANITIZER 0
 #endif
 
+static const struct trace_slot_intervals no_intervals;
+
 static struct trace_writer *open_writer(int file)
 {
     struct trace_writer *writer;
@@ -331,7 +333,7 @@ static void fork_of_a_trace(void)
     script_find_peak(&parent);
     parent_writer = open_writer(parent_file);
     script_write(&parent, parent_writer);
-    CHECK_EQUAL(trace_writer_fork(parent_writer, child_file, &identity, &child_writer, &slot_map), 0);
+    CHECK_EQUAL(trace_writer_fork(parent_writer, child_file, &identity, &no_intervals, &child_writer, &slot_map), 0);
 
     inherited_script(&parent, &child);
     uint32_t next = 0, used = trace_writer_slots(parent_writer)->used_count;
@@ -386,7 +388,7 @@ static void fork_without_a_disk(void)
     trace_writer_allocate(writer, 1, 0, 0);
     int full = open("/dev/full", O_RDWR);
     if (full >= 0) {
-        CHECK_EQUAL(trace_writer_fork(writer, full, &script_identity, &child, &slot_map), STATUS_SYSTEM);
+        CHECK_EQUAL(trace_writer_fork(writer, full, &script_identity, &no_intervals, &child, &slot_map), STATUS_SYSTEM);
         CHECK_EQUAL(errno, ENOSPC);
         CHECK(!child && !slot_map);
         close(full);

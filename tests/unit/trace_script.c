@@ -441,6 +441,9 @@ void script_write_event(const struct trace_event *event, struct trace_writer *wr
     case TRACE_UNKNOWN_FREES:
         trace_writer_unknown_frees(writer, event->count);
         break;
+    case TRACE_SAMPLING:
+        trace_writer_sampling(writer, event->size_bytes);
+        break;
     }
 }
 
@@ -567,7 +570,7 @@ static void check_event(const struct trace_reader *reader, const struct trace_ev
         CHECK_EQUAL(actual->time_ns, expected->time_ns);
     if (actual->kind == TRACE_THREAD)
         CHECK_EQUAL(actual->thread_id, expected->thread_id);
-    if (actual->kind == TRACE_RSS || actual->kind == TRACE_LOST || actual->kind == TRACE_SMALL_COPIES)
+    if (actual->kind == TRACE_RSS || actual->kind == TRACE_SAMPLING || actual->kind == TRACE_LOST || actual->kind == TRACE_SMALL_COPIES)
         CHECK_EQUAL(actual->size_bytes, expected->size_bytes);
     if (actual->kind == TRACE_SMALL_COPIES || actual->kind == TRACE_UNKNOWN_FREES)
         CHECK_EQUAL(actual->count, expected->count);
