@@ -31,7 +31,7 @@ static double ramp(double value, double none, double all)
     return value <= none ? 0 : value >= all ? 1 : (value - none) / (all - none);
 }
 
-static void find_floor(const double *values, double *floor, int count)
+void growth_floor(const double *values, double *floor, int count)
 {
     for (int i = count; i-- > 0;)
         floor[i] = i + 1 < count && floor[i + 1] < values[i] ? floor[i + 1] : values[i];
@@ -52,6 +52,12 @@ static int find_onset(const double *floor, int first, int last)
     while (onset + 1 < last && floor[onset + 1] <= limit)
         onset++;
     return onset;
+}
+
+/* Of the last third of the growing part. */
+static double late_growth(const double *floor, int onset, int last)
+{
+    return floor[last] - floor_at(floor, last - (last - onset) / 3.0);
 }
 
 /* How many of the parts grow. */
@@ -82,19 +88,18 @@ static double born_between(const struct growth_series *series, double from_secon
  * larger (a list, a buffer) says nothing: each time it is a new one. */
 static double judge_survival(const struct growth_series *series, struct growth *growth, int onset, int last)
 {
+    double mean_bytes = series->blocks[last] > 0 ? series->bytes[last] / series->blocks[last] : 0;
+    growth->by_new_blocks = growth->grown_blocks >= FEW_BLOCKS && growth->grown_blocks * mean_bytes >= growth->grown_bytes / 2;
     growth->old_bytes = -1;
     if (!series->born || series->run_seconds <= 0)
         return 1;
     growth->old_bytes = born_between(series, series->seconds[onset], (series->seconds[onset] + series->seconds[last]) / 2);
-    double mean_bytes = series->blocks[last] > 0 ? series->bytes[last] / series->blocks[last] : 0;
-    int by_new_blocks = growth->grown_blocks >= FEW_BLOCKS && growth->grown_blocks * mean_bytes >= growth->grown_bytes / 2;
-    return !by_new_blocks ? 1 : ramp(2 * growth->old_bytes / growth->grown_bytes, GONE_SHARE, STAYED_SHARE);
+    return !growth->by_new_blocks ? 1 : ramp(2 * growth->old_bytes / growth->grown_bytes, GONE_SHARE, STAYED_SHARE);
 }
 
 static void judge_shape(struct growth *growth, const double *floor, double survival, int first, int onset, int last)
 {
-    double late = floor[last] - floor_at(floor, last - (last - onset) / 3.0);
-    double late_rate = 3 * late / (floor[last] - floor[onset]);
+    double late_rate = 3 * growth->late_bytes / growth->grown_bytes;
     double certain = growth->p > 0 ? ramp(-log10(growth->p), CHANCE_EXPONENT, CERTAIN_EXPONENT) : 1;
     double lasting = ramp((double)(last - onset) / (last - first), 0.3, 0.6);
     double spread = ramp(count_parts(floor, onset, last), 3, 5) * ramp(growth->rising_windows, 3, 7);
@@ -117,15 +122,20 @@ static double at_least_zero(double value)
     return value > 0 ? value : 0;
 }
 
+int growth_warm_window(int count)
+{
+    return count / 4 > 0 ? count / 4 - 1 : 0;
+}
+
 void growth_judge(const struct growth_series *series, struct growth *ret_growth)
 {
-    int count = series->count, last = count - 1, first = count / 4 > 0 ? count / 4 - 1 : 0;
+    int count = series->count, last = count - 1, first = growth_warm_window(count);
     struct growth growth = {.p = 1, .old_bytes = -1, .end_bytes = count ? series->bytes[last] : 0};
     double *floor = malloc(((size_t)count + 1) * sizeof *floor), *block_floor = malloc(((size_t)count + 1) * sizeof *floor);
     if (!floor || !block_floor)
         abort();
-    find_floor(series->bytes, floor, count);
-    find_floor(series->blocks, block_floor, count);
+    growth_floor(series->bytes, floor, count);
+    growth_floor(series->blocks, block_floor, count);
     if (count && floor[last] > floor[first]) {
         int onset = find_onset(floor, first, last);
         growth.p = trend_rising_p(series->bytes + first, count - first);
@@ -135,6 +145,7 @@ void growth_judge(const struct growth_series *series, struct growth *ret_growth)
         growth.blocks_per_second = at_least_zero(trend_slope(series->seconds + onset, series->blocks + onset, count - onset));
         growth.grown_bytes = floor[last] - floor[onset];
         growth.grown_blocks = block_floor[last] - block_floor[onset];
+        growth.late_bytes = late_growth(floor, onset, last);
         growth.window_count = last - onset;
         for (int i = onset; i < last; i++)
             growth.rising_windows += floor[i + 1] > floor[i];

@@ -36,10 +36,17 @@ struct growth {
     double bytes_per_second, blocks_per_second; /* Theil-Sen, since the onset; never below 0 */
     double onset_seconds, onset_bytes, end_bytes;
     double grown_bytes, grown_blocks;           /* of the floor, since the onset */
+    double late_bytes;           /* of grown_bytes, those of the last third of that time */
     double old_bytes;            /* still live of those allocated in the first half of that time; -1: unknown */
+    int by_new_blocks;           /* not by making blocks larger */
     int rising_windows, window_count;           /* since the onset: with a rising floor, and all */
 };
 
 void growth_judge(const struct growth_series *series, struct growth *ret_growth);
+
+/* Of `count` levels; `floor` has as much room. */
+void growth_floor(const double *values, double *floor, int count);
+/* The window at whose end warm-up is over. */
+int growth_warm_window(int count);
 
 #endif

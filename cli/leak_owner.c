@@ -73,15 +73,21 @@ static uint32_t leave_helpers(const struct stack_set *set, uint32_t index)
     return outer > SET_EMPTY && has_text(frame->origin, "native") && (frame->line || !set->frames[set->stacks[index].frame].line) ? outer : index;
 }
 
-uint32_t leak_owner(const struct stack_set *set, uint32_t stack_index)
+uint32_t leak_owner_stack(const struct stack_set *set, uint32_t stack_index)
 {
     uint32_t index = find_credited(set, stack_index);
     if (index <= SET_EMPTY)
-        return set->stacks[stack_index].line_frame;
+        return SET_EMPTY;
     const struct set_frame *frame = &set->frames[set->stacks[index].frame];
     if (has_text(frame->origin, "stdlib"))
         index = leave_library(set, index);
     else if (has_text(frame->kind, "native"))
         index = leave_helpers(set, index);
-    return set->stacks[index].frame;
+    return index;
+}
+
+uint32_t leak_owner(const struct stack_set *set, uint32_t stack_index)
+{
+    uint32_t index = leak_owner_stack(set, stack_index);
+    return index <= SET_EMPTY ? set->stacks[stack_index].line_frame : set->stacks[index].frame;
 }

@@ -10,5 +10,7 @@
 
 /* The frame's id; 0: the stack has none. */
 uint32_t leak_owner(const struct stack_set *set, uint32_t stack_index);
+/* The index of the stack, or one of its callers', whose innermost frame that is; SET_EMPTY: none. */
+uint32_t leak_owner_stack(const struct stack_set *set, uint32_t stack_index);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "leak_groups.h"
 #include "leak_owner.h"
 
 /* Keys of rows: 0 what has no line, 1 what no stack owns, then one for each line. */
@@ -27,6 +28,8 @@ struct loading {
 /* Lines of libraries count a tenth; so do lines that keep only 0.2 % of what they allocate. */
 #define FOREIGN_WEIGHT 0.1
 #define USUAL_KEPT 0.02
+/* What int64_t holds as nanoseconds: some 285 years. */
+#define LONGEST_SECONDS 9e9
 
 static void *allocate(size_t count, size_t bytes)
 {
@@ -190,6 +193,14 @@ static double laplace(int64_t allocations, int64_t live)
     return frees < 0 ? 0 : score > 0 ? score : 0;
 }
 
+int64_t leak_limit_ns(const struct leak_rows *rows, double bytes_per_second)
+{
+    double room = (double)(rows->limit_bytes - rows->resident_bytes);
+    if (!rows->limit_bytes || bytes_per_second <= 0 || room / bytes_per_second > LONGEST_SECONDS)
+        return -1;
+    return room <= 0 ? 0 : (int64_t)(room / bytes_per_second * 1e9);
+}
+
 static void judge(struct leak_rows *rows, struct leak_row *row)
 {
     struct growth_series series = {
@@ -203,9 +214,8 @@ static void judge(struct leak_rows *rows, struct leak_row *row)
     row->live_allocations = (int64_t)row->blocks[rows->window_count - 1];
     row->laplace_score = laplace(row->allocations, row->live_allocations);
     growth_judge(&series, &row->growth);
-    double speed = row->growth.bytes_per_second, room = (double)(rows->limit_bytes - rows->resident_bytes);
-    if (rows->limit_bytes && row->growth.confidence >= LEAK_CONFIDENT && speed > 0)
-        row->limit_ns = room <= 0 ? 0 : room / speed > 9e9 ? -1 : (int64_t)(room / speed * 1e9);
+    if (row->growth.confidence >= LEAK_CONFIDENT)
+        row->limit_ns = leak_limit_ns(rows, row->growth.bytes_per_second);
 }
 
 static double score(const struct leak_row *row)
@@ -265,6 +275,7 @@ static void judge_all(struct loading *loading)
     rows->survival = loading->allocations ? (double)live_allocations / (double)loading->allocations : 0;
     if (kept)
         qsort(rows->rows, (size_t)kept, sizeof *rows->rows, compare_rows);
+    leak_groups_find(rows);
 }
 
 static void load_limit(struct loading *loading, uint64_t limit_bytes)

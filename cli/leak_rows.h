@@ -17,6 +17,9 @@
 
 struct object_rows;
 
+/* What a line has to do with the first line of its leak (leak_groups.h). */
+enum leak_relation { LEAK_ALONE, LEAK_BY_FUNCTION, LEAK_BY_LIBRARY };
+
 struct leak_row {
     uint32_t frame_id;                     /* the line; 0: none is known */
     int is_foreign;                        /* not a line of the program itself */
@@ -34,12 +37,17 @@ struct leak_row {
     double born[LEAK_BORN_PARTS];          /* live bytes when judged by the eighth of the run in which they were allocated */
     double *bytes, *blocks;                /* by window; owned by the rows */
     int64_t stack_bytes;                   /* of stack_id */
+    int64_t leak;                          /* the leak that it is a line of, from 1; 0: not reported */
+    int is_first;                          /* of that leak's lines */
+    enum leak_relation relation;
+    int64_t in_step_with;                  /* of a first line: an earlier leak that grows in step with it, elsewhere; 0: none */
 };
 
 struct leak_rows {
     struct leak_row *rows;
     int64_t count;
-    int64_t confident_count;
+    int64_t confident_count;            /* rows that are reported: the first ones */
+    int64_t leak_count;                 /* those of one leak taken together */
     int64_t live_bytes, end_bytes;      /* of all rows; what is suppressed isn't in them */
     double growth_bytes_per_second;     /* of those reported */
     double survival;                    /* share of all allocations that was live when judged */
@@ -65,6 +73,9 @@ struct leak_rows {
 /* What is suppressed is counted there and left out. limit_bytes: 0: that of the process's cgroup when it was recorded, if there was one. */
 void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64_t limit_bytes, struct leak_rows *ret_rows);
 void leak_rows_free(struct leak_rows *rows);
+
+/* Until the limit is reached at this pace; -1: there is no limit, or no growth, or not within centuries. */
+int64_t leak_limit_ns(const struct leak_rows *rows, double bytes_per_second);
 
 /* The object of a row, with its evidence, its levels by window and the frames of its largest stack. (leaks.c) */
 struct stack_walker;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leak_rows.h"
+#include "leak_groups.h"
 #include "line_rows.h"
 #include "table.h"
 #include "units.h"
@@ -40,14 +40,24 @@ static struct unit_text seconds_text(double seconds)
     return units_time((int64_t)(seconds * 1e9));
 }
 
-static void add_growth(struct text *text, const struct leak_row *row)
+static struct unit_text bytes_text(double bytes)
 {
-    const struct growth *growth = &row->growth;
-    add(text, "since %s: %s to %s, rising in %d of %d windows (p = %.1g), %s an hour", seconds_text(growth->onset_seconds).text,
-        units_bytes((int64_t)growth->onset_bytes).text, units_bytes((int64_t)growth->end_bytes).text, growth->rising_windows,
-        growth->window_count, growth->p, units_bytes((int64_t)fmin(growth->bytes_per_second * HOUR_SECONDS, 9e18)).text);
+    return units_bytes((int64_t)fmin(bytes, 9e18));
 }
 
+/* What it held when it began to grow, and what it holds. */
+static void add_levels(struct text *text, const struct growth *growth)
+{
+    add(text, "since %s: %s to %s", seconds_text(growth->onset_seconds).text, bytes_text(growth->onset_bytes).text,
+        bytes_text(growth->end_bytes).text);
+}
+
+static void add_windows(struct text *text, const struct growth *growth)
+{
+    add(text, ", rising in %d of %d windows (p = %.1g)", growth->rising_windows, growth->window_count, growth->p);
+}
+
+/* A rate only where it holds. */
 static void add_shape(struct text *text, const struct leak_row *row)
 {
     const struct growth *growth = &row->growth;
@@ -56,10 +66,15 @@ static void add_shape(struct text *text, const struct leak_row *row)
         add(text, "%s: what came after the first quarter of the run was given back", leak_shape(row));
         return;
     case GROWTH_STEADY:
-        break;
+        add_levels(text, growth);
+        add_windows(text, growth);
+        add(text, ", %s an hour", bytes_text(growth->bytes_per_second * HOUR_SECONDS).text);
+        return;
     case GROWTH_LEVELS:
         add(text, "%s, as a cache does that is full; ", leak_shape(row));
-        break;
+        add_levels(text, growth);
+        add(text, ", %s of it in the last third of that time", growth->late_bytes >= 1 ? bytes_text(growth->late_bytes).text : "nothing");
+        return;
     case GROWTH_STEPS:
         add(text, "%s, not with the load; ", leak_shape(row));
         break;
@@ -74,7 +89,8 @@ static void add_shape(struct text *text, const struct leak_row *row)
         add(text, "%s by as much as it has grown; ", leak_shape(row));
         break;
     }
-    add_growth(text, row);
+    add_levels(text, growth);
+    add_windows(text, growth);
 }
 
 static void add_age(struct text *text, const struct leak_row *row)
@@ -96,6 +112,17 @@ static int is_python(const struct leak_rows *rows, const struct leak_row *row)
     return kind && !strcmp(kind, "python");
 }
 
+/* Of a leak of several lines all of them count. */
+static void add_limit(struct text *text, const struct leak_rows *rows, const struct leak_row *row)
+{
+    struct leak_sum sum = leak_sum(rows, row->leak);
+    int64_t limit_ns = row->is_first ? leak_limit_ns(rows, sum.bytes_per_second) : row->limit_ns;
+    if (limit_ns >= 0)
+        add(text, "; %s fills the %s up to the limit of %s in %s", row->is_first && sum.lines > 1 ? "with its further lines it" : "alone it",
+            units_bytes(rows->limit_bytes > rows->resident_bytes ? rows->limit_bytes - rows->resident_bytes : 0).text,
+            units_bytes(rows->limit_bytes).text, units_time(limit_ns).text);
+}
+
 void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, char *out, size_t size)
 {
     struct text text = {out, out + size};
@@ -108,10 +135,7 @@ void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, cha
     add_survival(&text, rows, row);
     if (row->is_carrier && row->growth.confidence >= LEAK_CONFIDENT && is_python(rows, row))
         add(&text, "; Python may have handed dicts, lists or numbers that were freed here on to the line that keeps them");
-    if (row->limit_ns >= 0)
-        add(&text, "; alone it fills the %s up to the limit of %s in %s",
-            units_bytes(rows->limit_bytes > rows->resident_bytes ? rows->limit_bytes - rows->resident_bytes : 0).text,
-            units_bytes(rows->limit_bytes).text, units_time(row->limit_ns).text);
+    add_limit(&text, rows, row);
 }
 
 /* ---- the report's section ---- */
@@ -119,14 +143,19 @@ void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, cha
 static void add_brief_row(const struct reading *reading, struct table *table, const struct leak_rows *rows, const struct leak_row *row)
 {
     const struct set_frame *frame = &rows->set.frames[row->frame_id];
+    struct leak_sum sum = leak_sum(rows, row->leak);
     char *place = row->frame_id ? line_place(reading, frame->file ? frame->file : frame->module, frame->line, frame->function)
                                 : line_place(reading, NULL, 0, "(no stack)");
     table_cell(table, "%s", place);
     table_cell(table, "%s", frame->function ? frame->function : "");
-    table_cell(table, "%s", units_bytes(row->live_bytes).text);
-    table_cell(table, "%s", units_count(row->live_allocations).text);
-    table_cell(table, "%s/s", units_bytes((int64_t)row->growth.bytes_per_second).text);
+    table_cell(table, "%s", units_bytes(sum.live_bytes).text);
+    table_cell(table, "%s", units_count(sum.live_allocations).text);
+    table_cell(table, "%s/s", units_bytes((int64_t)sum.bytes_per_second).text);
     table_cell(table, "%.2f", row->growth.confidence);
+    if (rows->leak_count < rows->confident_count && sum.lines > 1)
+        table_cell(table, "and %s", units_noun(sum.lines - 1, "line").text);
+    else if (rows->leak_count < rows->confident_count)
+        table_cell(table, "%s", "");
     free(place);
 }
 
@@ -139,12 +168,14 @@ void leak_rows_print_brief(const struct reading *reading, const struct leak_rows
         {.title = "blocks", .align = TABLE_RIGHT, .expendable = 2},
         {.title = "growth", .align = TABLE_RIGHT},
         {.title = "confidence", .align = TABLE_RIGHT},
+        {.title = "in step", .style = STYLE_DIM, .expendable = 1},
     };
     if (!rows->confident_count)
         return;
-    struct table *table = table_new(&reading->terminal, columns, 6);
-    for (int64_t i = 0; i < rows->confident_count && (!limit || i < limit); i++)
-        add_brief_row(reading, table, rows, &rows->rows[i]);
+    struct table *table = table_new(&reading->terminal, columns, rows->leak_count < rows->confident_count ? 7 : 6);
+    for (int64_t i = 0; i < rows->confident_count; i++)
+        if (rows->rows[i].is_first && (!limit || rows->rows[i].leak <= limit))
+            add_brief_row(reading, table, rows, &rows->rows[i]);
     terminal_heading(&reading->terminal, "Leak candidates", "still growing when the run ended");
     table_print(table);
     table_free(table);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "leak_rows.h"
+#include "leak_groups.h"
 #include "line_rows.h"
 #include "object_rows.h"
 #include "stack_rows.h"
@@ -14,10 +14,12 @@
 #define CANDIDATES_SHOWN 10
 #define OTHERS_SHOWN 3 /* of what doesn't grow, where something does */
 #define FRAME_LINES 12
+#define OTHER_FRAME_LINES 5 /* of what doesn't grow */
 #define EVIDENCE_INDENT 12
 #define EVIDENCE_BYTES 640
 #define TYPES_BYTES 600
 #define PATHS_SHOWN 2
+#define MEMBERS_SHOWN 4 /* of a leak's lines of one relation */
 
 struct settings {
     struct reading reading;
@@ -91,6 +93,33 @@ static const struct object_line *objects_of(const struct leak_rows *rows, const 
     return line ? line : object_rows_of_stack(rows->objects, rows->database, row->stack_id);
 }
 
+/* The leak that a line belongs to, and of its first line the others. */
+static void write_leak(struct json *json, const struct leak_rows *rows, const struct leak_row *row)
+{
+    if (row->leak)
+        json_integer(json, "leak", row->leak);
+    else
+        json_null(json, "leak");
+    if (row->in_step_with)
+        json_integer(json, "in_step_with", row->in_step_with);
+    else
+        json_null(json, "in_step_with");
+    json_array(json, "members");
+    for (int64_t i = 0; row->is_first && i < rows->confident_count; i++) {
+        const struct leak_row *member = &rows->rows[i];
+        if (member->leak != row->leak || member->is_first)
+            continue;
+        json_object(json, NULL);
+        write_place(json, rows, member);
+        json_integer(json, "live_bytes", member->live_bytes);
+        json_integer(json, "live_allocations", member->live_allocations);
+        json_integer(json, "growth_bytes_per_second", (int64_t)(member->growth.bytes_per_second + 0.5));
+        json_text(json, "relation", leak_relation_name(member));
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 void leak_candidate_json(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
 {
     char evidence[EVIDENCE_BYTES];
@@ -101,6 +130,7 @@ void leak_candidate_json(struct json *json, const struct leak_rows *rows, const 
     write_growth(json, row);
     leak_evidence(rows, row, evidence, sizeof evidence);
     json_text(json, "evidence", evidence);
+    write_leak(json, rows, row);
     json_integer(json, "live_bytes_at_end", row->end_bytes);
     json_integer(json, "live_allocations_at_end", row->end_allocations);
     json_integer(json, "allocations", row->allocations);
@@ -138,6 +168,7 @@ static int write_leaks(const struct reading *reading, sqlite3 *database, const s
     else
         json_null(&json, "teardown_ns");
     json_integer(&json, "growing", rows->confident_count);
+    json_integer(&json, "leaks", rows->leak_count);
     json_integer(&json, "growth_bytes_per_second", (int64_t)(rows->growth_bytes_per_second + 0.5));
     json_real(&json, "survival", rows->survival);
     if (rows->limit_bytes)
@@ -175,7 +206,6 @@ static void print_place(const struct reading *reading, const struct leak_rows *r
     const struct set_frame *frame = &rows->set.frames[row->frame_id];
     char *place = line_place(reading, frame->file ? frame->file : frame->module, frame->line, frame->function);
     char *function = frame->function ? text_clean(frame->function, reading->terminal.unicode) : NULL;
-    fputs("  ", reading->terminal.out);
     terminal_print(&reading->terminal, STYLE_PLACE, "%s", place);
     if (function)
         fprintf(reading->terminal.out, "  %s", function);
@@ -196,32 +226,105 @@ static void print_objects(const struct reading *reading, sqlite3 *database, cons
     object_paths_print(reading, database, surveyed->frame_id, EVIDENCE_INDENT, PATHS_SHOWN);
 }
 
-static void print_candidate(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
+static void print_member(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, int indent)
+{
+    fprintf(reading->terminal.out, "%*s", indent, "");
+    print_place(reading, rows, row);
+    fprintf(reading->terminal.out, "  %s in %s  +%s/s\n", units_bytes(row->live_bytes).text, units_noun(row->live_allocations, "block").text,
+            units_bytes((int64_t)row->growth.bytes_per_second).text);
+}
+
+/* Of one relation. */
+static void print_members(const struct reading *reading, const struct leak_rows *rows, int64_t leak, enum leak_relation relation,
+                          const char *heading)
+{
+    int64_t count = 0;
+    double more = 0;
+    for (int64_t i = 0; i < rows->confident_count; i++) {
+        const struct leak_row *row = &rows->rows[i];
+        if (row->leak != leak || row->relation != relation)
+            continue;
+        if (!count)
+            fprintf(reading->terminal.out, "%*s%s\n", EVIDENCE_INDENT, "", heading);
+        if (count++ < MEMBERS_SHOWN)
+            print_member(reading, rows, row, EVIDENCE_INDENT + 2);
+        else
+            more += row->growth.bytes_per_second;
+    }
+    if (count > MEMBERS_SHOWN)
+        fprintf(reading->terminal.out, "%*sand %s, +%s/s\n", EVIDENCE_INDENT + 2, "", units_noun(count - MEMBERS_SHOWN, "further line").text,
+                units_bytes((int64_t)more).text);
+}
+
+static void print_lines_of_leak(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *first)
+{
+    print_member(reading, rows, first, EVIDENCE_INDENT);
+    print_members(reading, rows, first->leak, LEAK_BY_FUNCTION, "near it and in step with it:");
+    print_members(reading, rows, first->leak, LEAK_BY_LIBRARY, "in step with it, lines that make what others keep:");
+}
+
+/* Which earlier leak this one is in step with. */
+static void print_in_step(const struct reading *reading, const struct leak_rows *rows, int64_t leak)
+{
+    for (int64_t i = 0; leak && i < rows->confident_count; i++)
+        if (rows->rows[i].is_first && rows->rows[i].leak == leak) {
+            fprintf(reading->terminal.out, "%*sgrows with the same requests as ", EVIDENCE_INDENT, "");
+            print_place(reading, rows, &rows->rows[i]);
+            fputc('\n', reading->terminal.out);
+        }
+}
+
+static void print_figures(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, const struct leak_sum *sum)
 {
     const struct terminal *terminal = &reading->terminal;
-    char evidence[EVIDENCE_BYTES];
-    terminal_print(terminal, STYLE_BOLD, "%10s", units_bytes(row->live_bytes).text);
-    if (row->live_allocations)
-        fprintf(terminal->out, "  in %s", units_noun(row->live_allocations, "block").text);
+    terminal_print(terminal, STYLE_BOLD, "%10s", units_bytes(sum->live_bytes).text);
+    if (sum->live_allocations)
+        fprintf(terminal->out, "  in %s", units_noun(sum->live_allocations, "block").text);
+    if (row->leak)
+        fprintf(terminal->out, "  +%s/s", units_bytes((int64_t)sum->bytes_per_second).text);
     if (row->growth.confidence > 0)
-        fprintf(terminal->out, "  +%s/s  confidence %.2f", units_bytes((int64_t)row->growth.bytes_per_second).text, row->growth.confidence);
+        fprintf(terminal->out, "  confidence %.2f", row->growth.confidence);
     if (row->stack_id >= 0) {
         fputs("  ", terminal->out);
         print_levels(reading, rows, row);
     }
-    if (row->frame_id && row->stack_id >= 0 && row->frame_id != rows->set.stacks[stack_set_index(&rows->set, row->stack_id)].frame) {
-        fprintf(terminal->out, "\n%*s", EVIDENCE_INDENT - 2, "");
-        print_place(reading, rows, row);
-    }
-    leak_evidence(rows, row, evidence, sizeof evidence);
     fputc('\n', terminal->out);
+}
+
+static void print_evidence(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, int is_of_several)
+{
+    static const char first[] = "the first: ";
+    const struct terminal *terminal = &reading->terminal;
+    char evidence[sizeof first + EVIDENCE_BYTES];
+    size_t used = is_of_several ? strlen(first) : 0;
+    memcpy(evidence, first, used);
+    leak_evidence(rows, row, evidence + used, EVIDENCE_BYTES);
     fprintf(terminal->out, "%s%*s", terminal_style(terminal, STYLE_DIM), EVIDENCE_INDENT, "");
     terminal_wrap(terminal->out, evidence, terminal->width, EVIDENCE_INDENT);
     fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
+}
+
+/* A leak with all its lines, or what holds memory and isn't reported. */
+static void print_entry(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
+{
+    const struct terminal *terminal = &reading->terminal;
+    struct leak_sum sum = {1, row->live_bytes, row->live_allocations, row->growth.bytes_per_second};
+    if (row->leak)
+        sum = leak_sum(rows, row->leak);
+    print_figures(reading, rows, row, &sum);
+    if (sum.lines > 1) {
+        print_lines_of_leak(reading, rows, row);
+    } else if (row->frame_id && row->stack_id >= 0 && row->frame_id != rows->set.stacks[stack_set_index(&rows->set, row->stack_id)].frame) {
+        fprintf(terminal->out, "%*s", EVIDENCE_INDENT, "");
+        print_place(reading, rows, row);
+        fputc('\n', terminal->out);
+    }
+    print_evidence(reading, rows, row, sum.lines > 1);
+    print_in_step(reading, rows, row->in_step_with);
     print_objects(reading, rows->database, objects_of(rows, row));
     if (row->stack_count > 1)
         fprintf(terminal->out, "%*sthe largest of %s:\n", EVIDENCE_INDENT, "", units_noun(row->stack_count, "stack").text);
-    stack_frames_print(reading, stack_walk(walker, row->stack_id), FRAME_LINES);
+    stack_frames_print(reading, stack_walk(walker, row->stack_id), row->leak ? FRAME_LINES : OTHER_FRAME_LINES);
 }
 
 static const char *const next_commands[] = {
@@ -238,8 +341,12 @@ static void print_conclusion(const struct reading *reading, const struct leak_ro
     if (!rows->confident_count)
         fputs("none of them kept growing.\n", out);
     else
-        fprintf(out, "%s of them kept growing, by %s/s.\n", units_count(rows->confident_count).text,
+        fprintf(out, "%s of them kept growing, by %s/s", units_count(rows->confident_count).text,
                 units_bytes((int64_t)rows->growth_bytes_per_second).text);
+    if (rows->leak_count < rows->confident_count)
+        fprintf(out, "; those in step taken together, %s", units_noun(rows->leak_count, "candidate").text);
+    if (rows->confident_count)
+        fputs(".\n", out);
     if (rows->teardown_ns >= 0)
         fprintf(out, "From %s on the program freed what it held, because it ended: %s live at the end.\n", units_time(rows->teardown_ns).text,
                 units_bytes(rows->end_bytes).text);
@@ -252,34 +359,42 @@ static void print_conclusion(const struct reading *reading, const struct leak_ro
     fputc('\n', out);
 }
 
-/* All that grow, as far as they are wanted; of the others fewer. */
-static int64_t rows_shown(const struct reading *reading, const struct leak_rows *rows)
+/* The further lines of a leak stand below its first. */
+static int is_entry(const struct leak_row *row)
 {
-    int64_t limit = reading_limit(reading, rows->confident_count ? rows->confident_count + OTHERS_SHOWN : CANDIDATES_SHOWN);
-    if (reading->limit == LIMIT_DEFAULT && limit > CANDIDATES_SHOWN)
-        limit = CANDIDATES_SHOWN;
-    return limit && limit < rows->count ? limit : rows->count;
+    return !row->leak || row->is_first;
+}
+
+/* All leaks, as far as they are wanted; of the others fewer. 0: all. */
+static int64_t entries_shown(const struct reading *reading, const struct leak_rows *rows)
+{
+    int64_t limit = reading_limit(reading, rows->leak_count ? rows->leak_count + OTHERS_SHOWN : CANDIDATES_SHOWN);
+    return reading->limit == LIMIT_DEFAULT && limit > CANDIDATES_SHOWN ? CANDIDATES_SHOWN : limit;
 }
 
 static int print_leaks(struct reading *reading, sqlite3 *database, const struct leak_rows *rows, const struct suppressions *suppressions)
 {
     struct summary summary;
     struct stack_walker walker;
-    int64_t shown = rows_shown(reading, rows), rest_bytes = 0;
+    int64_t shown = entries_shown(reading, rows), entries = 0, rest_bytes = 0, rest_lines = 0;
     summary_load(database, &summary);
     summary_print_title(reading, &summary);
     summary_print_warnings(reading, &summary);
     print_conclusion(reading, rows, suppressions);
     stack_walker_init(&walker, database);
     for (int64_t i = 0; i < rows->count; i++) {
-        if (i < shown)
-            print_candidate(reading, rows, &rows->rows[i], &walker);
-        else
-            rest_bytes += rows->rows[i].live_bytes;
+        if (!is_entry(&rows->rows[i]))
+            continue;
+        if (!shown || entries++ < shown) {
+            print_entry(reading, rows, &rows->rows[i], &walker);
+            continue;
+        }
+        rest_bytes += rows->rows[i].leak ? leak_sum(rows, rows->rows[i].leak).live_bytes : rows->rows[i].live_bytes;
+        rest_lines += rows->rows[i].leak ? leak_sum(rows, rows->rows[i].leak).lines : 1;
     }
-    if (rows->count > shown)
+    if (rest_lines)
         terminal_print(&reading->terminal, STYLE_DIM, "%10s  in %s (--limit 0 shows all)\n", units_bytes(rest_bytes).text,
-                       units_noun(rows->count - shown, "further line").text);
+                       units_noun(rest_lines, "further line").text);
     suppressions_print(reading, suppressions, 1);
     stack_walker_done(&walker);
     summary_free(&summary);

@@ -105,8 +105,8 @@ void stack_frames_print(const struct reading *reading, const struct stack_frames
         terminal_print(&reading->terminal, STYLE_DIM, "%*s(no stack)\n", INDENT, "");
     for (int i = 0; i < frames->count; lines++) {
         if (limit && lines == limit) {
-            terminal_print(&reading->terminal, STYLE_DIM, "%*s%s %d more frames\n", INDENT, "", terminal_ellipsis(&reading->terminal),
-                           frames->count - i);
+            terminal_print(&reading->terminal, STYLE_DIM, "%*s%s %d more frame%s\n", INDENT, "", terminal_ellipsis(&reading->terminal),
+                           frames->count - i, frames->count - i == 1 ? "" : "s");
             return;
         }
         int run = 0, folds = 0;

@@ -5,6 +5,7 @@
 #include "../unit/check.h"
 #include "growth.h"
 #include "json.h"
+#include "lockstep.h"
 #include "paths.h"
 #include "text.h"
 #include "trend.h"
@@ -224,6 +225,47 @@ static void test_growth(void)
     CHECK(judge(straight, 0).confidence == 0 && judge(straight, 1).confidence == 0 && judge(straight, 3).confidence == 0);
 }
 
+static int in_step(const double *a, const double *b, int count, double steps, double samples)
+{
+    double seconds[32];
+    for (int i = 0; i < 32; i++)
+        seconds[i] = 0.5 * i;
+    struct lockstep_series left = {a, steps, samples}, right = {b, steps, samples};
+    int found = lockstep(seconds, count, &left, &right);
+    CHECK_EQUAL(lockstep(seconds, count, &right, &left), found);
+    return found;
+}
+
+static void test_lockstep(void)
+{
+    /* Growth by 240 in 24 steps: even; by turns faster and slower, 4 % ahead in each second window; the same and even mixed; by 2 % only. */
+    double even[25], turns[25], tripled[25], mixed[25], slight[25], late[25], late_too[25], flat[25] = {0};
+    for (int i = 0; i < 25; i++) {
+        even[i] = 10 * i;
+        turns[i] = 10 * i + (i % 2 ? 9.6 : 0);
+        tripled[i] = 7 + 3 * turns[i];
+        mixed[i] = 10 * i + (i % 2 ? 1 : 0) + (i % 3 ? 9.6 : 0);
+        slight[i] = 10 * i + (i % 2 ? 4.8 : 0);
+        late[i] = i < 12 ? 0 : 10 * (i - 12);
+        late_too[i] = i < 12 ? 0 : 2 * (i - 12) + (i % 2);
+    }
+    CHECK(in_step(turns, tripled, 25, 1000, 0));  /* proportional, whatever the shape */
+    CHECK(in_step(even, slight, 25, 1000, 0));    /* rms 1.4 % of the growth */
+    CHECK(!in_step(even, turns, 25, 1000, 0));    /* 2.8 % */
+    CHECK(in_step(even, turns, 25, 70, 0));       /* but of steps that are a seventieth each, one of either */
+    CHECK(!in_step(even, turns, 25, 74, 0));
+    CHECK(!in_step(turns, mixed, 25, 1000, 0));
+    CHECK(!in_step(even, late, 25, 1000, 0));
+    CHECK(in_step(late, late_too, 25, 1000, 0));  /* not quite the same steps, but they wander together */
+    CHECK(in_step(even, turns, 25, 1000, 800) && !in_step(even, turns, 25, 1000, 1000)); /* 0.6 sqrt(2 / n) */
+    CHECK(!in_step(even, flat, 25, 1000, 0) && !in_step(flat, flat, 25, 1000, 0));
+    CHECK(!in_step(even, even, 3, 1000, 0) && in_step(even, even, 4, 1000, 0));
+    double back[25];
+    for (int i = 0; i < 25; i++)
+        back[i] = 100 - i;
+    CHECK(!in_step(even, back, 25, 1000, 0));
+}
+
 static void test_json(void)
 {
     static const char expected[] = "{\n  \"schema\": 1,\n  \"command\": \"test\",\n  \"text\": \"a\\\"b\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa9\",\n"
@@ -267,6 +309,7 @@ int main(void)
     test_paths();
     test_trend();
     test_growth();
+    test_lockstep();
     test_turnover();
     test_grains();
     test_json();

@@ -1,0 +1,166 @@
+/* See leak_groups.h. */
+#include "leak_groups.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "leak_owner.h"
+#include "lockstep.h"
+
+/* A caller farther out runs many things. */
+#define NEAR_CALLS 3
+
+struct grouping {
+    struct leak_rows *rows;
+    double *floors;   /* of each reported line, one series */
+    int first, count; /* the windows since warm-up */
+};
+
+static double *floor_of(const struct grouping *grouping, int64_t row)
+{
+    return grouping->floors + row * grouping->rows->window_count;
+}
+
+static void find_floors(struct grouping *grouping)
+{
+    const struct leak_rows *rows = grouping->rows;
+    grouping->floors = calloc((size_t)(rows->confident_count * rows->window_count) + 1, sizeof *grouping->floors);
+    if (!grouping->floors)
+        abort();
+    for (int64_t i = 0; i < rows->confident_count; i++)
+        growth_floor(rows->rows[i].growth.by_new_blocks ? rows->rows[i].blocks : rows->rows[i].bytes, floor_of(grouping, i), rows->window_count);
+}
+
+static struct lockstep_series series_of(const struct grouping *grouping, int64_t row)
+{
+    const struct leak_rows *rows = grouping->rows;
+    const struct growth *growth = &rows->rows[row].growth;
+    return (struct lockstep_series){
+        .levels = floor_of(grouping, row) + grouping->first,
+        .steps = growth->by_new_blocks ? growth->grown_blocks : growth->rising_windows,
+        .samples = rows->grain_bytes > 0 ? fmax(growth->grown_bytes / rows->grain_bytes, 1) : 0,
+    };
+}
+
+static int are_in_step(const struct grouping *grouping, int64_t a, int64_t b)
+{
+    struct lockstep_series left = series_of(grouping, a), right = series_of(grouping, b);
+    return lockstep(grouping->rows->seconds + grouping->first, grouping->count, &left, &right);
+}
+
+/* ---- near ---- */
+
+static int same_text(const char *a, const char *b)
+{
+    return a && b && !strcmp(a, b);
+}
+
+static int same_function(const struct set_frame *a, const struct set_frame *b)
+{
+    return same_text(a->function, b->function) && same_text(a->file ? a->file : a->module, b->file ? b->file : b->module);
+}
+
+static uint32_t owner_of(const struct leak_rows *rows, const struct leak_row *row)
+{
+    return leak_owner_stack(&rows->set, stack_set_index(&rows->set, row->stack_id));
+}
+
+/* Whether the function of one line calls that of the other, or is it. */
+static int calls(const struct leak_rows *rows, const struct leak_row *outer, const struct leak_row *inner)
+{
+    const struct stack_set *set = &rows->set;
+    uint32_t index = owner_of(rows, inner);
+    for (int i = 0; i <= NEAR_CALLS && index > SET_EMPTY; i++, index = set->stacks[index].caller)
+        if (same_function(&set->frames[set->stacks[index].frame], &set->frames[outer->frame_id]))
+            return 1;
+    return 0;
+}
+
+static int is_python(const struct leak_rows *rows, const struct leak_row *row)
+{
+    return same_text(rows->set.frames[row->frame_id].kind, "python");
+}
+
+static int is_own(const struct leak_row *row)
+{
+    return !row->is_foreign && !row->is_carrier;
+}
+
+/* How a line belongs to a leak that some lines are known of, all in step with it. */
+static enum leak_relation find_relation(const struct leak_rows *rows, int64_t first, int64_t row)
+{
+    const struct leak_row *first_row = &rows->rows[first], *other = &rows->rows[row];
+    for (int64_t i = first; i < rows->confident_count; i++)
+        if (rows->rows[i].leak == first_row->leak && i != row && (calls(rows, &rows->rows[i], other) || calls(rows, other, &rows->rows[i])))
+            return LEAK_BY_FUNCTION;
+    return is_own(first_row) && !is_own(other) && is_python(rows, first_row) && is_python(rows, other) ? LEAK_BY_LIBRARY : LEAK_ALONE;
+}
+
+/* ---- grouping ---- */
+
+/* A line that joins may be near to further ones: until none joins any more. */
+static void gather(const struct grouping *grouping, int64_t first, const char *in_step)
+{
+    struct leak_rows *rows = grouping->rows;
+    int joined = 1;
+    while (joined) {
+        joined = 0;
+        for (int64_t i = first + 1; i < rows->confident_count; i++) {
+            enum leak_relation relation = !rows->rows[i].leak && in_step[i] ? find_relation(rows, first, i) : LEAK_ALONE;
+            if (relation == LEAK_ALONE)
+                continue;
+            rows->rows[i].leak = rows->rows[first].leak;
+            rows->rows[i].relation = relation;
+            joined = 1;
+        }
+    }
+}
+
+static void begin_leak(const struct grouping *grouping, int64_t first, char *in_step)
+{
+    struct leak_rows *rows = grouping->rows;
+    rows->rows[first].leak = ++rows->leak_count;
+    rows->rows[first].is_first = 1;
+    for (int64_t i = first + 1; i < rows->confident_count; i++)
+        in_step[i] = !rows->rows[i].leak && are_in_step(grouping, first, i);
+    gather(grouping, first, in_step);
+    for (int64_t i = first + 1; i < rows->confident_count; i++)
+        if (!rows->rows[i].leak && in_step[i] && !rows->rows[i].in_step_with)
+            rows->rows[i].in_step_with = rows->rows[first].leak;
+}
+
+void leak_groups_find(struct leak_rows *rows)
+{
+    struct grouping grouping = {.rows = rows, .first = growth_warm_window(rows->window_count)};
+    char *in_step = calloc((size_t)rows->confident_count + 1, 1);
+    if (!in_step)
+        abort();
+    grouping.count = rows->window_count - grouping.first;
+    find_floors(&grouping);
+    for (int64_t i = 0; i < rows->confident_count; i++)
+        if (!rows->rows[i].leak)
+            begin_leak(&grouping, i, in_step);
+    free(grouping.floors);
+    free(in_step);
+}
+
+struct leak_sum leak_sum(const struct leak_rows *rows, int64_t leak)
+{
+    struct leak_sum sum = {0};
+    for (int64_t i = 0; i < rows->confident_count; i++) {
+        const struct leak_row *row = &rows->rows[i];
+        if (row->leak != leak)
+            continue;
+        sum.lines++;
+        sum.live_bytes += row->live_bytes;
+        sum.live_allocations += row->live_allocations;
+        sum.bytes_per_second += row->growth.bytes_per_second;
+    }
+    return sum;
+}
+
+const char *leak_relation_name(const struct leak_row *row)
+{
+    return row->relation == LEAK_BY_FUNCTION ? "function" : row->relation == LEAK_BY_LIBRARY ? "library" : NULL;
+}

@@ -1,0 +1,141 @@
+"""Lines of one leak, from a report database in which what each line held is put by hand."""
+
+import sqlite3
+
+import pytest
+
+from command import ON_DATABASE, document, run
+from hand_database import MIB, SECOND, WINDOWS, create
+
+BATCH, LIBRARY = "/home/ada/batch.py", "/usr/lib/python3/dist-packages/sklearn/feature_extraction/text.py"
+EVEN = [8 * (window + 1) for window in range(WINDOWS)]
+# 2 and 14 blocks by turns: as much as EVEN in the end, but not with the same things.
+TURNS = [sum(14 if before % 2 else 2 for before in range(window + 1)) for window in range(WINDOWS)]
+REMEMBER, MAIN = 10, 2  # stacks
+
+
+def add_line(path, number, place, caller, blocks, block_bytes, allocations=None):
+    """Stack and frame `number`: so many blocks at the end of each window."""
+    function, file, line, origin = place
+    database = sqlite3.connect(path)
+    (depth,) = database.execute("SELECT depth FROM stack WHERE stack_id = ?", (caller,)).fetchone()
+    database.execute("INSERT INTO frame VALUES (?, 'python', ?, ?, ?, NULL, ?)", (number, function, file, line, origin))
+    database.execute("INSERT INTO stack VALUES (?, ?, ?, ?, ?)", (number, caller, number, depth + 1, number))
+    live = blocks[-1]
+    database.execute("INSERT INTO stack_use VALUES (?, 0, 0, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
+                     (number, live * block_bytes, live, live * block_bytes, allocations or live, SECOND // 2, 9 * SECOND))
+    database.executemany("INSERT INTO live_span VALUES (?, ?, ?, ?, ?)",
+                         [(number, window, window, count * block_bytes, count) for window, count in enumerate(blocks)])
+    database.commit()
+    database.close()
+
+
+@pytest.fixture
+def several(tmp_path):
+    """The line that leaks 16 KiB blocks, remember() at :22, and six further lines that grow, each slower than the one before."""
+    path = tmp_path / "several.heapline"
+    create(path)
+    add_line(path, 21, ("remember", BATCH, 23, "user"), MAIN, EVEN, 8000)
+    add_line(path, 22, ("forget", BATCH, 60, "user"), MAIN, EVEN, 6000)
+    add_line(path, 23, ("remember", BATCH, 24, "user"), MAIN, TURNS, 4000)
+    add_line(path, 24, ("Item.__init__", BATCH, 50, "user"), REMEMBER, [2 * count for count in EVEN], 1000)
+    add_line(path, 25, ("fit", LIBRARY, 99, "package"), MAIN, EVEN, 900)
+    add_line(path, 26, ("Item.key", BATCH, 55, "user"), 24, [3 * count for count in TURNS], 200)
+    return path
+
+
+def places(rows):
+    return [(row["function"], row["line"]) for row in rows]
+
+
+def test_lines_of_one_leak(several):
+    found = document(ON_DATABASE, "leaks", several)
+    growing = [row for row in found["candidates"] if row["confidence"] >= 0.5]
+    assert len(growing) == found["growing"] == 7 and found["leaks"] == 3
+    first, second, third = [row for row in growing if row["members"] or row["in_step_with"] or row["line"] == 24]
+    assert places((first, second, third)) == [("remember", 22), ("forget", 60), ("remember", 24)]
+    # Of its function, and of one that it calls; a library's after them, as it has the least pace.
+    assert [(row["function"], row["line"], row["relation"]) for row in first["members"]] == [
+        ("remember", 23, "function"), ("Item.__init__", 50, "function"), ("fit", 99, "library")]
+    assert [(row["file"], row["live_allocations"], row["live_bytes"]) for row in first["members"]] == [
+        (BATCH, 128, 128 * 8000), (BATCH, 256, 256 * 1000), (LIBRARY, 128, 128 * 900)]
+    assert [row["growth_bytes_per_second"] for row in first["members"]] == [102400, 25600, 11520]
+    # With the same requests, but elsewhere: a leak of its own that says so. Of the same function, but with others: another one.
+    assert (second["members"], second["in_step_with"]) == ([], 1)
+    assert places(third["members"]) == [("Item.key", 55)] and third["in_step_with"] is None and first["in_step_with"] is None
+    assert {place: row["leak"] for row, place in zip(growing, places(growing))} == {
+        ("remember", 22): 1, ("remember", 23): 1, ("Item.__init__", 50): 1, ("fit", 99): 1, ("forget", 60): 2,
+        ("remember", 24): 3, ("Item.key", 55): 3}
+    assert all(row["members"] == [] for row in growing if row not in (first, third))
+    assert all((row["leak"], row["members"], row["in_step_with"]) == (None, [], None) for row in found["candidates"] if row not in growing)
+    # The rows are all there, once.
+    assert sum(row["live_bytes"] for row in found["candidates"]) == found["live_bytes"]
+
+
+def test_a_line_of_its_own_is_not_a_librarys(several):
+    """What a line of the program keeps may have been made by a library; not the other way round."""
+    database = sqlite3.connect(several)
+    database.execute("UPDATE live_span SET live_bytes = live_bytes * 1000 WHERE stack_id = 25")
+    database.commit()
+    database.close()
+    found = document(ON_DATABASE, "leaks", several)
+    best = found["candidates"][0]
+    assert (best["function"], best["line"], best["members"]) == ("fit", 99, [])
+    assert found["candidates"][1]["in_step_with"] == 1
+
+
+def test_carriers(tmp_path):
+    """A line of the program that keeps one in 500 of what it allocates: it shows what another keeps."""
+    path = tmp_path / "t"
+    create(path)
+    add_line(path, 21, ("parse", BATCH, 70, "user"), MAIN, EVEN, 3000, allocations=128 * 500)
+    best = document(ON_DATABASE, "leaks", path)["candidates"][0]
+    assert best["line"] == 22 and [(row["line"], row["relation"]) for row in best["members"]] == [(70, "library")]
+
+
+def test_the_text_shows_one_leak(several):
+    lines = run(ON_DATABASE, "leaks", several).stdout.splitlines()
+    assert "7 of them kept growing, by " in lines[3] and lines[3].endswith("; those in step taken together, 3 candidates.")
+    assert lines[5].split()[:7] == "3.33 MiB in 640 blocks +341 KiB/s".split()
+    assert [line.split() for line in lines[6:12]] == [
+        "batch.py:22 remember 2.00 MiB in 128 blocks +205 KiB/s".split(),
+        "near it and in step with it:".split(),
+        "batch.py:23 remember 1000 KiB in 128 blocks +100 KiB/s".split(),
+        "batch.py:50 Item.__init__ 250 KiB in 256 blocks +25.0 KiB/s".split(),
+        "in step with it, lines that make what others keep:".split(),
+        "sklearn/feature_extraction/text.py:99 fit 112 KiB in 128 blocks +11.2 KiB/s".split()]
+    assert lines[12].startswith("            the first: since 2.50 s: 512 KiB to 2.00 MiB, ")
+    assert sum("batch.py:23" in line for line in lines) == 1
+    at = next(i for i, line in enumerate(lines) if "batch.py:60  forget" in line)
+    assert lines[at - 1] == "            grows with the same requests as batch.py:22  remember"
+
+
+def test_the_limit_counts_all_lines_of_a_leak(several):
+    """27 MiB and 24 B are resident besides; 128 blocks of 16 KiB and more in 10 s."""
+    evidence = document(ON_DATABASE, "leaks", several, "--memory-limit", "64M")["candidates"][0]["evidence"]
+    speed = (2 * MIB + 128 * 8000 + 256 * 1000 + 128 * 900) / 10
+    seconds = (64 * MIB - (24 * MIB + 3 * MIB + 1024)) / speed
+    assert f"with its further lines it fills the 37.0 MiB up to the limit of 64.0 MiB in {round(seconds)} s" in evidence
+
+
+def test_brief(several):
+    lines = run(ON_DATABASE, "report", several).stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("Leak candidates"))
+    assert lines[at + 1].split() == ["line", "function", "live", "blocks", "growth", "confidence", "in", "step"]
+    assert lines[at + 2].split() == "batch.py:22 remember 3.33 MiB 640 341 KiB/s 1.00 and 3 lines".split()
+    assert lines[at + 3].split()[:4] == "batch.py:60 forget 750 KiB".split()
+    assert lines[at + 5] == ""
+
+
+def test_what_levels_off_promises_no_rate(tmp_path):
+    path = tmp_path / "t"
+    create(path)
+    # 24 blocks in each window until the twelfth; one more in the last third of the time since warm-up.
+    filling = [24 * min(window + 1, 10) + (1 if window > 13 else 0) for window in range(WINDOWS)]
+    add_line(path, 21, ("cached", BATCH, 70, "user"), MAIN, filling, 10000)
+    text = run(ON_DATABASE, "leaks", path, "--memory-limit", "64M").stdout
+    entry = text[text.index("levels off"):text.index("batch.py:70")]
+    before = text[:text.index("levels off")].splitlines()[-2]
+    assert "/s" not in before and "an hour" not in entry and "fills" not in entry
+    assert " ".join(entry.split()).startswith("levels off, as a cache does that is full; since 2.50 s: 938 KiB to 2.30 MiB, "
+                                              "9.77 KiB of it in the last third of that time")
