@@ -186,7 +186,7 @@ COLD static uint32_t find_or_insert(const struct python_layout *layout, uint64_t
     if (!id)
         id = insert(layout, code);
     definitions_unlock();
-    if (!id)
+    if (!id && !definitions_are_closed()) /* those that are lost have been counted */
         atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
     return id & ~ID_DYING;
 }

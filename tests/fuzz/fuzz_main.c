@@ -66,7 +66,10 @@ static void make_seeds(void)
         for (uint64_t seed = 1; seed <= 3; seed++) {
             struct script script;
             script_random(&script, 100 * i + seed, steps[i]);
-            if (seed >= 2) {
+            if (seed == 1) {
+                script_event(&script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = 1000});
+                script_random_more(&script, 200 * i + seed, steps[i]);
+            } else {
                 script_tally(&script);
                 script_random_more(&script, 200 * i + seed, 2 * steps[i]);
             }

@@ -104,7 +104,9 @@ static void check_golden(struct script *script, const char *path)
     struct status_detail detail = {0};
     CHECK_EQUAL(trace_reader_open(path, &reader, &detail), 0);
     const struct trace_overview *overview = trace_reader_overview(reader);
-    CHECK_BYTES(&overview->identity, &script_identity, sizeof(script_identity));
+    struct trace_identity identity = script_identity;
+    identity.flags |= script->is_resampled ? TRACE_RESAMPLED : 0;
+    CHECK_BYTES(&overview->identity, &identity, sizeof(identity));
     CHECK_EQUAL(trace_reader_damage(reader, &detail), 0);
     CHECK(overview->has_end);
     CHECK_EQUAL(overview->end.reason, TRACE_END_SIGNAL);
@@ -154,6 +156,19 @@ static void tallies(struct script *script)
     script_event(script, (struct trace_event){.kind = TRACE_TIME, .time_ns = 7000000});
 }
 
+/* A sample from here on by one thread, and everything again. */
+static void samples(struct script *script)
+{
+    script_event(script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = 524288});
+    for (uint32_t i = 0; i < 10; i++)
+        script_allocate(script, 1000 + i, 1 + i % 2, TRACE_OBJECT);
+    script_event(script, (struct trace_event){.kind = TRACE_THREAD, .thread_id = 2});
+    script_allocate(script, 2000, 1, 0);
+    script_event(script, (struct trace_event){.kind = TRACE_THREAD, .thread_id = 1});
+    script_event(script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = 0});
+    script_allocate(script, 3000, 2, 0);
+}
+
 static void describe(struct script *script, const char *path)
 {
     if (strstr(path, "_far"))
@@ -161,6 +176,8 @@ static void describe(struct script *script, const char *path)
     events(script);
     if (strstr(path, "_tally"))
         tallies(script);
+    if (strstr(path, "_sampled"))
+        samples(script);
 }
 
 int main(int count, char **arguments)

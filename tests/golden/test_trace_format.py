@@ -56,6 +56,16 @@ def test_tallies():
     assert trace.totals["peak_time"] == 2000000 + 1000 * 2200 and trace.totals["lost"] == 13 and trace.totals["peak_rss"] == 223456789
 
 
+def test_samples():
+    data = (HERE / "trace_v4_sampled.heapline").read_bytes()
+    trace = Trace(data)
+    assert data[8] == 4 and trace.identity["flags"] & 16
+    at = [i for i, event in enumerate(trace.events) if event[0] == "sampling"]
+    assert [trace.events[i][1] for i in at] == [524288, 0]
+    assert [event[2] for event in trace.events[at[0]:at[1]] if event[0] == "allocate"] == [*range(1000, 1010), 2000]
+    assert [event[2] for event in trace.events[at[1]:] if event[0] == "allocate"] == [3000]
+
+
 @pytest.mark.parametrize("at", [0, 9, 50, 96, 130, 240, 3000, -1])
 def test_a_flip_is_noticed(at):
     damaged = bytearray(GOLDEN)

@@ -114,6 +114,50 @@ static void check_sampled_reallocations(void)
     stream_fixture_expect(&fixture, "t1 a0:200/1,0 f0r c200/4 a0:300/1,0 f0r a0:70/6,20 f0");
 }
 
+static void sample_by(struct player *player, uint64_t interval_bytes)
+{
+    player_put(player, EVENT_WORD(EVENT_SAMPLING, interval_bytes));
+}
+
+/* Each thread says in its ring from where on it samples by what; a realloc ends as it began, and what it copies is sampled as its old block was. */
+static void check_sampling_words(void)
+{
+    begin();
+    player_run(&one, 2, 0);
+    allocate(&one, A, 300, 0);
+    sample_by(&one, 1 << 20);
+    allocate(&one, B, 5000000, 0);                          /* so large that it is certain */
+    player_free(&one, EVENT_REALLOC_BEGIN, A, 0);
+    sample_by(&one, 0);                                     /* within */
+    pass(&one, A + 0x100, 400, 4);                          /* moved */
+    release(&one, A + 0x200, 0);                            /* left out by the sample: no sign of anything */
+    player_free(&one, EVENT_REALLOC_BEGIN, B, 0);
+    player_allocate(&one, EVENT_REALLOC_END, B + 0x100, 6000000, 5, 0);
+    player_run(&two, 3, 0);
+    allocate(&two, A, 10, 0);                               /* another thread records all as ever */
+    publish();
+    stream_fixture_take(&fixture, 3, ~0ull);
+    CHECK_EQUAL(sampling_intervals_of(&fixture.blocks.intervals, 0), 0);
+    stream_fixture_expect(&fixture, "t1 a0:300/1,0 ~1048576 a1:5000000/1,0 f0r ~0 c300/4 ~1048576 ~0 f1r a1:6000000/5,20 ~1048576 c5000000/5 ~0 "
+                                    "t2 a0:10/1,0");
+}
+
+/* A thread's successor in its slot begins with what the session began with. */
+static void check_sampling_generations(void)
+{
+    begin();
+    player_run(&one, 2, 0);
+    sample_by(&one, 1 << 20);
+    allocate(&one, A, 5000000, 0);
+    player_put(&one, EVENT_WORD(EVENT_THREAD, 2));
+    allocate(&one, B, 10, 0);
+    sample_by(&one, 100);
+    allocate(&one, B + 8, 20, 0);
+    publish();
+    stream_fixture_take(&fixture, 2, ~0ull);
+    stream_fixture_expect(&fixture, "t1 ~1048576 a0:5000000/1,0 t2 a1:10/1,0 ~100 a2:20/1,0");
+}
+
 /* Of what is copied when a block shrinks, as much is taken as of other copies: fewer than of the larger blocks that are moved. */
 static void check_sampled_shrinks(void)
 {
@@ -503,6 +547,8 @@ int main(void)
     check_unknown();
     check_sampled_reallocations();
     check_sampled_shrinks();
+    check_sampling_words();
+    check_sampling_generations();
     check_forget();
     check_wrap_and_jump();
     check_ring_filled_to_its_end();

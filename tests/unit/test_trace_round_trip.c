@@ -9,7 +9,9 @@
 
 static void check_overview(const struct script *script, const struct trace_overview *overview)
 {
-    CHECK_BYTES(&overview->identity, &script_identity, sizeof(script_identity));
+    struct trace_identity identity = script_identity;
+    identity.flags |= script->is_resampled ? TRACE_RESAMPLED : 0;
+    CHECK_BYTES(&overview->identity, &identity, sizeof(identity));
     CHECK_EQUAL(overview->good_bytes, overview->file_bytes);
     CHECK_EQUAL(overview->event_count, script->totals.event_count);
     CHECK_EQUAL(overview->peak_bytes, script->totals.peak_bytes);
@@ -67,6 +69,22 @@ static void random_scripts(void)
             check_round_trip(&script);
             script_done(&script);
         }
+}
+
+/* The sampling interval changes: the header says so in the end. */
+static void resampled_scripts(void)
+{
+    static const uint64_t intervals[] = {0, 1, 512 << 10, (1ull << 56) - 1};
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct script script;
+        script_random(&script, seed, 100 * seed);
+        for (int i = 0; i < 4; i++) {
+            script_event(&script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = intervals[i]});
+            script_random_more(&script, seed + 10 + (uint64_t)i, 300);
+        }
+        check_round_trip(&script);
+        script_done(&script);
+    }
 }
 
 /* More events than a block takes, both with columns that fill it and with columns that stay empty. */
@@ -186,6 +204,7 @@ int main(void)
 {
     nothing_at_all();
     random_scripts();
+    resampled_scripts();
     far_frees();
     sequences_repeat();
     skipping();

@@ -193,6 +193,9 @@ void script_event(struct script *script, struct trace_event event)
     case TRACE_UNKNOWN_FREES:
         script->totals.unknown_frees = event.count;
         break;
+    case TRACE_SAMPLING:
+        script->is_resampled = 1;
+        break;
     }
     add_step(script, STEP_EVENT)->event = event;
 }

@@ -37,6 +37,7 @@ struct script {
     uint32_t slot_count, *free_list, free_count, live_count, slot_capacity;
     uint32_t codes, stacks, modules, threads;
     uint64_t sampling_interval_bytes; /* what script_record says of the trace */
+    int is_resampled;                 /* it says something else further on */
 };
 
 /* So many random steps: bursts of regular loops among noise, every kind of event and definition. */
