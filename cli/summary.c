@@ -266,7 +266,10 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         print_warning(reading, text);
         free(clean);
     }
-    if (summary->stream_end_ns >= 0) {
+    if (summary->stream_end_ns == 0) {
+        print_warning(reading, "no event is listed one by one: from the beginning more was live than the trace's size bound has room for. Peak, totals, "
+                               "copies and what was live at the end are exact, but what happened when is known only roughly");
+    } else if (summary->stream_end_ns > 0) {
         snprintf(text, sizeof text, "the trace reached its size bound at %s: peak, totals, copies and what was live at the end are exact, but what "
                  "happened when is known only roughly from there on", units_time(summary->stream_end_ns).text);
         print_warning(reading, text);

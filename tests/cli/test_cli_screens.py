@@ -106,6 +106,14 @@ def test_bounded_trace(tmp_path):
                 "but what happened when is known only roughly from there on\n") in output, command
 
 
+def test_bounded_from_the_beginning(tmp_path):
+    path = tmp_path / "t"
+    hand_database.create(path, stream_end_ns=0)
+    output = " ".join(run(ON_DATABASE, "report", path).stdout.split())
+    assert "! no event is listed one by one: from the beginning more was live than the trace's size bound has room for." in output
+    assert "0 ns" not in output
+
+
 def test_nothing_recorded(tmp_path):
     path = tmp_path / "t"
     hand_database.create(path, event_count=0)
