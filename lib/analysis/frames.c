@@ -85,6 +85,13 @@ static int is_tag(const struct code_definition *code)
     return !code->python_version && !strcmp(code->file, TAG_FILE);
 }
 
+/* By path; what looks like the user's own may have been installed. */
+static uint8_t origin_of(struct frame_table *table, enum frame_origin judged, const char *path)
+{
+    int is_own = judged == FRAME_USER || judged == FRAME_OF_NATIVE;
+    return (uint8_t)(is_own && installed_packages_have(&table->installed, table->sysroot, path) ? FRAME_PACKAGE : judged);
+}
+
 /* `label`: what a function without a name is called. 0 without memory. */
 static uint32_t native_frame(struct frame_table *table, const struct symbol *symbol, const char *module_path, const char *label)
 {
@@ -94,7 +101,7 @@ static uint32_t native_frame(struct frame_table *table, const struct symbol *sym
         .module = module_path ? intern_text(table, module_path) : NULL,
         .line = symbol->line,
         .kind = TRACE_FRAME_NATIVE,
-        .origin = (uint8_t)(symbol->is_system ? FRAME_SYSTEM : module_path ? frame_origin_of_module(module_path) : FRAME_OF_NATIVE),
+        .origin = symbol->is_system ? FRAME_SYSTEM : module_path ? origin_of(table, frame_origin_of_module(module_path), module_path) : FRAME_OF_NATIVE,
     };
     if (!frame.function || (module_path && !frame.module) || (symbol->file && !frame.file))
         return 0;
@@ -200,7 +207,7 @@ static int resolve_code(struct frame_table *table, const struct code_definition 
         .function = intern_text(table, code->name),
         .file = intern_text(table, code->file),
         .kind = TRACE_FRAME_PYTHON,
-        .origin = (uint8_t)frame_origin_of_python(code->file),
+        .origin = origin_of(table, frame_origin_of_python(code->file), code->file),
     };
     if (!frame.function || !frame.file)
         return STATUS_NO_MEMORY;
@@ -346,6 +353,7 @@ static int resolve(struct frame_table *table, const struct definition_table *def
     int status = reserve_places(table, definitions);
     if (status)
         return status;
+    table->sysroot = sources ? sources->sysroot : NULL;
     resolve_cuts(table, definitions);
     status = resolve_python(table, definitions);
     if (!status)
@@ -393,6 +401,7 @@ int frame_table_extend(struct frame_table *table, const struct definition_table 
 void frame_table_done(struct frame_table *table)
 {
     string_pool_done(&table->strings);
+    installed_packages_done(&table->installed);
     free(table->frames);
     free(table->index);
     free(table->place_frames);

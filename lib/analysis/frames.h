@@ -6,11 +6,12 @@
 #define HEAPLINE_ANALYSIS_FRAMES_H
 
 #include "definition_table.h"
+#include "installed_packages.h"
 #include "symbolize.h"
 
 enum frame_origin {
     FRAME_USER,
-    FRAME_PACKAGE, /* site-packages, dist-packages */
+    FRAME_PACKAGE, /* site-packages, dist-packages, or what an installer put elsewhere (installed_packages.h) */
     FRAME_STDLIB,
     FRAME_IMPORT,  /* the interpreter's import system, runpy, zipimport */
     FRAME_OF_NATIVE,
@@ -33,6 +34,8 @@ struct frame_table {
     uint32_t *index;      /* hash table of frame numbers; 0: free */
     size_t index_capacity;
     struct string_pool strings;
+    struct installed_packages installed;
+    const char *sysroot;                  /* of the sources; while places are resolved */
     /* By place id; behind the places of the trace stand those that it doesn't know, which calls were inlined into. */
     uint32_t *place_frames;               /* FRAME_HIDDEN: the interpreter's own, not shown */
     uint32_t *outer_places;               /* the place that it was inlined into; 0: none */

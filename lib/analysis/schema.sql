@@ -47,7 +47,7 @@ CREATE TABLE frame (
     file TEXT,                   -- as the program names it; NULL where there is no line
     line INTEGER,
     module TEXT,                 -- native: path of the executable or library
-    origin TEXT NOT NULL         -- 'user', 'package' (site-packages), 'stdlib', 'import' (importlib, runpy), 'native', 'system' (libraries of
+    origin TEXT NOT NULL         -- 'user', 'package' (site-packages, or installed elsewhere), 'stdlib', 'import' (importlib, runpy), 'native', 'system' (libraries of
                                  -- the system, the interpreter itself, and what has no place in any program)
 );
 

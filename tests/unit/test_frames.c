@@ -1,5 +1,7 @@
 /* From stacks to lines: which frame a stack is credited to, what lines add up to inclusively, where code comes from, and which of the
  * interpreter's frames don't show. */
+#include <sys/stat.h>
+
 #include "check.h"
 #include "frames.h"
 #include "report_check.h"
@@ -172,6 +174,54 @@ static void origins(void)
         CHECK_EQUAL(frame_origin_of_module(native[i].path), native[i].origin);
 }
 
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(test_path(name), "w");
+    CHECK(file && fputs(text, file) >= 0 && !fclose(file));
+}
+
+static int have(struct installed_packages *packages, const char *name)
+{
+    return installed_packages_have(packages, NULL, test_path(name));
+}
+
+/* What pip install --target app/vendor and pip install --target app left. */
+static void installed(void)
+{
+    struct installed_packages packages = {0};
+    static const char *const folders[] = {"app", "app/vendor", "app/vendor/requests-2.0.dist-info", "app/six-1.0.dist-info"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        CHECK(!mkdir(test_path(folders[i]), 0755));
+    write_file("app/vendor/requests-2.0.dist-info/RECORD", "../../bin/tool,sha256=a,1\nrequests/__init__.py,sha256=b,2\nrequests/api.py,,\n"
+                                                           "requests-2.0.dist-info/RECORD,,\n_cffi.abi3.so,sha256=c,3\n");
+    write_file("app/six-1.0.dist-info/RECORD", "__pycache__/six.cpython-311.pyc,,\nsix.py,sha256=d,4");
+    CHECK_EQUAL(have(&packages, "app/vendor/requests/api.py"), 1);
+    CHECK_EQUAL(have(&packages, "app/vendor/requests/packages/idna/core.py"), 1);
+    CHECK_EQUAL(have(&packages, "app/vendor/_cffi.abi3.so"), 1);
+    CHECK_EQUAL(have(&packages, "app/six.py"), 1);
+    CHECK_EQUAL(have(&packages, "app/handler.py"), 0);
+    CHECK_EQUAL(have(&packages, "app/vendor/own.py"), 0);
+    CHECK_EQUAL(have(&packages, "app/vendor/requests_extra/a.py"), 0);
+    CHECK_EQUAL(have(&packages, "app/__pycache__/handler.py"), 0);
+    CHECK_EQUAL(installed_packages_have(&packages, test_path("app"), "/vendor/requests/api.py"), 1);
+    CHECK_EQUAL(installed_packages_have(&packages, NULL, "vendor/requests/api.py"), 0);
+    installed_packages_done(&packages);
+}
+
+static void origin_of_installed(void)
+{
+    struct script script = {0};
+    uint32_t api = code(&script, test_path("app/vendor/requests/api.py"), "get", 1);
+    uint32_t handler = code(&script, test_path("app/handler.py"), "handle", 1);
+    uint32_t outer = script_python_node(&script, 0, handler, 0);
+    script_allocate(&script, 1, outer, 0);
+    script_allocate(&script, 10, script_python_node(&script, outer, api, 0), 0);
+    sqlite3 *database = report(&script);
+    CHECK_STRING(report_text(database, "SELECT origin FROM line_use WHERE function = 'get'"), "package");
+    CHECK_STRING(report_text(database, "SELECT origin FROM line_use WHERE function = 'handle'"), "user");
+    sqlite3_close(database);
+}
+
 int main(void)
 {
     test_folder();
@@ -180,6 +230,8 @@ int main(void)
     interpreter_shim();
     mixed_stacks();
     origins();
+    installed();
+    origin_of_installed();
     test_folder_remove();
     return 0;
 }
