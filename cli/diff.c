@@ -5,12 +5,16 @@
 #include "compiler.h"
 #include "diff_output.h"
 #include "output.h"
+#include "viewer_diff.h"
+#include "viewer_page.h"
 
 #define ROWS_SHOWN 20
 
 struct diff_settings {
     struct reading reading;
     const char *of, *format, *output;
+    int no_source;
+    struct text_list confidential;
 };
 
 static const struct option_spec diff_options[] = {
@@ -27,8 +31,9 @@ static const struct option_spec diff_options[] = {
     {"fail-on", 0, OPTION_TEXTS, offsetof(struct reading, fail_on), 0, "GROWTH",
      "exit with status 1 if the total grew by more than GROWTH, a size (10M) or a percentage (10%); line=GROWTH: if any row did, beyond its noise"},
     {"format", 'f', OPTION_TEXT, offsetof(struct diff_settings, format), 0, "FORMAT",
-     "write for other programs: json, csv, or folded (stacks with both figures, for red and blue flame graphs)"},
+     "write an HTML page (html), or for other programs: json, csv, or folded (stacks with both figures, for red and blue flame graphs)"},
     {"output", 'o', OPTION_TEXT, offsetof(struct diff_settings, output), 0, "FILE", "write to FILE instead of standard output"},
+    VIEWER_OPTIONS(struct diff_settings),
     {0},
 };
 
@@ -77,17 +82,18 @@ static enum diff_order parse_order(const char *name)
     fail_usage("diff", "diff: cannot sort by '%s': there are significance, delta, growth, shrinkage, old, new, file and function", name);
 }
 
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_FOLDED };
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_FOLDED, FORMAT_HTML };
 
 static enum format parse_format(const struct diff_settings *settings)
 {
-    static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_JSON] = "json", [FORMAT_CSV] = "csv", [FORMAT_FOLDED] = "folded"};
+    static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_JSON] = "json", [FORMAT_CSV] = "csv", [FORMAT_FOLDED] = "folded",
+                                        [FORMAT_HTML] = "html"};
     if (!settings->format)
         return settings->reading.json ? FORMAT_JSON : FORMAT_TEXT;
     for (size_t i = 1; i < ARRAY_LENGTH(names); i++)
         if (!strcmp(settings->format, names[i]))
             return (enum format)i;
-    fail_usage("diff", "diff: --format is json, csv or folded, not '%s'", settings->format);
+    fail_usage("diff", "diff: --format is html, json, csv or folded, not '%s'", settings->format);
 }
 
 /* ---- --fail-on ---- */
@@ -134,6 +140,25 @@ static int write_document(const struct reading *reading, FILE *out, const struct
     return status;
 }
 
+struct page {
+    struct viewer_pair pair;
+    struct viewer_choice choice;
+};
+
+static void write_content(const void *context, const struct viewer_bounds *bounds, struct json *json)
+{
+    const struct page *page = context;
+    viewer_pair_write(&page->pair, &page->choice, bounds, json);
+}
+
+static void write_page(const struct diff_settings *settings, FILE *out, const struct diff_side *sides, const struct diff_rows *rows)
+{
+    struct page page = {.choice = {settings->no_source, &settings->confidential}};
+    viewer_pair_init(&page.pair, sides, rows);
+    viewer_page_fill(write_content, &page, page.pair.set.stack_count, out);
+    viewer_pair_done(&page.pair);
+}
+
 static int write_output(struct diff_settings *settings, enum format format, const struct diff_side *sides, const struct diff_rows *rows)
 {
     struct reading *reading = &settings->reading;
@@ -145,6 +170,8 @@ static int write_output(struct diff_settings *settings, enum format format, cons
         diff_write_csv(out, sides, rows, reading->limit == LIMIT_DEFAULT ? 0 : reading->limit);
     else if (format == FORMAT_FOLDED)
         diff_write_folded(out, sides, rows);
+    else if (format == FORMAT_HTML)
+        write_page(settings, out, sides, rows);
     else
         diff_print(reading, sides, rows, reading_limit(reading, ROWS_SHOWN));
     output_close(out, settings->output);
@@ -163,10 +190,13 @@ static int run_diff(int argc, char **argv)
     enum diff_order order = parse_order(reading->sort);
     enum format format = parse_format(&settings);
     if (format == FORMAT_TEXT && settings.output)
-        fail_usage("diff", "diff: -o is for --format json, csv or folded");
+        fail_usage("diff", "diff: -o is for --format html, json, csv or folded");
     if (settings.of)
         find_cost(settings.of);
-    rule = format == FORMAT_FOLDED ? (struct diff_rule){.by_stack = 1, .by = ATTRIBUTE_LINE} : rule;
+    if (format == FORMAT_FOLDED || format == FORMAT_HTML)
+        rule = (struct diff_rule){.by_stack = format == FORMAT_FOLDED, .by = ATTRIBUTE_LINE};
+    if (format == FORMAT_HTML)
+        viewer_page_require();
     reading_thresholds_validate(reading, thresholds, THRESHOLD_COUNT);
     for (int side = 0; side < 2; side++) {
         diff_side_parse(&sides[side], reading, argv[1 + side]);
@@ -195,6 +225,7 @@ const struct command diff_command = {
     .examples = "heapline diff before.heapline after.heapline\n"
                 "heapline diff --of live --by stack monday.heapline tuesday.heapline\n"
                 "heapline diff service.heapline@25% service.heapline@end\n"
+                "heapline diff --format html -o difference.html before.heapline after.heapline\n"
                 "heapline diff --fail-on 10% --fail-on line=5M base.heapline change.heapline   # in CI\n"
                 "heapline diff --format folded base.heapline change.heapline | flamegraph.pl > red-blue.svg",
     .statuses = READING_STATUSES_FAIL,

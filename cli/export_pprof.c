@@ -1,7 +1,8 @@
 /* The export 'pprof': a gzipped message `Profile` of github.com/google/pprof/proto/profile.proto, symbols resolved.
  *
  * Samples have the values of Go's heap profiles: everything allocated, and what was in use at one moment (--cost: the peak or the end).
- * A location is a row of `frame`; native ones belong to a mapping, by which its build id is known. Labels name process and thread. */
+ * A location is a row of `frame`; native ones belong to a mapping, by which its build id is known. Labels name the process
+ * and, of a process with several of which the trace tells (thread_uses.h), the thread. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "summary.h"
 #include "text.h"
 #include "text_index.h"
+#include "thread_uses.h"
 
 enum profile_field {
     PROFILE_SAMPLE_TYPE = 1, PROFILE_SAMPLE, PROFILE_MAPPING, PROFILE_LOCATION, PROFILE_FUNCTION, PROFILE_STRING_TABLE,
@@ -157,10 +159,62 @@ struct process_samples {
     struct summary summary;
     uint32_t *frames, capacity;
     int64_t *locations; /* by frame id; 0: none yet */
-    sqlite3_stmt *build_ids;
+    sqlite3_stmt *build_ids, *threads;
+    struct thread_uses uses;
 };
 
-static void write_sample(struct pprof *pprof, struct process_samples *samples, sqlite3_stmt *row)
+static void write_thread_labels(struct pprof *pprof, const struct process_samples *samples, uint32_t thread_id)
+{
+    sqlite3_reset(samples->threads);
+    sqlite3_bind_int64(samples->threads, 1, thread_id);
+    if (sqlite3_step(samples->threads) != SQLITE_ROW)
+        return;
+    char *name = query_text_copy(samples->threads, 1);
+    int64_t kernel_id = sqlite3_column_int64(samples->threads, 0);
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)kernel_id);
+    write_label(pprof, "thread", name && *name ? name : number, 0);
+    write_label(pprof, "tid", NULL, kernel_id);
+    free(name);
+}
+
+/* `thread_id` below 0: not known. */
+static void write_values(struct pprof *pprof, const struct process_samples *samples, const int64_t *values, uint32_t frame_count, int64_t thread_id)
+{
+    protobuf_integers(&pprof->message, SAMPLE_LOCATION_ID, pprof->values, frame_count);
+    protobuf_integers(&pprof->message, SAMPLE_VALUE, values, VALUE_COUNT);
+    write_label(pprof, "process", process_name(&samples->summary), 0);
+    write_label(pprof, "pid", NULL, samples->summary.pid);
+    if (thread_id >= 0)
+        write_thread_labels(pprof, samples, (uint32_t)thread_id);
+    append_message(pprof, PROFILE_SAMPLE);
+}
+
+static int any(const int64_t *values)
+{
+    for (int i = 0; i < VALUE_COUNT; i++)
+        if (values[i])
+            return 1;
+    return 0;
+}
+
+/* A stack's values thread by thread; what no thread has is left over. */
+static void divide_values(struct pprof *pprof, const struct process_samples *samples, int64_t stack_id, enum measure moment, int64_t *values, uint32_t frame_count)
+{
+    const struct thread_use *uses;
+    size_t count = thread_uses_of(&samples->uses, stack_id, &uses);
+    for (size_t i = 0; i < count; i++) {
+        int is_live = moment == LIVE_BYTES;
+        const int64_t own[VALUE_COUNT] = {uses[i].allocations, uses[i].allocated_bytes, is_live ? uses[i].live_allocations : uses[i].peak_allocations,
+                                          is_live ? uses[i].live_bytes : uses[i].peak_bytes};
+        for (int k = 0; k < VALUE_COUNT; k++)
+            values[k] -= own[k];
+        if (any(own))
+            write_values(pprof, samples, own, frame_count, uses[i].thread_id);
+    }
+}
+
+static void write_sample(struct pprof *pprof, struct process_samples *samples, enum measure moment, sqlite3_stmt *row)
 {
     int64_t values[VALUE_COUNT];
     uint32_t stack = stack_set_index(&samples->set, sqlite3_column_int64(row, 0));
@@ -175,11 +229,9 @@ static void write_sample(struct pprof *pprof, struct process_samples *samples, s
         pprof->values[count++] = write_location(pprof, &(struct set_frame){.function = "(no stack)"}, samples->build_ids);
     for (int i = 0; i < VALUE_COUNT; i++)
         values[i] = sqlite3_column_int64(row, 1 + i);
-    protobuf_integers(&pprof->message, SAMPLE_LOCATION_ID, pprof->values, count);
-    protobuf_integers(&pprof->message, SAMPLE_VALUE, values, VALUE_COUNT);
-    write_label(pprof, "process", process_name(&samples->summary), 0);
-    write_label(pprof, "pid", NULL, samples->summary.pid);
-    append_message(pprof, PROFILE_SAMPLE);
+    divide_values(pprof, samples, sqlite3_column_int64(row, 0), moment, values, count);
+    if (any(values))
+        write_values(pprof, samples, values, count, -1);
 }
 
 /* The first mapping is taken for the program itself. */
@@ -200,14 +252,16 @@ static void write_samples(struct pprof *pprof, const struct export *export, sqli
              "WHERE allocations OR allocated_bytes OR %s_bytes OR %s_allocations ORDER BY stack_id", moment, moment, moment, moment);
     sqlite3_stmt *row = query_prepare(database, sql);
     while (query_step(row))
-        write_sample(pprof, samples, row);
+        write_sample(pprof, samples, export->cost->amount, row);
 }
 
 static void write_process(struct pprof *pprof, const struct export *export, const struct export_process *process)
 {
-    struct process_samples samples = {.build_ids = query_prepare(process->database, "SELECT build_id FROM module WHERE path = ?1 LIMIT 1")};
+    struct process_samples samples = {.build_ids = query_prepare(process->database, "SELECT build_id FROM module WHERE path = ?1 LIMIT 1"),
+                                      .threads = query_prepare(process->database, "SELECT kernel_id, name FROM thread WHERE thread_id = ?1")};
     export_load_stacks(export, process->database, &samples.set);
     summary_load(process->database, &samples.summary);
+    thread_uses_load(process->trace, process->database, samples.summary.duration_ns, &samples.uses);
     write_executable(pprof, &samples);
     samples.capacity = export_max_depth(&samples.set);
     samples.frames = calloc(samples.capacity, sizeof *samples.frames);
@@ -219,7 +273,9 @@ static void write_process(struct pprof *pprof, const struct export *export, cons
     free(pprof->values);
     free(samples.locations);
     free(samples.frames);
+    thread_uses_free(&samples.uses);
     sqlite3_finalize(samples.build_ids);
+    sqlite3_finalize(samples.threads);
     summary_free(&samples.summary);
     stack_set_free(&samples.set);
 }

@@ -116,6 +116,16 @@ static void load_section(const struct reading *reading, sqlite3 *database, enum 
                    rows);
 }
 
+/* A row that isn't anybody's line needs a word. */
+static void explain_slack(const struct reading *reading, const struct line_rows *rows)
+{
+    for (int64_t i = 0; i < rows->count; i++)
+        if (!rows->rows[i].file && rows->rows[i].function && !strcmp(rows->rows[i].function, "arena slack")) {
+            terminal_print(&reading->terminal, STYLE_DIM, "  arena slack: room that Python keeps free for its next small objects\n");
+            return;
+        }
+}
+
 static void print_section(const struct reading *reading, sqlite3 *database, const struct section *section)
 {
     struct line_rows rows;
@@ -123,6 +133,7 @@ static void print_section(const struct reading *reading, sqlite3 *database, cons
     if (rows.count) {
         terminal_heading(&reading->terminal, section->title, NULL);
         line_rows_table(reading, database, &rows, section->shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS);
+        explain_slack(reading, &rows);
     }
     line_rows_free(&rows);
 }

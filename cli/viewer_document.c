@@ -1,4 +1,4 @@
-/* Writes what a page says of one process: see viewer_document.h. Columns of numbers, since those compress best and are read fastest. */
+/* Writes what a page says of one process: see viewer_document.h. */
 #include "viewer_document.h"
 
 #include <stdlib.h>
@@ -7,29 +7,14 @@
 #include "leak_rows.h"
 #include "paths.h"
 #include "stack_rows.h"
-#include "summary.h"
+#include "viewer_columns.h"
+#include "viewer_nodes.h"
 #include "viewer_ranges.h"
 #include "viewer_sources.h"
 #include "viewer_strings.h"
 #include "viewer_tree.h"
 
 #define LEAK_ROWS 100
-
-static void write_integers(struct json *json, const char *key, const int64_t *values, int64_t count)
-{
-    json_array(json, key);
-    for (int64_t i = 0; i < count; i++)
-        json_integer(json, NULL, values[i]);
-    json_array_end(json);
-}
-
-static int64_t *allocate_column(int64_t count)
-{
-    int64_t *values = calloc((size_t)count + 1, sizeof *values);
-    if (!values)
-        abort();
-    return values;
-}
 
 /* ---- totals ---- */
 
@@ -51,7 +36,7 @@ static void write_warnings(const struct reading *reading, const struct summary *
     free(text);
 }
 
-static void write_summary(const struct reading *reading, const struct summary *summary, struct json *json)
+void viewer_document_summary(const struct reading *reading, const struct summary *summary, struct json *json)
 {
     const struct {
         const char *key;
@@ -65,6 +50,7 @@ static void write_summary(const struct reading *reading, const struct summary *s
         {"copied_bytes", summary->copied_bytes}, {"copies", summary->copies}, {"lost_events", summary->lost_events},
         {"sampling_interval_bytes", summary->sampling_interval_bytes}, {"peak_bytes_error", summary->peak_bytes_error},
         {"allocated_bytes_error", summary->allocated_bytes_error}, {"stream_end_ns", summary->stream_end_ns},
+        {"events_from_ns", summary->events_from_ns},
     };
     char ending[64];
     summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
@@ -84,7 +70,7 @@ static void write_summary(const struct reading *reading, const struct summary *s
 /* The columns of a query, all integers (NULL: -1), as arrays of `names`. */
 static void write_columns(sqlite3 *database, struct json *json, const char *key, const char *sql, const char *const *names, int name_count)
 {
-    int64_t capacity = 64, count = 0, *values = allocate_column(capacity * name_count);
+    int64_t capacity = 64, count = 0, *values = viewer_column_new(capacity * name_count);
     sqlite3_stmt *row = query_prepare(database, sql);
     while (query_step(row)) {
         if (count == capacity) {
@@ -107,119 +93,22 @@ static void write_columns(sqlite3 *database, struct json *json, const char *key,
     free(values);
 }
 
-static void write_timeline(sqlite3 *database, struct json *json)
+void viewer_document_timeline(sqlite3 *database, struct json *json)
 {
     static const char *const names[] = {"time_ns", "heap_bytes", "heap_peak_bytes", "rss_bytes"};
     write_columns(database, json, "timeline", "SELECT time_ns, heap_bytes, heap_peak_bytes, rss_bytes FROM timeline ORDER BY time_ns", names, 4);
 }
 
-/* ---- frames and the tree ---- */
-
-static const char *const kinds[] = {"python", "native", "cut"};
-static const char *const origins[] = {"user", "package", "stdlib", "import", "native", "system"};
-
-static int index_of(const char *const *names, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (name && !strcmp(names[i], name))
-            return (int)i;
-    return -1;
-}
-
-static int kind_number(const char *kind)
-{
-    return index_of(kinds, sizeof kinds / sizeof *kinds, kind);
-}
-
-static int origin_number(const char *origin)
-{
-    return index_of(origins, sizeof origins / sizeof *origins, origin);
-}
-
-/* The frames that nodes name, numbered anew from 1; 0: none. By the set's frame. */
-static uint32_t *number_frames(const struct viewer_tree *tree, uint32_t frame_count, uint32_t *ret_count)
-{
-    uint32_t *numbers = calloc(frame_count, sizeof *numbers);
-    if (!numbers)
-        abort();
-    for (uint32_t i = 0; i < tree->node_count; i++)
-        numbers[tree->nodes[i].frame] = numbers[tree->nodes[i].line_frame] = 1;
-    numbers[0] = 0;
-    *ret_count = 1;
-    for (uint32_t i = 1; i < frame_count; i++)
-        numbers[i] = numbers[i] ? (*ret_count)++ : 0;
-    return numbers;
-}
-
-static void write_frames(const struct stack_set *set, const uint32_t *numbers, uint32_t count, struct viewer_strings *strings, struct json *json)
-{
-    enum { FUNCTION, FILE_NAME, LINE, MODULE, KIND, ORIGIN, COLUMN_COUNT };
-    static const char *const names[] = {"function", "file", "line", "module", "kind", "origin"};
-    int64_t *columns[COLUMN_COUNT];
-    for (int i = 0; i < COLUMN_COUNT; i++)
-        columns[i] = allocate_column(count);
-    columns[KIND][0] = columns[ORIGIN][0] = -1;
-    for (uint32_t i = 1; i < set->frame_count; i++) {
-        const struct set_frame *frame = &set->frames[i];
-        uint32_t to = numbers[i];
-        if (!to)
-            continue;
-        columns[FUNCTION][to] = viewer_string(strings, frame->function);
-        columns[FILE_NAME][to] = viewer_string(strings, frame->file);
-        columns[LINE][to] = frame->line;
-        columns[MODULE][to] = viewer_string(strings, frame->module);
-        columns[KIND][to] = kind_number(frame->kind);
-        columns[ORIGIN][to] = origin_number(frame->origin);
-    }
-    json_object(json, "frames");
-    for (int i = 0; i < COLUMN_COUNT; i++) {
-        write_integers(json, names[i], columns[i], count);
-        free(columns[i]);
-    }
-    json_object_end(json);
-}
-
-static void write_nodes(const struct viewer_tree *tree, const uint32_t *numbers, struct json *json)
-{
-    int64_t *values = allocate_column(tree->node_count);
-    json_object(json, "nodes");
-    for (int column = 0; column < 5 + MEASURE_COUNT; column++) {
-        static const char *const names[] = {"parent", "frame", "line_frame", "interpreter", "folded"};
-        for (uint32_t i = 0; i < tree->node_count; i++) {
-            const struct viewer_node *node = &tree->nodes[i];
-            const int64_t fields[] = {i - node->parent, numbers[node->frame], numbers[node->line_frame], node->is_interpreter,
-                                      node->frame ? 0 : node->folded_count};
-            values[i] = column < 5 ? fields[column] : node->self[column - 5];
-        }
-        write_integers(json, column < 5 ? names[column] : measures[column - 5].name, values, tree->node_count);
-    }
-    json_object_end(json);
-    free(values);
-}
-
-static void write_folded(const struct viewer_tree *tree, struct json *json)
-{
-    json_object(json, "folded");
-    json_integer(json, "stacks", tree->folded_stacks);
-    json_integer(json, "stacks_in_all", tree->stack_count);
-    for (int i = 0; i < MEASURE_COUNT; i++)
-        json_integer(json, measures[i].name, tree->folded[i]);
-    json_object_end(json);
-}
+/* ---- the tree ---- */
 
 static void write_tree(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct viewer_bounds *bounds, struct viewer_strings *strings, struct json *json)
 {
     struct stack_set set;
     struct viewer_tree tree;
-    uint32_t frame_count;
     stack_set_load(database, &set);
     viewer_tree_build(database, &set, bounds->node_count, &tree);
-    uint32_t *numbers = number_frames(&tree, set.frame_count, &frame_count);
-    write_frames(&set, numbers, frame_count, strings, json);
-    write_nodes(&tree, numbers, json);
-    write_folded(&tree, json);
+    viewer_nodes_write(&set, &tree, NULL, strings, json);
     viewer_ranges_write(reading->trace, &set, &tree, bounds->window_count, summary->duration_ns, json);
-    free(numbers);
     viewer_tree_free(&tree);
     stack_set_free(&set);
 }
@@ -247,7 +136,7 @@ static void write_lines(sqlite3 *database, const char *key, int inclusive, int64
     struct line_rows rows;
     line_rows_load(database, &(struct line_query){.inclusive = inclusive, .about = MEASURE_NONE, .limit = limit,
                                                   .order = "peak_bytes DESC, allocated_bytes DESC, file, line, function"}, &rows);
-    int64_t *values = allocate_column(rows.count);
+    int64_t *values = viewer_column_new(rows.count);
     json_object(json, key);
     for (int column = 0; column < 5 + MEASURE_COUNT; column++) {
         static const char *const names[] = {"file", "function", "line", "kind", "origin"};
@@ -257,12 +146,12 @@ static void write_lines(sqlite3 *database, const char *key, int inclusive, int64
             case 0: values[i] = viewer_string(strings, row->file); break;
             case 1: values[i] = viewer_string(strings, row->function); break;
             case 2: values[i] = row->line; break;
-            case 3: values[i] = kind_number(row->kind); break;
-            case 4: values[i] = origin_number(row->origin); break;
+            case 3: values[i] = viewer_kind_number(row->kind); break;
+            case 4: values[i] = viewer_origin_number(row->origin); break;
             default: values[i] = row->measures[column - 5];
             }
         }
-        write_integers(json, column < 5 ? names[column] : measures[column - 5].name, values, rows.count);
+        viewer_column_write(json, column < 5 ? names[column] : measures[column - 5].name, values, rows.count);
     }
     json_integer(json, "more", rows.more_count);
     json_object_end(json);
@@ -272,7 +161,7 @@ static void write_lines(sqlite3 *database, const char *key, int inclusive, int64
 
 /* ---- leaks ---- */
 
-static void write_leaks(const struct reading *reading, sqlite3 *database, struct json *json)
+void viewer_document_leaks(const struct reading *reading, sqlite3 *database, struct json *json)
 {
     struct suppressions suppressions;
     struct leak_rows rows;
@@ -307,13 +196,13 @@ void viewer_document_process(const struct reading *reading, sqlite3 *database, c
     viewer_strings_init(&strings);
     summary_load(database, &summary);
     json_object(json, NULL);
-    write_summary(reading, &summary, json);
-    write_timeline(database, json);
+    viewer_document_summary(reading, &summary, json);
+    viewer_document_timeline(database, json);
     write_threads(database, json);
     write_tree(reading, database, &summary, bounds, &strings, json);
     write_lines(database, "lines", 0, bounds->line_count, &strings, json);
     write_lines(database, "lines_inclusive", 1, bounds->line_count, &strings, json);
-    write_leaks(reading, database, json);
+    viewer_document_leaks(reading, database, json);
     viewer_sources_write(reading, database, choice, bounds->source_bytes, json);
     viewer_strings_write(&strings, reading->directory, json);
     json_object_end(json);

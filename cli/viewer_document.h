@@ -1,9 +1,9 @@
-/* The data document of the viewer's page: one JSON document of columns, of one process or several (viewer/README.md lists its fields).
+/* The data document of the viewer's page: one JSON document of columns, of one process or several (viewer/src/data.ts lists its fields).
  * Consumes report databases; writes to a stream. Allocates; aborts without memory. */
 #ifndef HEAPLINE_CLI_VIEWER_DOCUMENT_H
 #define HEAPLINE_CLI_VIEWER_DOCUMENT_H
 
-#include "reading.h"
+#include "summary.h"
 
 /* How much of a trace a page may hold. */
 struct viewer_bounds {
@@ -21,5 +21,10 @@ struct viewer_choice {
 /* Writes the object of one process into the array that is open. */
 void viewer_document_process(const struct reading *reading, sqlite3 *database, const struct viewer_choice *choice,
                              const struct viewer_bounds *bounds, struct json *json);
+
+/* Its parts that a comparison has twice: "summary" and "warnings", "timeline", "leaks". */
+void viewer_document_summary(const struct reading *reading, const struct summary *summary, struct json *json);
+void viewer_document_timeline(sqlite3 *database, struct json *json);
+void viewer_document_leaks(const struct reading *reading, sqlite3 *database, struct json *json);
 
 #endif

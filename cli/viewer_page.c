@@ -75,20 +75,7 @@ static void write_base64(FILE *out, const struct bytes *bytes)
     }
 }
 
-/* The process's own directory is what its paths are shown from. */
-static void write_process(const struct reading *reading, const struct viewer_process *process, const struct viewer_choice *choice,
-                          const struct viewer_bounds *limits, struct json *json)
-{
-    struct reading own = *reading;
-    char *directory = query_property(process->database, "directory");
-    own.trace = process->trace;
-    own.directory = directory;
-    viewer_document_process(&own, process->database, choice, limits, json);
-    free(directory);
-}
-
-static struct bytes make_document(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
-                                  const struct viewer_choice *choice, const struct viewer_bounds *limits)
+static struct bytes make_document(viewer_page_content *content, const void *context, const struct viewer_bounds *limits)
 {
     struct bytes document = {0};
     FILE *out = open_memstream(&document.text, &document.count);
@@ -98,8 +85,7 @@ static struct bytes make_document(const struct reading *reading, const struct vi
     json_begin(&json, out, "view");
     json_text(&json, "version", HEAPLINE_VERSION);
     json_array(&json, "processes");
-    for (uint32_t i = 0; i < process_count; i++)
-        write_process(reading, &processes[i], choice, limits, &json);
+    content(context, limits, &json);
     json_array_end(&json);
     json_end(&json);
     fclose(out);
@@ -107,21 +93,17 @@ static struct bytes make_document(const struct reading *reading, const struct vi
 }
 
 /* With many stacks, most attempts would be in vain, and each looks at all of them. */
-static size_t first_bound(const struct viewer_process *processes, uint32_t process_count)
+static size_t first_bound(int64_t stacks)
 {
-    int64_t stacks = 0;
-    for (uint32_t i = 0; i < process_count; i++)
-        stacks += query_integer(processes[i].database, "SELECT count(*) FROM stack_use");
     return stacks > 1000000 ? 3 : stacks > 250000 ? 2 : stacks > 100000 ? 1 : 0;
 }
 
-void viewer_page_write(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
-                       const struct viewer_choice *choice, FILE *out)
+void viewer_page_fill(viewer_page_content *content, const void *context, int64_t stack_count, FILE *out)
 {
     struct bytes page = read_template(), data = {0};
     const char *place = strstr(page.text, PLACEHOLDER);
-    for (size_t i = first_bound(processes, process_count);;) {
-        struct bytes document = make_document(reading, processes, process_count, choice, &bounds[i]);
+    for (size_t i = first_bound(stack_count);;) {
+        struct bytes document = make_document(content, context, &bounds[i]);
         free(data.text);
         data = compress_bytes(&document);
         free(document.text);
@@ -137,4 +119,38 @@ void viewer_page_write(const struct reading *reading, const struct viewer_proces
     fputs(place + strlen(PLACEHOLDER), out);
     free(data.text);
     free(page.text);
+}
+
+/* ---- processes ---- */
+
+struct page_processes {
+    const struct reading *reading;
+    const struct viewer_process *processes;
+    uint32_t count;
+    const struct viewer_choice *choice;
+};
+
+/* A process's own directory is what its paths are shown from. */
+static void write_processes(const void *context, const struct viewer_bounds *limits, struct json *json)
+{
+    const struct page_processes *all = context;
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct viewer_process *process = &all->processes[i];
+        struct reading own = *all->reading;
+        char *directory = query_property(process->database, "directory");
+        own.trace = process->trace;
+        own.directory = directory;
+        viewer_document_process(&own, process->database, all->choice, limits, json);
+        free(directory);
+    }
+}
+
+void viewer_page_write(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
+                       const struct viewer_choice *choice, FILE *out)
+{
+    const struct page_processes all = {reading, processes, process_count, choice};
+    int64_t stacks = 0;
+    for (uint32_t i = 0; i < process_count; i++)
+        stacks += query_integer(processes[i].database, "SELECT count(*) FROM stack_use");
+    viewer_page_fill(write_processes, &all, stacks, out);
 }

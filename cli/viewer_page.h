@@ -14,12 +14,19 @@
 /* Exits with status 4 where the viewer wasn't built or installed: ask before the work begins. */
 void viewer_page_require(void);
 
+/* Writes the objects of "processes", as large as `bounds` allow. */
+typedef void viewer_page_content(const void *context, const struct viewer_bounds *bounds, struct json *json);
+
+/* A page of whatever `content` writes, which is asked again with narrower bounds where the page would exceed 5 MB. `stack_count`: of all
+ * stacks that there are, to begin with bounds that are likely to do. */
+void viewer_page_fill(viewer_page_content *content, const void *context, int64_t stack_count, FILE *out);
+
 struct viewer_process {
     const char *trace;
     sqlite3 *database;
 };
 
-/* The page of one process or several, the one that was named first. Stays below 5 MB: where it wouldn't, more is folded. */
+/* The page of one process or several, the one that was named first. */
 void viewer_page_write(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
                        const struct viewer_choice *choice, FILE *out);
 

@@ -79,30 +79,60 @@ static void add_uses(sqlite3 *database, const struct stack_set *set, struct view
         struct viewer_node *node = &tree->nodes[tree->node_of_stack[stack_set_index(set, sqlite3_column_int64(row, 0))]];
         tree->stack_count++;
         node->folded_count++;
-        for (int i = 0; i < MEASURE_COUNT; i++) {
+        for (int i = 0; i < MEASURE_COUNT; i++)
             node->self[i] += sqlite3_column_int64(row, 1 + i);
-            tree->total[i] += sqlite3_column_int64(row, 1 + i);
+    }
+}
+
+static void add_pair_uses(const struct stack_set *set, const struct viewer_pair_use *uses, struct viewer_tree *tree)
+{
+    tree->old = allocate(tree->node_count, sizeof *tree->old);
+    for (uint32_t i = 0; i < set->stack_count; i++) {
+        uint32_t node = tree->node_of_stack[i];
+        int is_used = 0;
+        for (int m = 0; m < MEASURE_COUNT; m++) {
+            tree->old[node][m] += uses[i].measures[0][m];
+            tree->nodes[node].self[m] += uses[i].measures[1][m];
+            is_used |= uses[i].measures[0][m] || uses[i].measures[1][m];
         }
+        tree->stack_count += is_used;
+        tree->nodes[node].folded_count += (uint32_t)is_used;
     }
 }
 
 /* ---- what stays ---- */
 
-/* By node: the largest of its shares, those of what it calls included. */
+enum side { SIDE_NEW, SIDE_OLD, SIDE_DIFFERENCE };
+
+static int64_t amount_of(const struct viewer_tree *tree, uint32_t node, enum measure measure, enum side side)
+{
+    int64_t now = tree->nodes[node].self[measure], before = side == SIDE_NEW ? 0 : tree->old[node][measure];
+    return side == SIDE_NEW ? now : side == SIDE_OLD ? before : now > before ? now - before : before - now;
+}
+
+/* Raises shares to a node's share of one measure, those of what it calls included. */
+static void raise_shares(const struct viewer_tree *tree, enum measure measure, enum side side, double *sums, double *shares)
+{
+    double total = 0;
+    for (uint32_t i = 0; i < tree->node_count; i++) {
+        sums[i] = (double)amount_of(tree, i, measure, side);
+        total += sums[i];
+    }
+    for (uint32_t i = tree->node_count; i-- > 1 && total > 0;) {
+        sums[tree->nodes[i].parent] += sums[i];
+        if (sums[i] / total > shares[i])
+            shares[i] = sums[i] / total;
+    }
+}
+
+/* By node: the largest of its shares. */
 static double *find_shares(const struct viewer_tree *tree)
 {
     double *shares = allocate(tree->node_count, sizeof *shares);
     double *sums = allocate(tree->node_count, sizeof *sums);
-    for (size_t w = 0; w < WEIGHT_COUNT; w++) {
-        double total = (double)tree->total[weights[w]];
-        for (uint32_t i = 0; i < tree->node_count; i++)
-            sums[i] = (double)tree->nodes[i].self[weights[w]];
-        for (uint32_t i = tree->node_count; i-- > 1 && total > 0;) {
-            sums[tree->nodes[i].parent] += sums[i];
-            if (sums[i] / total > shares[i])
-                shares[i] = sums[i] / total;
-        }
-    }
+    for (size_t w = 0; w < WEIGHT_COUNT; w++)
+        for (enum side side = SIDE_NEW; side <= (tree->old ? SIDE_DIFFERENCE : SIDE_NEW); side++)
+            raise_shares(tree, weights[w], side, sums, shares);
     free(sums);
     return shares;
 }
@@ -140,6 +170,7 @@ static uint8_t *find_used(const struct viewer_tree *tree)
 struct folder {
     struct viewer_tree *tree;
     struct viewer_node *nodes; /* as they will be */
+    int64_t (*old)[MEASURE_COUNT];
     uint32_t count;
     uint32_t *places;          /* by old number: the new one */
     uint32_t *rest;            /* by new number: its folded node; 0: none yet */
@@ -150,12 +181,16 @@ static void keep(struct folder *folder, const double *shares, double threshold)
 {
     const struct viewer_tree *tree = folder->tree;
     folder->nodes[0] = tree->nodes[0];
+    if (tree->old)
+        memcpy(folder->old[0], tree->old[0], sizeof *folder->old);
     for (uint32_t i = 1; i < tree->node_count; i++) {
         struct viewer_node *node = &folder->nodes[folder->count];
         folder->places[i] = shares[i] > threshold ? folder->count++ : NOT_KEPT;
         if (folder->places[i] == NOT_KEPT)
             continue;
         *node = tree->nodes[i];
+        if (tree->old)
+            memcpy(folder->old[folder->places[i]], tree->old[i], sizeof *folder->old);
         node->parent = folder->places[node->parent];
         node->folded_count = 0;
     }
@@ -172,14 +207,17 @@ static uint32_t rest_of(struct folder *folder, uint32_t caller)
     return folder->rest[parent];
 }
 
-static void count_in(struct folder *folder, uint32_t place, const struct viewer_node *node)
+static void count_in(struct folder *folder, uint32_t place, uint32_t old_place)
 {
+    const struct viewer_node *node = &folder->tree->nodes[old_place];
     folder->nodes[place].folded_count += node->folded_count;
     folder->tree->folded_stacks += node->folded_count;
     for (int i = 0; i < MEASURE_COUNT; i++) {
         folder->nodes[place].self[i] += node->self[i];
         folder->tree->folded[i] += node->self[i];
     }
+    for (int i = 0; i < MEASURE_COUNT && folder->tree->old; i++)
+        folder->old[place][i] += folder->tree->old[old_place][i];
 }
 
 /* The others, callers first; what was never used leaves no node. */
@@ -192,7 +230,7 @@ static void put_away(struct folder *folder, const uint8_t *used)
         uint32_t caller = folder->places[tree->nodes[i].parent];
         folder->places[i] = used[i] ? rest_of(folder, caller) : caller;
         if (used[i])
-            count_in(folder, folder->places[i], &tree->nodes[i]);
+            count_in(folder, folder->places[i], i);
     }
 }
 
@@ -202,6 +240,7 @@ static void fold(struct viewer_tree *tree, uint32_t stack_count, const double *s
     struct folder folder = {
         .tree = tree,
         .nodes = allocate(2 * (size_t)tree->node_count, sizeof *folder.nodes),
+        .old = tree->old ? allocate(2 * (size_t)tree->node_count, sizeof *folder.old) : NULL,
         .count = 1,
         .places = allocate(tree->node_count, sizeof *folder.places),
         .rest = allocate(2 * (size_t)tree->node_count, sizeof *folder.rest),
@@ -211,11 +250,20 @@ static void fold(struct viewer_tree *tree, uint32_t stack_count, const double *s
     for (uint32_t i = 0; i < stack_count; i++)
         tree->node_of_stack[i] = folder.places[tree->node_of_stack[i]];
     free(tree->nodes);
+    free(tree->old);
     tree->nodes = folder.nodes;
+    tree->old = folder.old;
     tree->node_count = folder.count;
     free(folder.places);
     free(folder.rest);
     free(used);
+}
+
+static void fold_small(const struct stack_set *set, uint32_t max_nodes, struct viewer_tree *tree)
+{
+    double *shares = find_shares(tree);
+    fold(tree, set->stack_count, shares, find_threshold(shares, tree->node_count, max_nodes));
+    free(shares);
 }
 
 void viewer_tree_build(sqlite3 *database, const struct stack_set *set, uint32_t max_nodes, struct viewer_tree *ret_tree)
@@ -223,15 +271,23 @@ void viewer_tree_build(sqlite3 *database, const struct stack_set *set, uint32_t 
     struct viewer_tree tree = {0};
     merge_stacks(set, &tree);
     add_uses(database, set, &tree);
-    double *shares = find_shares(&tree);
-    fold(&tree, set->stack_count, shares, find_threshold(shares, tree.node_count, max_nodes));
-    free(shares);
+    fold_small(set, max_nodes, &tree);
+    *ret_tree = tree;
+}
+
+void viewer_tree_build_pair(const struct stack_set *set, const struct viewer_pair_use *uses, uint32_t max_nodes, struct viewer_tree *ret_tree)
+{
+    struct viewer_tree tree = {0};
+    merge_stacks(set, &tree);
+    add_pair_uses(set, uses, &tree);
+    fold_small(set, max_nodes, &tree);
     *ret_tree = tree;
 }
 
 void viewer_tree_free(struct viewer_tree *tree)
 {
     free(tree->nodes);
+    free(tree->old);
     free(tree->node_of_stack);
     *tree = (struct viewer_tree){0};
 }

@@ -2,7 +2,8 @@
  *
  * A node is a path of frames from the root. With more nodes than the page should hold, those stay that have the largest share of anything
  * (of what is live at the peak, at the end, allocated, temporary, copied), and each of the others is counted in a node without a frame below the
- * nearest caller that stayed: sums stay exact. Allocates; aborts without memory. */
+ * nearest caller that stayed: sums stay exact. Of two traces that are compared, nodes also have what the old one used, and what differs
+ * decides as well. Allocates; aborts without memory. */
 #ifndef HEAPLINE_CLI_VIEWER_TREE_H
 #define HEAPLINE_CLI_VIEWER_TREE_H
 
@@ -24,11 +25,19 @@ struct viewer_tree {
     uint32_t *node_of_stack;  /* by the set's index: where the stack itself is counted */
     int64_t stack_count;      /* that have any figure */
     int64_t folded_stacks;
-    int64_t total[MEASURE_COUNT], folded[MEASURE_COUNT];
+    int64_t folded[MEASURE_COUNT];
+    int64_t (*old)[MEASURE_COUNT]; /* by node: self of the other trace; NULL: none is compared */
+};
+
+/* By stack index: what the old and the new trace used. */
+struct viewer_pair_use {
+    int64_t measures[2][MEASURE_COUNT];
 };
 
 /* At most `max_nodes`, and those for what is folded. */
 void viewer_tree_build(sqlite3 *database, const struct stack_set *set, uint32_t max_nodes, struct viewer_tree *ret_tree);
+/* Of the stacks of two traces. */
+void viewer_tree_build_pair(const struct stack_set *set, const struct viewer_pair_use *uses, uint32_t max_nodes, struct viewer_tree *ret_tree);
 void viewer_tree_free(struct viewer_tree *tree);
 
 #endif

@@ -1,6 +1,7 @@
 """heapline export --format pprof: read with the real profile.proto and opened with the real pprof tool."""
 
 import gzip
+import json
 import subprocess
 
 import pytest
@@ -159,3 +160,41 @@ def test_native_frames_and_processes(tmp_path):
     pids = {both.labels(sample)["pid"]: sample for sample in both.raw.sample if sample.value[1] in (123456, 7654321)}
     assert len(pids) == 2 and profile.labels(sample)["pid"] in pids
     assert both.comments() == profile.comments()
+
+
+THREADS = """
+import threading
+kept = []
+def work(size):
+    kept.append(bytes(size))
+def main():
+    work(1_000_000)
+    workers = [threading.Thread(target=work, args=(size,)) for size in (2_000_000, 3_000_000)]
+    for worker in workers:
+        worker.start()
+        worker.join()
+main()
+"""
+
+
+@pytest.mark.parametrize("moment", ["peak", "live"])
+def test_threads(tmp_path, moment):
+    """The samples of a stack add up to what the stack has, and each says on which thread."""
+    (tmp_path / "threads.py").write_text(THREADS)
+    trace = tmp_path / "threads.heapline"
+    assert run(HEAPLINE, "run", "--quiet", "-o", trace, "--python", "/usr/bin/python3", "--", tmp_path / "threads.py").returncode == 0
+    profile = Profile(export(trace, tmp_path, "--cost", moment, program=HEAPLINE))
+    large = {sample.value[1] // 1_000_000: profile.labels(sample) for sample in profile.raw.sample if sample.value[1] >= 1_000_000}
+    assert sorted(large) == [1, 2, 3]
+    assert large[1]["tid"] == large[1]["pid"] and len({labels["tid"] for labels in large.values()}) == 3
+    assert all(labels["thread"] for labels in large.values())
+    stacks = json.loads(run(HEAPLINE, "export", "--format", "json", trace).stdout)["stacks"]
+    for column, name in enumerate(("allocations", "allocated_bytes", f"{moment}_allocations", f"{moment}_bytes")):
+        assert sum(sample.value[column] for sample in profile.raw.sample) == sum(stack[name] for stack in stacks)
+    expected = {}
+    for row in json.loads(run(HEAPLINE, "sql", "--json", trace, f"""SELECT allocations, allocated_bytes, {moment}_allocations, {moment}_bytes
+                              FROM stack_use WHERE stack_id >= 0""").stdout)["rows"]:
+        for column, name in enumerate(row):
+            expected[column] = expected.get(column, 0) + row[name]
+    labelled = [sample for sample in profile.raw.sample if "thread" in profile.labels(sample)]
+    assert [sum(sample.value[column] for sample in labelled) for column in range(4)] == [expected[column] for column in range(4)]

@@ -77,3 +77,44 @@ export function sparkline(values: ArrayLike<number>, width: number, height: numb
   return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label, preserveAspectRatio: "none" },
     svg("path", { class: "spark-fill", d: `${path}L${width} ${height}L0 ${height}Z` }), svg("path", { class: "spark-line", d: path }));
 }
+
+/** Of two colours #rrggbb: the second's part is `share`. */
+export function mixColors(first: string, second: string, share: number): string {
+  const part = (color: string, at: number) => parseInt(color.slice(at, at + 2), 16);
+  return `rgb(${[1, 3, 5].map((at) => Math.round(part(first, at) * (1 - share) + part(second, at) * share)).join(" ")})`;
+}
+
+/** Cuts texts to a width. Asking the canvas for each is what would cost most of a drawing: it is asked for each character once. */
+export class TextFitter {
+  private readonly context = document.createElement("canvas").getContext("2d")!;
+  private readonly widths = new Map<string, number>();
+  private readonly dots: number;
+
+  constructor(font: string) {
+    this.context.font = font;
+    this.dots = this.widthOf("…");
+  }
+
+  private widthOf(character: string): number {
+    let width = this.widths.get(character);
+    if (width === undefined) this.widths.set(character, (width = this.context.measureText(character).width));
+    return width;
+  }
+
+  width(text: string): number {
+    let sum = 0;
+    for (const character of text) sum += this.widthOf(character);
+    return sum;
+  }
+
+  fit(text: string, room: number): string {
+    let sum = 0, fits = 0, at = 0;
+    for (const character of text) {
+      sum += this.widthOf(character);
+      at += character.length;
+      if (sum + this.dots <= room) fits = at;
+      if (sum > room) return fits > 1 ? `${text.slice(0, fits)}…` : "";
+    }
+    return text;
+  }
+}

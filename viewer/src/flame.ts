@@ -1,9 +1,9 @@
 // The flame graph: a canvas on which only what is wide enough is drawn. Keys move through it; a line below says what the pointer or the
-// keys are on, and screen readers hear it.
-import { announce, cssColor, h } from "./dom";
-import { formatShare } from "./format";
-import { KINDS } from "./data";
-import type { Item, Tree } from "./tree";
+// keys are on, and screen readers hear it. Of a comparison, red frames grew and blue ones shrank; paler, by a smaller part of what they held.
+import { announce, cssColor, h, mixColors, TextFitter } from "./dom";
+import { formatDelta, formatShare } from "./format";
+import { KINDS, TAG } from "./data";
+import type { Item, Matched, Tree } from "./tree";
 
 const ROW = 21, MIN_WIDTH = 0.6, TEXT_WIDTH = 28;
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
@@ -12,7 +12,8 @@ interface Box { item: Item; x: number; width: number; depth: number }
 
 export interface FlameOptions {
   tree: Tree; zoomPath: string; layout: "icicle" | "flame"; search: RegExp | null; format: (value: number) => string; total: number; unitTitle: string;
-  onZoom: (path: string) => void; onOpen: (item: Item) => void; canOpen: (item: Item) => boolean; diff: boolean;
+  onZoom: (path: string) => void; onOpen: (item: Item) => void; canOpen: (item: Item) => boolean;
+  diff: boolean; // of a comparison: amounts are changes
 }
 
 export class FlameView {
@@ -27,7 +28,10 @@ export class FlameView {
   private options!: FlameOptions;
   private zoomed!: Item;
   private current: Box | null = null;
-  private matched = 0;
+  private matched: Matched = { total: 0, before: 0, after: 0 };
+  private readonly fitter = new TextFitter(FONT);
+  private changes: string[] = []; // colours, from what shrank to nothing to what is new
+  private zoomDepth = 0;
   private width = 0;
   private height = 0;
   private colors: Record<string, string> = {};
@@ -61,17 +65,17 @@ export class FlameView {
   }
 
   /** What is drawn, for tests and for printing: every box with its text and figures. */
-  get drawn(): { title: string; total: number; self: number; depth: number; x: number; width: number }[] {
-    return this.boxes.map((box) => ({ title: this.options.tree.title(box.item), total: box.item.total, self: box.item.self, depth: box.depth, x: box.x, width: box.width }));
+  get drawn(): { title: string; total: number; self: number; before: number; after: number; depth: number; x: number; width: number }[] {
+    return this.boxes.map(({ item, depth, x, width }) => ({ title: this.options.tree.title(item), total: item.total, self: item.self, before: item.before, after: item.after, depth, x, width }));
   }
-  get matchedTotal(): number { return this.matched; }
+  get matchedTotal(): number { return this.matched.total; }
 
   private layout(): void {
     const { tree, search } = this.options;
     this.width = Math.max(this.frame.clientWidth, 320);
     this.boxes = [];
     this.rows = [];
-    this.matched = 0;
+    this.matched = search ? tree.matched(this.zoomed, search) : { total: 0, before: 0, after: 0 };
     const ways: Item[] = [];
     for (let at: Item | null = this.zoomed; at; at = at.parent) ways.unshift(at);
     const put = (item: Item, x: number, width: number, depth: number) => {
@@ -79,34 +83,19 @@ export class FlameView {
       this.boxes.push(box);
       (this.rows[depth] ??= []).push(box);
     };
+    this.zoomDepth = ways.length - 1;
     ways.forEach((item, depth) => put(item, 0, this.width, depth));
-    const visit = (item: Item, x: number, scale: number, depth: number, isMatched: boolean) => {
-      const children = tree.children(item);
-      for (const child of children) {
+    const visit = (item: Item, x: number, scale: number, depth: number) => {
+      for (const child of tree.children(item)) {
         const width = child.total * scale;
-        const hit = !isMatched && !!search && search.test(tree.title(child));
-        if (hit) this.matched += child.total;
-        if (width >= MIN_WIDTH) {
-          put(child, x, width, depth);
-          visit(child, x, scale, depth + 1, isMatched || hit);
-        } else if (search && !isMatched && !hit) this.countBelow(child, search, 0);
+        if (width < MIN_WIDTH) break; // the others are narrower still
+        put(child, x, width, depth);
+        visit(child, x, scale, depth + 1);
         x += width;
       }
     };
-    const top = ways.some((item) => search?.test(tree.title(item)) && item.frame);
-    if (top) this.matched = this.zoomed.total;
-    if (this.zoomed.total > 0) visit(this.zoomed, 0, this.width / this.zoomed.total, ways.length, top);
-    for (const row of this.rows) row.sort((a, b) => a.x - b.x);
+    if (this.zoomed.total > 0) visit(this.zoomed, 0, this.width / this.zoomed.total, ways.length);
     this.height = Math.max(this.rows.length, 12) * ROW + 2;
-  }
-
-  /** What a search finds where nothing is drawn counts as well, as far down as a thousandth of a row's width goes. */
-  private countBelow(item: Item, search: RegExp, depth: number): void {
-    if (depth > 200) return;
-    for (const child of this.options.tree.children(item)) {
-      if (search.test(this.options.tree.title(child))) this.matched += child.total;
-      else this.countBelow(child, search, depth + 1);
-    }
   }
 
   private rowTop(depth: number): number {
@@ -120,30 +109,45 @@ export class FlameView {
     canvas.height = this.height * ratio;
     canvas.style.width = `${this.width}px`;
     canvas.style.height = `${this.height}px`;
-    canvas.setAttribute("aria-label", `${this.options.unitTitle}: ${this.options.tree.title(this.zoomed)}, ${this.options.format(this.zoomed.total)}, ${this.boxes.length} frames drawn`);
+    canvas.setAttribute("aria-label", `${this.options.unitTitle}: ${this.options.tree.title(this.zoomed)}, ${this.amount(this.zoomed)}, ${this.boxes.length} frames drawn`);
     const context = canvas.getContext("2d")!;
     context.scale(ratio, ratio);
     context.font = FONT;
     context.textBaseline = "middle";
-    for (const name of ["user", "package", "stdlib", "import", "native", "system", "group", "folded"]) this.colors[name] = cssColor(`--flame-${name}`);
+    for (const name of ["user", "package", "stdlib", "import", "native", "system", "group", "folded", "tag"]) this.colors[name] = cssColor(`--flame-${name}`);
     this.colors.text = cssColor("--flame-text");
     this.colors.match = cssColor("--flame-match");
     this.colors.focus = cssColor("--focus");
     this.colors.dim = cssColor("--flame-dim");
+    if (this.options.diff) this.changes = changeColors();
     for (const box of this.boxes) this.drawBox(context, box);
     if (this.current) this.drawFocus(context, this.current);
   }
 
   private color(item: Item): string {
-    const { origin } = this.options.tree.model.process.frames;
+    const { origin, kind } = this.options.tree.model.process.frames;
+    if (this.options.diff) return this.changes[changeStep(item.before, item.after)]!;
     if (!item.frame) return item.label ? this.colors.group! : this.colors.folded!;
+    if (kind[item.frame] === TAG) return this.colors.tag!;
     return this.colors[["user", "package", "stdlib", "import", "native", "system"][origin[item.frame]!] ?? "system"]!;
+  }
+
+  /** What an item holds; of a comparison, by how much that changed. */
+  private amount(item: Item): string {
+    const { diff, format } = this.options;
+    return diff ? formatDelta(item.after - item.before, format) : format(item.total);
+  }
+
+  private share(item: Item): string {
+    const { diff, total } = this.options;
+    if (!diff) return formatShare(total ? item.total / total : 0);
+    return item.before ? `${formatDelta((item.after - item.before) / item.before, formatShare)}, ${this.options.format(item.before)} → ${this.options.format(item.after)}` : `new, 0 → ${this.options.format(item.after)}`;
   }
 
   private drawBox(context: CanvasRenderingContext2D, box: Box): void {
     const { search, tree } = this.options;
     const y = this.rowTop(box.depth), gap = box.width > 3 ? 1 : 0;
-    const isAbove = this.zoomed !== box.item && box.depth < this.depthOfZoom();
+    const isAbove = box.depth < this.zoomDepth;
     const isMatch = search && search.test(tree.title(box.item));
     context.globalAlpha = isAbove ? 0.45 : search && !isMatch ? 0.32 : 1;
     context.fillStyle = isMatch ? this.colors.match! : this.color(box.item);
@@ -156,33 +160,20 @@ export class FlameView {
     context.globalAlpha = 1;
   }
 
-  private depthOfZoom(): number {
-    let depth = 0;
-    for (let at = this.zoomed; at.parent; at = at.parent) depth++;
-    return depth;
-  }
-
   private drawText(context: CanvasRenderingContext2D, box: Box, y: number): void {
-    const { tree, format } = this.options, { item } = box;
-    const room = box.width - 9;
-    context.save();
-    context.beginPath();
-    context.rect(box.x, y, box.width - 3, ROW);
-    context.clip();
+    const { tree } = this.options, { item } = box, { fitter } = this;
+    const room = box.width - 9, base = y + ROW / 2 + 1;
     context.fillStyle = this.colors.text!;
-    let title = item.frame ? tree.model.functionName(item.frame) : tree.title(item);
     const place = item.frame ? tree.model.place(item.frame, tree.options.frames === "line") : "";
-    const amount = format(item.total);
-    const amountWidth = context.measureText(amount).width + 12;
+    const amount = this.amount(item), amountWidth = fitter.width(amount) + 12;
     const showAmount = room > amountWidth + 60;
     const left = room - (showAmount ? amountWidth : 0);
-    title = clip(context, title, left);
-    context.fillText(title, box.x + 5, y + ROW / 2 + 1);
-    const used = context.measureText(title).width + 8;
+    const title = fitter.fit(item.frame ? tree.model.functionName(item.frame) : tree.title(item), left);
+    context.fillText(title, box.x + 5, base);
+    const used = fitter.width(title) + 8;
     context.globalAlpha *= 0.72;
-    if (place && left - used > 46) context.fillText(clip(context, place, left - used), box.x + 5 + used, y + ROW / 2 + 1);
-    if (showAmount) { context.textAlign = "right"; context.fillText(amount, box.x + box.width - 6, y + ROW / 2 + 1); }
-    context.restore();
+    if (place && left - used > 46) context.fillText(fitter.fit(place, left - used), box.x + 5 + used, base);
+    if (showAmount) { context.textAlign = "right"; context.fillText(amount, box.x + box.width - 6, base); context.textAlign = "left"; }
   }
 
   private drawFocus(context: CanvasRenderingContext2D, box: Box): void {
@@ -211,23 +202,25 @@ export class FlameView {
   }
 
   private tipContent(item: Item): Node[] {
-    const { tree, format, total } = this.options, { model } = tree;
+    const { tree, format, diff } = this.options, { model } = tree;
     const nodes: Node[] = [h("strong", null, item.frame ? model.functionName(item.frame) : tree.title(item))];
     if (item.frame) nodes.push(h("div", { class: "dim" }, model.place(item.frame, tree.options.frames === "line") || KINDS[model.process.frames.kind[item.frame]!] || ""));
-    nodes.push(h("div", null, `${format(item.total)} · ${formatShare(total ? item.total / total : 0)} of all`));
-    if (item.total !== this.zoomed.total && this.zoomed.parent) nodes.push(h("div", null, `${formatShare(item.total / this.zoomed.total)} of what is zoomed into`));
+    nodes.push(h("div", null, diff ? `${this.amount(item)} (${this.share(item)})` : `${format(item.total)} · ${this.share(item)} of all`));
+    if (item.total !== this.zoomed.total && this.zoomed.parent && !diff) nodes.push(h("div", null, `${formatShare(item.total / this.zoomed.total)} of what is zoomed into`));
     tree.children(item);
-    if (item.self > 0) nodes.push(h("div", { class: "dim" }, `${format(item.self)} ${tree.options.invert ? "came from here directly" : "in itself"}`));
+    if (item.self > 0 && !diff) nodes.push(h("div", { class: "dim" }, `${format(item.self)} ${tree.options.invert ? "came from here directly" : "in itself"}`));
     return nodes;
   }
 
   private describe(box: Box | null): void {
-    const { tree, search, format, total } = this.options;
+    const { tree, search, format, diff } = this.options, { matched } = this;
     const parts: (Node | string)[] = [];
-    if (search) parts.push(h("span", { class: "match-note" }, `found: ${format(this.matched)} (${formatShare(total ? this.matched / this.zoomed.total : 0)})`));
+    if (search) parts.push(h("span", { class: "match-note" }, diff
+      ? `found: ${formatDelta(matched.after - matched.before, format)} (${format(matched.before)} → ${format(matched.after)})`
+      : `found: ${format(matched.total)} (${formatShare(this.zoomed.total ? matched.total / this.zoomed.total : 0)})`));
     if (box) {
       const { item } = box;
-      parts.push(h("strong", null, tree.title(item)), h("span", null, `${format(item.total)} · ${formatShare(total ? item.total / total : 0)}`));
+      parts.push(h("strong", null, tree.title(item)), h("span", null, diff ? `${this.amount(item)} (${this.share(item)})` : `${this.amount(item)} · ${this.share(item)}`));
       if (this.options.canOpen(item)) parts.push(h("button", { type: "button", class: "link", click: () => this.options.onOpen(item) }, "open source line (S)"));
     } else parts.push(h("span", { class: "dim" }, "Click a frame to zoom, double-click to open its source; arrow keys, Enter and Esc do the same."));
     this.details.replaceChildren(...parts);
@@ -237,8 +230,7 @@ export class FlameView {
     this.current = box;
     this.draw();
     this.describe(box);
-    const { tree, format, total } = this.options;
-    if (speak) announce(`${tree.title(box.item)}, ${format(box.item.total)}, ${formatShare(total ? box.item.total / total : 0)}`);
+    if (speak) announce(`${this.options.tree.title(box.item)}, ${this.amount(box.item)}, ${this.share(box.item)}`);
     const y = this.rowTop(box.depth) + this.canvas.getBoundingClientRect().top;
     if (y < 0 || y > window.innerHeight - ROW) window.scrollBy(0, y - window.innerHeight / 2);
   }
@@ -267,7 +259,7 @@ export class FlameView {
     let next: Box | undefined;
     if (event.key === "ArrowRight") next = row[index + 1];
     else if (event.key === "ArrowLeft") next = row[index - 1];
-    else if (event.key === inward) next = this.rows[box.depth + 1]?.find((other) => other.item.parent === box.item) ?? (box.depth < this.depthOfZoom() ? this.rows[box.depth + 1]?.[0] : undefined);
+    else if (event.key === inward) next = this.rows[box.depth + 1]?.find((other) => other.item.parent === box.item) ?? (box.depth < this.zoomDepth ? this.rows[box.depth + 1]?.[0] : undefined);
     else if (event.key === outward) next = this.rows[box.depth - 1]?.find((other) => other.item === box.item.parent);
     else if (event.key === "Home") next = this.boxes[0];
     else if (event.key === "Enter" || event.key === " ") { this.zoom(box.item); this.refocus(box.item); }
@@ -301,12 +293,16 @@ export class FlameView {
   }
 }
 
-function clip(context: CanvasRenderingContext2D, text: string, width: number): string {
-  if (context.measureText(text).width <= width) return text;
-  let low = 0, high = text.length;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (context.measureText(`${text.slice(0, middle)}…`).width <= width) low = middle; else high = middle - 1;
-  }
-  return low > 1 ? `${text.slice(0, low)}…` : "";
+const STEPS = 10;
+
+function changeColors(): string[] {
+  const none = cssColor("--diff-none"), grow = cssColor("--diff-grow"), shrink = cssColor("--diff-shrink");
+  return Array.from({ length: 2 * STEPS + 1 }, (_, i) => i === STEPS ? none : mixColors(none, i > STEPS ? grow : shrink, 0.25 + 0.75 * Math.abs(i / STEPS - 1)));
+}
+
+/** 0: gone altogether, STEPS: as it was, 2 * STEPS: new. */
+function changeStep(before: number, after: number): number {
+  if (before === after) return STEPS;
+  const part = (after - before) / Math.max(before, after);
+  return STEPS + Math.sign(part) * Math.max(1, Math.round(Math.abs(part) * STEPS));
 }

@@ -31,4 +31,4 @@ export function formatShare(share: number): string {
 }
 
 export const formatDelta = (value: number, format: (value: number) => string): string =>
-  value > 0 ? `+${format(value)}` : value === 0 ? "0" : format(value);
+  value > 0 ? `+${format(value)}` : value === 0 ? "0" : `−${format(-value)}`;

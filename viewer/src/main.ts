@@ -2,22 +2,25 @@
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { showCopies } from "./copies";
-import { KINDS, loadDocument, ORIGIN_TITLES, ORIGINS, type Document } from "./data";
+import { loadDocument, ORIGIN_TITLES, ORIGINS, type Document } from "./data";
 import { announce, h, segments, select, toggle } from "./dom";
 import { FlameView } from "./flame";
-import { formatBytes, formatCount, formatExact, formatShare, formatTime } from "./format";
+import { formatBytes, formatCount, formatDelta, formatExact, formatShare, formatTime } from "./format";
 import { showLeaks } from "./leaks";
-import { COSTS, formatCost, Model, type Cost, type View } from "./model";
+import { formatCost, Model, type Cost, type View } from "./model";
 import { SourceView } from "./source";
 import { DEFAULTS, readState, writeState, type State } from "./state";
 import { TableView } from "./tables";
+import { hasTags, makeGroups } from "./splits";
 import { TimelineView } from "./timeline";
-import { Tree, type Group, type Item } from "./tree";
+import { together } from "./together";
+import { Tree, type Item } from "./tree";
 
 const TABS: [State["tab"], string][] = [["flame", "Flame graph"], ["lines", "Tables"], ["source", "Source"], ["leaks", "Leaks"], ["copies", "Copies"], ["about", "About"]];
 
 class Page {
   private readonly models: (Model | null)[];
+  private all: Model | null = null; // processes together
   private state: State = readState();
   private readonly figures = h("div", { class: "figures" });
   private readonly notices = h("div", { class: "notices" });
@@ -40,7 +43,8 @@ class Page {
     this.flameBox = h("div", { class: "flame-view" }, this.flameTools, this.flame.element, h("div", { class: "legend" }));
     const theme = h("button", { type: "button", class: "small theme", title: "Light or dark", click: () => this.switchTheme() }, "◐ theme");
     const { summary } = data.processes[0]!;
-    document.title = `${summary.trace} – heapline`;
+    const { baseline } = data.processes[0]!;
+    document.title = `${baseline && baseline.summary.trace !== summary.trace ? `${baseline.summary.trace} → ` : ""}${summary.trace} – heapline`;
     document.getElementById("app")!.replaceChildren(
       h("a", { class: "skip", href: "#", click: (event: Event) => { event.preventDefault(); this.main.focus(); } }, "Skip to the view"),
       h("header", null, h("div", { class: "brand" }, h("span", { class: "logo", "aria-hidden": "true" }), h("b", null, "heapline")), h("div", { class: "title" }), this.figures, theme),
@@ -56,11 +60,12 @@ class Page {
   }
 
   get model(): Model {
+    if (this.state.process < 0 && this.data.processes.length > 1) return (this.all ??= new Model(together(this.data.processes)));
     const index = this.data.processes[this.state.process] ? this.state.process : 0;
     return (this.models[index] ??= new Model(this.data.processes[index]!));
   }
 
-  private recolor(): void { this.timelineKey = ""; this.render(); }
+  private recolor(): void { this.timelineKey = ""; this.timeline.recolor(); this.render(); }
 
   private switchTheme(): void {
     const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -98,8 +103,8 @@ class Page {
   }
 
   private get cost(): Cost {
-    const cost = COSTS.find((c) => c.key === this.state.cost) ?? COSTS[0]!;
-    return cost.ranged && !this.model.hasRanges ? COSTS[0]! : cost;
+    const { costs } = this.model, wanted = this.state.cost || (this.model.process.of ?? "peak");
+    return costs.find((cost) => cost.key === wanted) ?? costs[0]!;
   }
 
   private get view(): View {
@@ -111,22 +116,23 @@ class Page {
   render(): void {
     const { state, model } = this;
     if (!model.hasRanges) state.from = state.to = -1;
+    const { view } = this, shown = { ...state, from: view.from, to: view.to, cost: view.cost.key };
     this.renderHeader();
     const key = [state.process, state.from, state.to, document.documentElement.dataset.theme].join();
-    if (key !== this.timelineKey) { this.timelineKey = key; this.timeline.show(model, this.view.from, this.view.to); }
+    if (key !== this.timelineKey) { this.timelineKey = key; this.timeline.show(model, view.from, view.to); }
     this.renderTabs();
     const content: Record<State["tab"], () => HTMLElement> = {
       flame: () => { this.renderFlame(); return this.flameBox; },
       lines: () => this.table.element,
       source: () => this.source.element,
       leaks: () => { const box = h("div", { class: "leaks-view" }); showLeaks(box, model, (path, line) => this.open(path, line)); return box; },
-      copies: () => { const box = h("div", { class: "copies-view" }); showCopies(box, model, { ...state, from: this.view.from, to: this.view.to }, (path, line) => this.open(path, line)); return box; },
+      copies: () => { const box = h("div", { class: "copies-view" }); showCopies(box, model, shown, (path, line) => this.open(path, line)); return box; },
       about: () => this.about(),
     };
     if (!(state.tab in content)) state.tab = "flame";
     if (state.tab === "flame" && this.main.firstChild !== this.flameBox) this.main.replaceChildren(this.flameBox);
-    if (state.tab === "lines") this.table.show(model, { ...state, from: this.view.from, to: this.view.to });
-    if (state.tab === "source") this.source.show(model, { ...state, from: this.view.from, to: this.view.to });
+    if (state.tab === "lines") this.table.show(model, shown);
+    if (state.tab === "source") this.source.show(model, shown);
     const element = content[state.tab]();
     if (this.main.firstChild !== element) this.main.replaceChildren(element);
     this.main.setAttribute("aria-label", TABS.find(([tab]) => tab === state.tab)![1]);
@@ -134,21 +140,33 @@ class Page {
   }
 
   private renderHeader(): void {
-    const { summary, warnings } = this.model.process;
+    const { process } = this.model, { summary, warnings, baseline } = process;
     const command = summary.command.replace(/^\S*\/(?=[^/\s]+(\s|$))/, "");
+    const about = (of: typeof summary) => `${process.members ? "" : `pid ${of.pid} · `}${of.ending} · ${formatTime(of.duration_ns)} · ${formatCount(of.event_count)} events · ${new Date(of.start_realtime_ns / 1e6).toLocaleString()}`;
+    const side = (name: string, of: typeof summary, moment: number) => h("p", { class: "dim" }, h("b", null, `${name} `), `${of.trace}${moment >= 0 ? ` at ${formatTime(moment)}` : ""} · ${about(of)}`);
     const title = document.querySelector("header .title")!;
     title.replaceChildren(h("h1", { title: summary.command }, command),
-      h("p", { class: "dim" }, `pid ${summary.pid} · ${summary.ending} · ${formatTime(summary.duration_ns)} · ${formatCount(summary.event_count)} events · ${new Date(summary.start_realtime_ns / 1e6).toLocaleString()}`));
-    if (this.data.processes.length > 1)
-      title.append(select("Process", this.data.processes.map((p, i) => [String(i), `${p.summary.pid}  ${p.summary.command.slice(0, 60)} (${formatBytes(p.summary.peak_bytes)})`]), String(this.state.process), (value) => this.change({ ...DEFAULTS, tab: this.state.tab, process: Number(value) })));
-    const figure = (name: string, value: string, exact: string, sub: string) => h("div", { class: "figure-box", title: exact }, h("span", null, name), h("b", null, value), h("span", { class: "dim" }, sub));
-    this.figures.replaceChildren(
-      figure("peak", formatBytes(summary.peak_bytes), `${formatExact(summary.peak_bytes)} bytes`, `at ${formatTime(summary.peak_time_ns)}`),
-      figure("RSS peak", summary.peak_rss_bytes > 0 ? formatBytes(summary.peak_rss_bytes) : "–", `${formatExact(summary.peak_rss_bytes)} bytes`, "resident"),
-      figure("allocated", formatBytes(summary.allocated_bytes), `${formatExact(summary.allocated_bytes)} bytes`, `${formatCount(summary.allocations)} calls, ${formatShare(summary.allocations ? summary.temporary_allocations / summary.allocations : 0)} temporary`),
-      figure("copied", formatBytes(summary.copied_bytes), `${formatExact(summary.copied_bytes)} bytes`, `${formatCount(summary.copies)} copies`),
-      figure("live at end", formatBytes(summary.live_bytes_at_end), `${formatExact(summary.live_bytes_at_end)} bytes`, `${formatCount(summary.live_allocations_at_end)} blocks`));
-    this.notices.replaceChildren(...warnings.map((text) => h("p", { class: "warning" }, text)));
+      ...(baseline ? [side("old", baseline.summary, baseline.moment_ns!), side("new", summary, process.moment_ns!)] : [h("p", { class: "dim" }, about(summary))]));
+    const { processes } = this.data;
+    if (processes.length > 1)
+      title.append(select("Process", [["-1", `all ${processes.length} together`], ...processes.map((p, i): [string, string] => [String(i), `${p.summary.pid}  ${p.summary.command.slice(0, 60)} (${formatBytes(p.summary.peak_bytes)})`])],
+        String(process.members ? -1 : processes.indexOf(process)), (value) => this.change({ ...DEFAULTS, tab: this.state.tab, process: Number(value) })));
+    const figure = (name: string, key: keyof typeof summary, sub: string, format = formatBytes, value = summary[key] as number, old = baseline?.summary[key] as number | undefined) => {
+      const delta = old === undefined ? 0 : value - old, change = old === undefined ? h("span", { class: "dim" }, sub)
+        : h("span", { class: delta > 0 ? "grew" : delta < 0 ? "shrank" : "dim", title: `old: ${formatExact(old)}`, "data-delta": delta }, delta ? `${formatDelta(delta, format)}${old ? ` (${formatDelta(delta / old, formatShare)})` : ""}` : "as it was");
+      return h("div", { class: "figure-box", title: `${formatExact(value)} bytes`, "data-key": key }, h("span", null, name), h("b", null, value > 0 || key !== "peak_rss_bytes" ? format(value) : "–"), change);
+    };
+    if (this.model.isMoment) {
+      const sum = (of: Float64Array) => of.reduce((total, amount) => total + amount, 0), then = this.model.measure("live_bytes", process.old_nodes), now = this.model.measure("live_bytes");
+      this.figures.replaceChildren(figure("live", "live_bytes_at_end", "", formatBytes, sum(now), sum(then)));
+    } else this.figures.replaceChildren(
+      figure(process.members ? "peaks, added" : "peak", "peak_bytes", process.members ? `${formatBytes(this.model.highest.bytes)} at once` : `at ${formatTime(summary.peak_time_ns)}`),
+      figure("RSS peak", "peak_rss_bytes", process.members ? "added" : "resident"),
+      figure("allocated", "allocated_bytes", `${formatCount(summary.allocations)} calls, ${formatShare(summary.allocations ? summary.temporary_allocations / summary.allocations : 0)} temporary`),
+      figure("copied", "copied_bytes", `${formatCount(summary.copies)} copies`),
+      figure("live at end", "live_bytes_at_end", `${formatCount(summary.live_allocations_at_end)} blocks`));
+    const old = baseline?.warnings.map((text) => `Old: ${text}`) ?? [];
+    this.notices.replaceChildren(...[...old, ...warnings].map((text) => h("p", { class: "warning" }, text)));
   }
 
   private renderTabs(): void {
@@ -168,48 +186,12 @@ class Page {
 
   // ---- flame graph ----
 
-  private groups(): Group[] {
-    const { model, view, state } = this;
-    const whole = () => { const weights = model.weights(view); return { title: "", key: "", weights, totals: model.totals(weights) }; };
-    if (state.split === "thread" && model.hasRanges && model.process.threads?.length) {
-      return model.process.threads.map((thread) => {
-        const weights = model.weights(view, thread.thread_id);
-        return { title: `thread ${thread.name || thread.kernel_id}`, key: `t${thread.thread_id}`, weights, totals: model.totals(weights) };
-      }).concat(this.unowned(view)).filter((g) => g.totals[0]! > 0);
-    }
-    if (state.split === "kind" || state.split === "module") {
-      const { weights } = whole(), { kind, module } = model.process.frames;
-      const parts = new Map<string, Float64Array>();
-      for (let i = 0; i < model.nodeCount; i++) {
-        if (!weights[i]) continue;
-        let frame = model.frame[i]!;
-        if (!frame && i) frame = model.frame[model.parent[i]!]!;
-        const name = !frame ? "no stack" : state.split === "kind" ? KINDS[kind[frame]!] ?? "?" : module[frame] ? model.short(module[frame]!) : kind[frame] === 0 ? "Python code" : model.functionName(frame);
-        if (!parts.has(name)) parts.set(name, new Float64Array(model.nodeCount));
-        parts.get(name)![i] = weights[i]!;
-      }
-      const titles: Record<string, string> = { python: "innermost frame: Python", native: "innermost frame: native", cut: "cut stacks" };
-      const all = [...parts].map(([name, w]) => ({ title: titles[name] ?? name, key: `g${name.replace(/[^\w]/g, "_")}`, weights: w, totals: model.totals(w) })).sort((a, b) => b.totals[0]! - a.totals[0]!);
-      return all.length > 40 ? all.slice(0, 40) : all;
-    }
-    if (state.split === "process" && this.data.processes.length > 1) return [whole()];
-    return [whole()];
-  }
-
-  /** What belongs to no thread: slack, small copies. */
-  private unowned(view: View): Group[] {
-    const { model } = this, weights = model.weights(view);
-    for (const thread of model.process.threads ?? []) { const own = model.weights(view, thread.thread_id); for (let i = 0; i < own.length; i++) weights[i]! -= own[i]!; }
-    return [{ title: "no thread", key: "tnone", weights, totals: model.totals(weights) }];
-  }
-
   private currentTree(): { tree: Tree; total: number } {
     const { state, view, model } = this;
-    const key = [state.process, view.cost.key, view.unit, view.from, view.to, state.split, state.invert, state.frames, state.imports, state.interpreter].join();
+    const key = [state.process, view.cost.key, view.unit, view.from, view.to, state.split, state.width, state.invert, state.frames, state.imports, state.interpreter, state.tags].join();
     if (this.tree?.key !== key) {
-      const groups = this.groups();
-      const tree = new Tree(model, groups.length ? groups : [{ title: "", key: "", weights: new Float64Array(model.nodeCount), totals: new Float64Array(model.nodeCount) }],
-        { invert: state.invert, frames: state.frames, imports: state.imports, interpreter: state.interpreter }, this.costText());
+      const tree = new Tree(model, makeGroups(model, view, state.split, state.width),
+        { invert: state.invert, frames: state.frames, imports: state.imports, interpreter: state.interpreter, tags: state.tags && state.split !== "tag" }, this.costText());
       this.tree = { key, tree, total: tree.root.total };
     }
     return this.tree;
@@ -229,9 +211,12 @@ class Page {
 
   private renderFlame(): void {
     const { state, view, model } = this, { tree, total } = this.currentTree();
-    const costs = COSTS.filter((c) => !c.ranged || model.hasRanges).map((c): [string, string] => [c.key, c.title]);
-    const splits: [string, string][] = [["none", "merged"], ["kind", "Python / native"], ["module", "module"]];
-    if (model.hasRanges && (model.process.threads?.length ?? 0) > 1) splits.splice(1, 0, ["thread", "thread"]);
+    const costs = model.costs.map((c): [string, string] => [c.key, c.title]);
+    const splits: [string, string][] = [["none", "merged"]];
+    if (model.hasRanges && (model.process.threads?.length ?? 0) > 1) splits.push(["thread", "thread"]);
+    if (this.data.processes.length > 1) splits.push(["process", "process"]);
+    if (hasTags(model)) splits.push(["tag", "tag"]);
+    splits.push(["kind", "Python / native"], ["module", "module"]);
     const active = document.activeElement as HTMLElement | null, inSearch = active?.dataset.focus === "search", caret = inSearch ? (active as HTMLInputElement).selectionStart : null;
     const label = this.flameTools.contains(active) && active?.dataset.key ? [active.closest("[role=radiogroup]")?.getAttribute("aria-label"), active.dataset.key] : null;
     this.flameTools.replaceChildren(
@@ -239,10 +224,12 @@ class Page {
       view.cost.bytes ? segments("Unit", [["bytes", "bytes"], ["count", view.cost.key === "copied" ? "copies" : "blocks"]], view.unit, (unit) => this.change({ unit: unit as State["unit"] })) : null as any,
       segments("Direction", [["icicle", "icicle"], ["flame", "flame"]], state.layout, (layout) => this.change({ layout: layout as State["layout"] })),
       select("Frames", [["line", "lines"], ["function", "functions"]], state.frames, (frames) => this.change({ frames: frames as State["frames"], zoom: "" })),
-      select("Split", splits, state.split, (split) => this.change({ split: split as State["split"], zoom: "" })),
+      model.isDiff ? select("Width", [["change", "change"], ["new", "new"], ["old", "old"]], state.width, (width) => this.change({ width: width as State["width"], zoom: "" })) : null as any,
+      select("Split", splits, state.split, (split) => this.split(split as State["split"])),
       toggle("invert", state.invert, (invert) => this.change({ invert, zoom: "" }), "Innermost frames at the root, their callers on top"),
       toggle("imports", state.imports, (imports) => this.change({ imports, zoom: "" }), "Show the frames of the import system"),
       toggle("interpreter", state.interpreter, (interpreter) => this.change({ interpreter, zoom: "" }), "Show the interpreter's own native frames"),
+      hasTags(model) && state.split !== "tag" ? toggle("tags", state.tags, (tags) => this.change({ tags, zoom: "" }), "Show tags as the outermost frames") : null as any,
       h("label", { class: "control grow" }, h("span", null, "Search"), h("input", { type: "search", value: state.search, placeholder: "function or file, /regex/", "data-focus": "search",
         input: (event: Event) => this.change({ search: (event.target as HTMLInputElement).value }) })));
     for (const child of [...this.flameTools.childNodes]) if (child.nodeType === 3) child.remove();
@@ -250,10 +237,16 @@ class Page {
     if (label) this.flameTools.querySelector<HTMLElement>(`[aria-label="${label[0]}"] [data-key="${label[1]}"]`)?.focus();
     if (this.main.firstChild !== this.flameBox) this.main.replaceChildren(this.flameBox);
     this.flame.show({
-      tree, zoomPath: state.zoom, layout: state.layout, search: searchPattern(state.search), format: formatCost(view), total, unitTitle: this.costText(), diff: false,
+      tree, zoomPath: state.zoom, layout: state.layout, search: searchPattern(state.search), format: formatCost(view), total, unitTitle: this.costText(), diff: model.isDiff,
       onZoom: (zoom) => this.change({ zoom }), onOpen: (item) => this.open(model.file(item.frame), model.process.frames.line[item.frame]!), canOpen: (item) => this.canOpen(item),
     });
     this.renderLegend(tree);
+  }
+
+  /** By process, of all of them; and back to one. */
+  private split(split: State["split"]): void {
+    const process = split === "process" ? -1 : this.state.split === "process" ? 0 : this.state.process;
+    this.change({ split, process, zoom: "", from: process === this.state.process ? this.state.from : -1, to: process === this.state.process ? this.state.to : -1 });
   }
 
   private canOpen(item: Item): boolean {
@@ -262,10 +255,14 @@ class Page {
   }
 
   private renderLegend(tree: Tree): void {
-    const { folded } = this.model.process, legend = this.flameBox.querySelector(".legend")!;
-    const keys = ORIGINS.map((origin, i) => h("span", { class: "key" }, h("i", { style: `background:var(--flame-${origin})` }), ORIGIN_TITLES[i]!));
+    const { model } = this, { folded } = model.process, legend = this.flameBox.querySelector(".legend")!;
+    const key = (color: string, title: string) => h("span", { class: "key" }, h("i", { style: `background:var(--${color})` }), title);
+    const keys = model.isDiff ? [key("diff-grow", "grew"), key("diff-none", "as it was"), key("diff-shrink", "shrank"),
+      h("span", { class: "dim" }, this.state.width === "change" ? "The width is what changed: what grew and what shrank, added up." : `The width is what was there in the ${this.state.width} trace.`)]
+      : [...ORIGINS.map((origin, i) => key(`flame-${origin}`, ORIGIN_TITLES[i]!)), ...(hasTags(model) ? [key("flame-tag", "tag")] : [])];
     const { cost, unit } = this.view, measure = unit === "bytes" && cost.bytes ? cost.bytes : cost.count;
-    const foldedNote = folded.stacks ? `${formatExact(folded.stacks)} of ${formatExact(folded.stacks_in_all)} stacks are folded into their callers: together ${formatCost(this.view)(folded[measure])}, ${formatShare(tree.root.total ? folded[measure] / tree.root.total : 0)} of this.` : `All ${formatExact(folded.stacks_in_all)} stacks are here.`;
+    const share = model.isDiff ? "" : `: together ${formatCost(this.view)(folded[measure])}, ${formatShare(tree.root.total ? folded[measure] / tree.root.total : 0)} of this`;
+    const foldedNote = folded.stacks ? `${formatExact(folded.stacks)} of ${formatExact(folded.stacks_in_all)} stacks are folded into their callers${share}.` : `All ${formatExact(folded.stacks_in_all)} stacks are here.`;
     legend.replaceChildren(...keys, h("span", { class: "dim" }, foldedNote));
   }
 
@@ -281,21 +278,23 @@ class Page {
           row("figures", summary.sampling_interval_bytes ? `estimates from a sample, one in ${formatBytes(summary.sampling_interval_bytes)}` : "exact"),
           row("lost events", formatExact(summary.lost_events)),
           row("stacks", folded.stacks ? `${formatExact(folded.stacks_in_all - folded.stacks)} of ${formatExact(folded.stacks_in_all)}; the others, with the smallest shares, are folded into "small stacks" below their callers (${formatShare(summary.peak_bytes ? folded.peak_bytes / summary.peak_bytes : 0)} of the peak, ${formatShare(summary.allocated_bytes ? folded.allocated_bytes / summary.allocated_bytes : 0)} of what was allocated)` : `all ${formatExact(folded.stacks_in_all)}`),
+          ...(model.isDiff ? [row("compared", `${model.process.baseline!.summary.trace} (old) with ${summary.trace} (new); lines and files that stand for each other are matched, ${formatExact(model.process.edited_files ?? 0)} source files were edited in between`)] : []),
           row("lines", lines.more ? `${formatExact(lines.file.length)}, and the sums of ${formatExact(lines.more)} more are left out of the tables` : `all ${formatExact(lines.file.length)}`),
           row("sources", `${sources.filter((s) => s.text !== undefined).length} of ${sources.length} files`),
-          row("ranges", model.hasRanges ? `${model.windowCount} steps of ${formatTime(summary.duration_ns / model.windowCount)}: a range begins and ends at a step; within a range the peak is that of its highest moment` : "not known for this trace")))),
+          row("ranges", model.hasRanges ? `${model.windowCount} steps of ${formatTime(summary.duration_ns / model.windowCount)}: a range begins and ends at a step; within a range the peak is that of its highest moment` : model.whyNoRanges)))),
       h("section", { class: "card" }, h("h2", null, "Words"), h("dl", null,
         ...[["peak", "What was live at the high-water mark: the moment at which the heap was at its highest."], ["live at end", "What had not been freed when the program ended."],
           ["allocated", "All that was ever allocated, freed or not: the churn."], ["temporary", "Allocations that were freed before the same thread's next one."],
           ["copied", "Bytes that memcpy, memmove and their kin moved."], ["kept", "What was allocated in the chosen range of time and not freed in it."],
-          ["leaks", "What lines hold that keep growing; the Leaks tab says why they are thought to."], ["arena slack", "What pymalloc's arenas hold beyond the objects in them."]].flatMap(([a, b]) => [h("dt", null, a!), h("dd", null, b!)]))),
+          ["leaks", "What lines hold that keep growing; the Leaks tab says why they are thought to."], ["arena slack", "Free room that Python's object allocator keeps for its next small objects: it takes memory in arenas of 256 KiB or 1 MiB, and gives one back when no object in it is left."],
+          ["tag", "What the program said that it was doing meanwhile (heapline.tag)."], ["folded", "Stacks with too small a share to be in the page one by one: counted in their nearest caller, so that sums are exact."]].flatMap(([a, b]) => [h("dt", null, a!), h("dd", null, b!)]))),
       h("section", { class: "card" }, h("h2", null, "Keys"), h("dl", null,
         ...[["1 – 6", "the tabs"], ["/", "search or filter"], ["arrows", "from frame to frame in the flame graph"], ["Enter, Esc", "zoom in, zoom out"], ["S", "the source line of the frame"]].flatMap(([a, b]) => [h("dt", null, h("kbd", null, a!)), h("dd", null, b!)]))));
   }
 
   /** For tests: what is shown, as numbers. */
   inspect() {
-    return { state: { ...this.state }, drawn: this.flame.drawn, matched: this.flame.matchedTotal, total: this.tree?.total, rows: this.state.tab === "lines" ? this.table.rows(this.state).map((r) => ({ place: r.place, path: r.path, line: r.line, functionName: r.functionName, kept: r.kept, ...r.figures })) : [] };
+    return { state: { ...this.state }, drawn: this.flame.drawn, matched: this.flame.matchedTotal, total: this.tree?.total, rows: this.state.tab === "lines" ? this.table.rows({ ...this.state, cost: this.cost.key }).map((r) => ({ place: r.place, path: r.path, line: r.line, functionName: r.functionName, kept: r.kept, old: r.old, status: r.status, noise: r.noise, ...r.figures })) : [] };
   }
 }
 

@@ -1,6 +1,6 @@
 // One process's data, ready to compute with: arrays by node and by frame, weights for a cost and a range of time.
-import { MEASURES, type Measure, type Process } from "./data";
-import { formatBytes, formatCount } from "./format";
+import { MEASURES, type Figures, type Measure, type Process } from "./data";
+import { formatBytes, formatCount, formatTime } from "./format";
 
 export interface Cost { key: string; title: string; text: string; bytes: Measure | null; count: Measure; ranged?: boolean; leaks?: boolean }
 
@@ -27,6 +27,7 @@ export class Model {
   readonly functionKey: Int32Array;  // frames of one function have one key: that of the first
   readonly lineKey: Int32Array;      // frames of one line have one key
   private readonly leakLines: Set<number>;
+  private readonly columns = new Map<string, Float64Array>();
 
   constructor(readonly process: Process) {
     const { nodes, frames } = process;
@@ -42,9 +43,10 @@ export class Model {
     for (let i = 1; i < this.nodeCount; i++) this.children[next[this.parent[i]!]!++] = i;
     this.frameCount = frames.function.length;
     this.functionKey = this.keys((f) => `${frames.kind[f]} ${frames.file[f] || frames.module[f]} ${frames.function[f]}`);
-    this.lineKey = this.keys((f) => `${frames.kind[f]} ${frames.file[f] || frames.module[f]} ${frames.line[f]} ${frames.function[f]}`);
+    this.lineKey = this.keys((f) => `${frames.kind[f]} ${frames.file[f] || frames.module[f]} ${frames.line[f]} ${frames.function[f]} ${frames.gone?.[f] ?? 0}`);
     this.leakLines = new Set();
-    const grows = new Set(process.leaks.candidates.filter((c) => c.confidence >= 0.5).map((c) => `${c.file} ${c.line ?? 0} ${c.function}`));
+    const candidates = [...process.leaks.candidates, ...(process.baseline?.leaks.candidates ?? [])];
+    const grows = new Set(candidates.filter((c) => c.confidence >= 0.5).map((c) => `${c.file} ${c.line ?? 0} ${c.function}`));
     for (let f = 1; f < this.frameCount; f++)
       if (grows.has(`${this.path(f)} ${frames.line[f]} ${this.functionName(f)}`)) this.leakLines.add(f);
   }
@@ -69,8 +71,8 @@ export class Model {
   place(frame: number, withLine = true): string {
     const { file, module, line } = this.process.frames;
     if (!file[frame] && !module[frame]) return "";
-    const name = this.short(file[frame]! || module[frame]!);
-    return withLine && file[frame] && line[frame]! > 0 ? `${name}:${line[frame]}` : name;
+    const name = this.short(file[frame]! || module[frame]!), gone = this.process.frames.gone?.[frame] ? " (old)" : "";
+    return withLine && file[frame] && line[frame]! > 0 ? `${name}:${line[frame]}${gone}` : name;
   }
 
   label(frame: number, withLine = true): string {
@@ -79,10 +81,47 @@ export class Model {
     return place ? `${this.functionName(frame)}  ${place}` : this.functionName(frame);
   }
 
-  /** Of each node itself, not of what it calls. */
-  measure(measure: Measure): Float64Array { return Float64Array.from(this.process.nodes[measure]); }
+  /** Of each node itself, not of what it calls. Not to be written to. */
+  measure(measure: Measure, from: Figures = this.process.nodes): Float64Array {
+    const key = from === this.process.nodes ? measure : `old ${measure}`;
+    let column = this.columns.get(key);
+    if (!column) this.columns.set(key, (column = Float64Array.from(from[measure])));
+    return column;
+  }
+
+  /** Is it a comparison of two traces? */
+  get isDiff(): boolean { return !!this.process.baseline; }
+  /** Which costs there are: of moments only what was live then, and ranges only where the trace tells. */
+  get costs(): Cost[] {
+    if (this.isMoment) return COSTS.filter((cost) => cost.key === "live").map((cost) => ({ ...cost, title: "Live", text: "live at the moments that are compared" }));
+    return COSTS.filter((cost) => !cost.ranged || this.hasRanges);
+  }
+  get isMoment(): boolean { return this.isDiff && (this.process.moment_ns! >= 0 || this.process.baseline!.moment_ns! >= 0); }
+
+  /** The highest that the timeline shows: of all processes together, what they held at one time. */
+  get highest(): { bytes: number; time_ns: number } {
+    const { summary, highest } = this.process;
+    return highest ?? { bytes: summary.peak_bytes, time_ns: summary.peak_time_ns };
+  }
+
+  /** Of a comparison: what the old trace used. */
+  oldWeights(view: View): Float64Array {
+    const measure = view.unit === "bytes" && view.cost.bytes ? view.cost.bytes : view.cost.count;
+    const weights = this.measure(measure, this.process.old_nodes!);
+    return view.cost.leaks ? this.onlyLeaks(weights.slice()) : weights;
+  }
 
   get hasRanges(): boolean { return !!this.process.ranges; }
+  /** Why no range of time can be chosen. */
+  get whyNoRanges(): string {
+    const { summary, members, baseline } = this.process;
+    if (baseline) return "not of a comparison; the page of either trace has them, and two moments of one can be compared (TRACE@10s)";
+    if (members) return "of one process: choose one above";
+    if (summary.sampling_interval_bytes) return `not of a sample: its figures are estimates for all of the run, too coarse for parts of it; the curve above and the peak are estimates as well`;
+    if (summary.stream_end_ns >= 0) return `not here: the trace reached its size bound at ${formatTime(summary.stream_end_ns)}; what happened later is in it as sums only, so that the figures of all of the run are exact, and those of a part can't be known`;
+    if (summary.events_from_ns > 0) return `not here: of the time until ${formatTime(summary.events_from_ns)} the trace holds sums only (--rotate), so that the figures of all of the run are exact, and those of a part can't be known`;
+    return "not known: the trace could not be read again when the page was made";
+  }
   get windowCount(): number { return this.process.ranges?.window_end_ns.length ?? 0; }
   windowStart(window: number): number { return window > 0 ? this.process.ranges!.window_end_ns[window - 1]! : 0; }
   windowEnd(window: number): number { return this.process.ranges!.window_end_ns[window]!; }
@@ -95,43 +134,43 @@ export class Model {
     return best;
   }
 
-  weights(view: View, thread = -1): Float64Array {
+  weights(view: View): Float64Array {
     const measure = view.unit === "bytes" && view.cost.bytes ? view.cost.bytes : view.cost.count;
-    if (view.cost.leaks) return this.leakWeights(view, thread);
-    if (view.from < 0 && thread < 0 && !view.cost.ranged) return this.measure(measure);
-    if (!this.hasRanges) return this.measure(measure);
-    const from = view.from < 0 ? 0 : view.from, to = view.from < 0 ? this.windowCount - 1 : view.to;
-    return this.rangeWeights(view.cost.key, measure, from, to, thread);
+    if (!this.hasRanges || (view.from < 0 && !view.cost.ranged && !view.cost.leaks)) return view.cost.leaks ? this.onlyLeaks(this.measure(measure).slice()) : this.measure(measure);
+    const weights = new Float64Array(this.nodeCount), { ranges } = this.process, { node } = ranges!.use;
+    const asked = this.asked(view), asBytes = measure.endsWith("_bytes");
+    this.eachUse(view, (use, amount) => { weights[node[use]!]! += amount; });
+    if (asked.key === "copied") this.addSmallCopies(weights, asBytes ? ranges!.small_copied_bytes : ranges!.small_copies, asked.from, asked.to);
+    if (asBytes && asked.key === "peak") this.addSlack(weights, ranges!.peak_slack_bytes[asked.at]!);
+    if (asBytes && asked.key === "live") this.addSlack(weights, ranges!.end_slack_bytes[asked.at]!);
+    return view.cost.leaks ? this.onlyLeaks(weights) : weights;
   }
 
-  private rangeWeights(cost: string, measure: Measure, from: number, to: number, thread: number): Float64Array {
-    const ranges = this.process.ranges!;
-    const weights = new Float64Array(this.nodeCount);
-    const { node, thread: threads } = ranges.use;
-    const add = (use: number, amount: number) => { if (thread < 0 || threads[use] === thread) weights[node[use]!]! += amount; };
-    const asBytes = measure.endsWith("_bytes");
-    if (cost === "allocated" || cost === "temporary" || cost === "copied") {
-      const amounts = ranges.flow[measure as keyof typeof ranges.flow];
-      for (let i = 0; i < amounts.length; i++) {
-        const window = ranges.flow.window[i]!;
-        if (window >= from && window <= to && amounts[i]) add(ranges.flow.use[i]!, amounts[i]!);
-      }
-      if (cost === "copied" && thread < 0) this.addSmallCopies(weights, asBytes ? ranges.small_copied_bytes : ranges.small_copies, from, to);
-      return weights;
+  /** What a view asks of ranges: what was live at the end, or at the highest, of window `at`; or what flowed from `from` to `to`. */
+  private asked({ cost, from, to }: View): { key: string; from: number; to: number; at: number } {
+    const first = Math.max(from, 0), last = from < 0 ? this.windowCount - 1 : to;
+    if (cost.leaks) {
+      const judged = this.process.ranges!.window_end_ns.findIndex((end) => end >= this.process.leaks.judged_ns - 1000);
+      return { key: "live", from: 0, to: last, at: from < 0 && judged >= 0 ? judged : last };
     }
-    const amounts = asBytes ? ranges.kept.bytes : ranges.kept.count;
-    const { use, birth, death } = ranges.kept;
-    const at = cost === "kept" ? to : cost === "live" ? to : this.peakWindow(from, to);
-    for (let i = 0; i < use.length; i++) {
-      if (birth[i]! > at || death[i]! <= at || (cost === "kept" && birth[i]! < from)) continue;
-      add(use[i]!, amounts[i]!);
+    return { key: cost.key, from: first, to: last, at: cost.key === "peak" ? this.peakWindow(first, last) : last };
+  }
+
+  /** Calls add with what each use (a node and a thread) has of what a view asks for, in parts. What no stack owns isn't among it. */
+  eachUse(view: View, add: (use: number, amount: number) => void): void {
+    const ranges = this.process.ranges!, asBytes = view.unit === "bytes" && !!view.cost.bytes, { key, from, to, at } = this.asked(view);
+    if (key === "allocated" || key === "temporary" || key === "copied") {
+      const measure = asBytes ? view.cost.bytes! : view.cost.count;
+      const amounts = ranges.flow[measure as keyof typeof ranges.flow], { window, use } = ranges.flow;
+      for (let i = 0; i < amounts.length; i++) if (window[i]! >= from && window[i]! <= to && amounts[i]) add(use[i]!, amounts[i]!);
+      return;
     }
-    if (cost === "peak") {
-      const more = asBytes ? ranges.peak.bytes : ranges.peak.count;
-      for (let i = 0; i < more.length; i++) if (ranges.peak.window[i] === at) add(ranges.peak.use[i]!, more[i]!);
-    }
-    if (thread < 0 && asBytes && cost !== "kept") this.addSlack(weights, cost === "peak" ? ranges.peak_slack_bytes[at]! : ranges.end_slack_bytes[at]!);
-    return weights;
+    const { use, birth, death } = ranges.kept, amounts = asBytes ? ranges.kept.bytes : ranges.kept.count;
+    for (let i = 0; i < use.length; i++)
+      if (birth[i]! <= at && death[i]! > at && (key !== "kept" || birth[i]! >= from)) add(use[i]!, amounts[i]!);
+    if (key !== "peak") return;
+    const more = asBytes ? ranges.peak.bytes : ranges.peak.count;
+    for (let i = 0; i < more.length; i++) if (ranges.peak.window[i] === at) add(ranges.peak.use[i]!, more[i]!);
   }
 
   /** What no stack owns is in a node of its own. */
@@ -149,14 +188,8 @@ export class Model {
     if (sum) weights[this.nodeOfFunction((t) => t.startsWith("copies below "))]! += sum;
   }
 
-  private leakWeights(view: View, thread: number): Float64Array {
-    const measure = view.unit === "bytes" ? "live_bytes" : "live_allocations";
-    let weights: Float64Array;
-    if (this.hasRanges) {
-      const judged = this.process.ranges!.window_end_ns.findIndex((end) => end >= this.process.leaks.judged_ns - 1000);
-      const at = view.from < 0 ? (judged < 0 ? this.windowCount - 1 : judged) : view.to;
-      weights = this.rangeWeights("live", measure, 0, at, thread);
-    } else weights = this.measure(measure);
+  /** Of the lines that kept growing, and what they call. */
+  onlyLeaks(weights: Float64Array): Float64Array {
     const grows = new Uint8Array(this.nodeCount);
     for (let i = 1; i < this.nodeCount; i++) {
       grows[i] = this.leakLines.has(this.frame[i]!) || grows[this.parent[i]!] ? 1 : 0;

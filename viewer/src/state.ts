@@ -1,16 +1,18 @@
 // What is shown, kept in the URL's fragment so that a link shows the same view.
 
 export interface State {
-  process: number;
+  process: number;      // -1: all together
   tab: "flame" | "lines" | "source" | "leaks" | "copies" | "about";
-  cost: string;
+  cost: string;         // "": the page's own, the peak or what was compared
   unit: "bytes" | "count";
   layout: "icicle" | "flame";
   frames: "line" | "function";
-  split: "none" | "thread" | "kind" | "module" | "process";
+  split: "none" | "thread" | "tag" | "kind" | "module" | "process";
+  width: "change" | "new" | "old"; // of a comparison: what the width of a frame says
   invert: boolean;
   imports: boolean;     // shown
   interpreter: boolean; // shown
+  tags: boolean;        // shown
   search: string;
   zoom: string;         // path of frame keys
   from: number;         // windows; -1: all of the run
@@ -25,8 +27,8 @@ export interface State {
 }
 
 export const DEFAULTS: State = {
-  process: 0, tab: "flame", cost: "peak", unit: "bytes", layout: "icicle", frames: "line", split: "none", invert: false, imports: true,
-  interpreter: false, search: "", zoom: "", from: -1, to: -1, group: "line", sort: "", down: true, filter: "", inclusive: false, file: "", line: 0,
+  process: 0, tab: "flame", cost: "", unit: "bytes", layout: "icicle", frames: "line", split: "none", width: "change", invert: false, imports: true,
+  interpreter: false, tags: true, search: "", zoom: "", from: -1, to: -1, group: "line", sort: "", down: true, filter: "", inclusive: false, file: "", line: 0,
 };
 
 export function readState(): State {

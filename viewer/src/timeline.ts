@@ -1,15 +1,20 @@
-// Heap and resident set over time, the peak marked; dragging over it chooses a range of windows.
+// Heap and resident set over time, the peak marked; dragging over it chooses a range of windows. Of a comparison, both traces' from their beginnings.
 import uPlot from "uplot";
 import { cssColor, h } from "./dom";
 import { formatBytes, formatTime } from "./format";
+import type { Run } from "./data";
 import type { Model } from "./model";
 
 const HEIGHT = 168;
+
+/** A trace that is drawn: the one, or both of a comparison. */
+interface Shown { name: string; run: Run; highest: { bytes: number; time_ns: number }; color: string; moments: [string, number][] }
 
 export class TimelineView {
   readonly element: HTMLElement;
   private plot: uPlot | null = null;
   private model!: Model;
+  private runs: Shown[] = [];
   private range: [number, number] = [-1, -1];
   private readonly box: HTMLElement;
   private readonly legend: HTMLElement;
@@ -23,51 +28,66 @@ export class TimelineView {
     new ResizeObserver(() => { if (this.plot && this.box.clientWidth) this.plot.setSize({ width: this.box.clientWidth, height: HEIGHT }); }).observe(this.box);
   }
 
+  /** What is drawn has other colours now. */
+  recolor(): void { this.plot?.destroy(); this.plot = null; }
+
   show(model: Model, from: number, to: number): void {
-    this.model = model;
     this.range = [from, to];
+    if (this.plot && this.model === model) {
+      this.plot.redraw(false);
+      this.showChosen();
+      return;
+    }
+    this.model = model;
     this.plot?.destroy();
-    const { timeline, summary } = model.process;
-    const times = [0, ...timeline.time_ns.map((t) => t / 1e9)];
-    const heap = [0, ...timeline.heap_peak_bytes], rss: (number | null)[] = [null, ...timeline.rss_bytes.map((b) => (b > 0 ? b : null))];
-    const hasRss = rss.some((b) => b !== null);
-    const heapColor = cssColor("--heap"), rssColor = cssColor("--rss"), text = cssColor("--dim"), grid = cssColor("--grid");
+    const { baseline, moment_ns } = model.process;
+    const isOne = baseline?.summary.pid === model.process.summary.pid && baseline.summary.start_realtime_ns === model.process.summary.start_realtime_ns;
+    this.runs = [{ name: baseline && !isOne ? "new" : "", run: model.process, highest: model.highest, color: "--peak", moments: [[baseline ? "new" : "", moment_ns ?? -1]] }];
+    if (isOne) this.runs[0]!.moments.push(["old", baseline.moment_ns!]);
+    else if (baseline) this.runs.push({ name: "old", run: baseline, highest: { bytes: baseline.summary.peak_bytes, time_ns: baseline.summary.peak_time_ns }, color: "--old", moments: [["old", baseline.moment_ns!]] });
+    const lines = this.runs.map(({ run: { timeline } }) => ({
+      times: [0, ...timeline.time_ns.map((t) => t / 1e9)], heap: [0, ...timeline.heap_peak_bytes], rss: [null, ...timeline.rss_bytes.map((b) => (b > 0 ? b : null))] as (number | null)[],
+    }));
+    const [times, heaps, sizes] = joined(lines);
+    const longest = Math.max(...this.runs.map(({ run }) => run.summary.duration_ns)), hasRss = sizes.some((rss) => rss.some((b) => b !== null));
+    const heapColor = cssColor("--heap"), rssColor = cssColor("--rss"), oldColor = cssColor("--old"), text = cssColor("--dim"), grid = cssColor("--grid");
     const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
-    this.box.setAttribute("aria-label", `Heap over ${formatTime(summary.duration_ns)}: highest ${formatBytes(summary.peak_bytes)} at ${formatTime(summary.peak_time_ns)}, ${formatBytes(summary.live_bytes_at_end)} at the end.`);
+    this.box.setAttribute("aria-label", this.runs.map(({ name, run, highest }) => `Heap ${name} over ${formatTime(run.summary.duration_ns)}: highest ${formatBytes(highest.bytes)} at ${formatTime(highest.time_ns)}, ${formatBytes(run.summary.live_bytes_at_end)} at the end.`).join(" "));
     this.plot = new uPlot({
       width: this.box.clientWidth || 900, height: HEIGHT, legend: { show: false }, padding: [14, 10, 0, 0],
       cursor: { drag: { x: model.hasRanges, y: false, setScale: false, dist: 4 }, points: { size: 6 }, y: false },
-      scales: { x: { time: false, range: [0, Math.max(summary.duration_ns / 1e9, 1e-9)] }, y: { range: (_plot, _min, max) => [0, (max || 1) * 1.06] } },
+      scales: { x: { time: false, range: [0, Math.max(longest / 1e9, 1e-9)] }, y: { range: (_plot, _min, max) => [0, (max || 1) * 1.06] } },
       axes: [
         { ...axis, values: (_plot, ticks) => ticks.map((t) => formatAxisTime(t, ticks)), size: 26, space: 80 },
         { ...axis, values: (_plot, ticks) => ticks.map((b) => (b ? formatBytes(b) : "0")), size: 72, space: 34, splits: (_plot, _axis, _min, max) => binarySplits(max) },
       ],
-      series: [{}, { stroke: heapColor, fill: cssColor("--heap-fill"), width: 1.5, points: { show: false }, paths: uPlot.paths.stepped!({ align: 1 }) },
-        { stroke: rssColor, width: 1.5, dash: [5, 3], points: { show: false }, spanGaps: true, show: hasRss }],
+      series: [{}, ...this.runs.map((_, i): uPlot.Series => ({ stroke: i ? oldColor : heapColor, ...(i ? {} : { fill: cssColor("--heap-fill") }), width: 1.5, points: { show: false }, spanGaps: true, paths: uPlot.paths.stepped!({ align: 1 }) })),
+        ...this.runs.map((_, i): uPlot.Series => ({ stroke: i ? oldColor : rssColor, width: i ? 1 : 1.5, dash: i ? [2, 3] : [5, 3], points: { show: false }, spanGaps: true, show: hasRss }))],
       hooks: {
         draw: [(plot) => this.drawMarks(plot)],
         setSelect: [(plot) => this.selected(plot)],
-        setCursor: [(plot) => this.showLegend(plot.cursor.idx ?? null, times, heap, rss)],
+        setCursor: [(plot) => this.showLegend(plot.cursor.idx ?? null, times, heaps, sizes)],
       },
-    }, [times, heap, rss] as uPlot.AlignedData, this.box);
-    this.showLegend(null, times, heap, rss);
+    }, [times, ...heaps, ...sizes] as uPlot.AlignedData, this.box);
+    this.showLegend(null, times, heaps, sizes);
     this.showChosen();
   }
 
-  private showLegend(index: number | null, times: number[], heap: number[], rss: (number | null)[]): void {
-    const { summary } = this.model.process;
+  private showLegend(index: number | null, times: number[], heaps: (number | null)[][], sizes: (number | null)[][]): void {
     const at = index !== null && index > 0;
     const entry = (name: string, title: string, value: string) => h("span", { class: `key ${name}` }, h("i"), `${title} `, h("b", null, value));
+    const level = (line: (number | null)[]) => { let i = index!; while (i > 0 && line[i] == null) i--; return line[i] ? formatBytes(line[i]!) : "–"; };
+    const of = (name: string, title: string) => (name ? `${title}, ${name}` : title);
     this.legend.replaceChildren(
-      entry("heap", "heap", formatBytes(at ? heap[index]! : summary.peak_bytes)),
-      entry("rss", "resident (RSS)", at ? (rss[index] ? formatBytes(rss[index]!) : "–") : summary.peak_rss_bytes > 0 ? formatBytes(summary.peak_rss_bytes) : "–"),
+      ...this.runs.flatMap(({ name, run, highest }, i) => [
+        entry(i ? "old" : "heap", of(name, "heap"), at ? level(heaps[i]!) : formatBytes(highest.bytes)),
+        entry(i ? "old-rss" : "rss", of(name, "resident (RSS)"), at ? level(sizes[i]!) : run.summary.peak_rss_bytes > 0 ? formatBytes(run.summary.peak_rss_bytes) : "–")]),
       h("span", { class: "dim" }, at ? `at ${formatTime(times[index]! * 1e9)}` : "at most"));
   }
 
   private drawMarks(plot: uPlot): void {
     const { context, ratio } = { context: plot.ctx, ratio: uPlot.pxRatio };
-    const { summary } = this.model.process;
-    const top = plot.bbox.top, bottom = top + plot.bbox.height;
+    const { top } = plot.bbox;
     context.save();
     if (this.range[0] >= 0) {
       const left = plot.valToPos(this.model.windowStart(this.range[0]) / 1e9, "x", true), right = plot.valToPos(this.model.windowEnd(this.range[1]) / 1e9, "x", true);
@@ -78,23 +98,35 @@ export class TimelineView {
       context.fillRect(left - ratio, top, 2 * ratio, plot.bbox.height);
       context.fillRect(right - ratio, top, 2 * ratio, plot.bbox.height);
     }
-    const x = plot.valToPos(summary.peak_time_ns / 1e9, "x", true), y = plot.valToPos(summary.peak_bytes, "y", true);
-    context.strokeStyle = cssColor("--peak");
+    for (const run of this.runs) this.drawPeak(plot, run);
+    context.restore();
+  }
+
+  private drawPeak(plot: uPlot, { name, highest, color, moments }: Shown): void {
+    const { ctx: context } = plot, ratio = uPlot.pxRatio, bottom = plot.bbox.top + plot.bbox.height;
+    const x = plot.valToPos(highest.time_ns / 1e9, "x", true), y = plot.valToPos(highest.bytes, "y", true);
+    context.strokeStyle = context.fillStyle = cssColor(color);
     context.setLineDash([3 * ratio, 3 * ratio]);
     context.lineWidth = ratio;
     context.beginPath(); context.moveTo(x, y); context.lineTo(x, bottom); context.stroke();
     context.setLineDash([]);
-    context.fillStyle = cssColor("--peak");
     context.beginPath(); context.arc(x, y, 3.5 * ratio, 0, 7); context.fill();
     context.font = `600 ${11 * ratio}px system-ui, sans-serif`;
-    const label = `peak ${formatBytes(summary.peak_bytes)} at ${formatTime(summary.peak_time_ns)}`;
-    const width = context.measureText(label).width, isRight = x + width + 8 * ratio > plot.bbox.left + plot.bbox.width;
-    context.textAlign = isRight ? "right" : "left";
-    context.lineWidth = 3 * ratio;
-    context.strokeStyle = cssColor("--card");
-    context.strokeText(label, x + (isRight ? -7 : 7) * ratio, y - 5 * ratio);
-    context.fillText(label, x + (isRight ? -7 : 7) * ratio, y - 5 * ratio);
-    context.restore();
+    const write = (label: string, at: number, height: number) => {
+      const isRight = at + context.measureText(label).width + 8 * ratio > plot.bbox.left + plot.bbox.width;
+      context.textAlign = isRight ? "right" : "left";
+      context.lineWidth = 3 * ratio;
+      context.strokeStyle = cssColor("--card");
+      context.strokeText(label, at + (isRight ? -7 : 7) * ratio, height);
+      context.fillText(label, at + (isRight ? -7 : 7) * ratio, height);
+    };
+    write(`${name ? `${name}: ` : ""}peak ${formatBytes(highest.bytes)} at ${formatTime(highest.time_ns)}`, x, y - 5 * ratio);
+    for (const [which, moment_ns] of moments.filter(([, at]) => at >= 0)) {
+      const moment = plot.valToPos(moment_ns / 1e9, "x", true);
+      context.fillStyle = cssColor(which === "old" ? "--old" : "--peak");
+      context.fillRect(moment - ratio, plot.bbox.top, 2 * ratio, plot.bbox.height);
+      write(`${which}: compared here`, moment, plot.bbox.top + (which === "old" ? 24 : 12) * ratio);
+    }
   }
 
   private selected(plot: uPlot): void {
@@ -110,7 +142,7 @@ export class TimelineView {
   private showChosen(): void {
     const { model, range: [from, to] } = this;
     if (!model.hasRanges) {
-      this.chosen.replaceChildren(h("span", { class: "dim" }, "no ranges: the trace doesn't tell what happened when"));
+      this.chosen.replaceChildren(h("span", { class: "dim", title: model.whyNoRanges }, `no ranges: ${model.whyNoRanges.split(/[:;]/)[0]}`));
       return;
     }
     const count = model.windowCount, width = formatTime(model.process.summary.duration_ns / count);
@@ -127,6 +159,18 @@ export class TimelineView {
       edge("from", from, 0, count - 1, (v) => this.onRange(Math.min(v, to), to)), edge("to", to, 0, count - 1, (v) => this.onRange(from, Math.max(v, from))),
       h("button", { type: "button", class: "small", click: () => this.onRange(-1, -1) }, "all of the run"));
   }
+}
+
+/** One list of times for the lines of all traces; a line has nothing at a time of another's. */
+function joined(lines: { times: number[]; heap: number[]; rss: (number | null)[] }[]): [number[], (number | null)[][], (number | null)[][]] {
+  if (lines.length === 1) return [lines[0]!.times, [lines[0]!.heap], [lines[0]!.rss]];
+  const times = [...new Set(lines.flatMap((line) => line.times))].sort((a, b) => a - b), places = new Map(times.map((time, i) => [time, i]));
+  const spread = (of: number[], values: (number | null)[]) => {
+    const row = new Array<number | null>(times.length).fill(null);
+    of.forEach((time, i) => { row[places.get(time)!] = values[i]!; });
+    return row;
+  };
+  return [times, lines.map((line) => spread(line.times, line.heap)), lines.map((line) => spread(line.times, line.rss))];
 }
 
 function formatAxisTime(seconds: number, ticks: number[]): string {
