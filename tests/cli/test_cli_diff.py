@@ -334,7 +334,7 @@ def test_csv_and_json(pair, tmp_path):
     (["TRACE@noon", "TRACE"], "'noon' is no moment"), (["TRACE", "TRACE", "--of", "time"], "--of is peak, live, allocated, temporary or copied"),
     (["TRACE@peak", "TRACE", "--of", "copied"], "of a moment only what is live is known"),
     (["TRACE", "TRACE", "--by", "colour"], "--by is line, stack, function, python, native or module, not 'colour'"),
-    (["TRACE", "TRACE", "--sort", "size"], "cannot sort by 'size'"), (["TRACE", "TRACE", "--format", "pdf"], "--format is json, csv or folded"),
+    (["TRACE", "TRACE", "--sort", "size"], "cannot sort by 'size'"), (["TRACE", "TRACE", "--format", "pdf"], "--format is html, json, csv or folded"),
     (["TRACE", "TRACE", "-o", "x"], "-o is for --format"), (["TRACE", "TRACE", "--fail-on", "much"], "--fail-on wants NAME=LIMIT"),
     (["TRACE", "TRACE", "--fail-on", "line=much"], "'much' is not a size or percentage"), (["TRACE", "TRACE", "--fail-on", "row=1"], "knows total, line"),
 ])

@@ -99,9 +99,11 @@ def test_viewer(folder):
     if not (HEAPLINE.parent.parent / "viewer" / "viewer.html").exists():
         pytest.skip("the viewer is not built: no node or npm when meson configured")
     shutil.copy(EXAMPLES / "leaking_service.py", folder.path)
-    text, = blocks(DOCS / "viewer.md", "sh")
-    assert folder.shell(text).splitlines()[-1] == f"wrote file://{folder.path}/service.html" # behind what the service says itself
-    assert 100_000 < (folder.path / "service.html").stat().st_size < 5_000_000
+    view, compare = blocks(DOCS / "viewer.md", "sh")
+    assert folder.shell(view).splitlines()[-1] == f"wrote file://{folder.path}/service.html" # behind what the service says itself
+    folder.shell(compare)
+    for name in ("service.html", "difference.html"):
+        assert 100_000 < (folder.path / name).stat().st_size < 5_000_000
 
 
 APP = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from viewer_commands import document
+from viewer_commands import HERE, PYTHON, document, heapline
 
 WHOLE = {"peak": "peak_bytes", "live": "live_bytes_at_end", "allocated": "allocated_bytes", "copied": "copied_bytes"}
 
@@ -88,3 +88,21 @@ def test_by_thread(browser, page, trace, cost):
         churn = sum(s["allocated_bytes"] for s in document("export", "--format", "json", trace)["stacks"] if any(f["function"] == "churn" for f in s["frames"]))
         assert max(total for _, total in tops) > churn > 0
         assert len([label for label, _ in tops if label.startswith("thread")]) == 2
+
+
+RANDOM = "import random\nfor _ in range(500_000):\n    block = bytes(random.randrange(1, 60_000))\n"
+
+
+@pytest.mark.parametrize("options, program, reason", [
+    (["--sample", "16K"], [HERE / "program.py"], "no ranges: not of a sample"), (["--max-trace-size", "1M"], ["-c", RANDOM], "no ranges: not here")])
+def test_where_there_are_no_ranges(browser, tmp_path, options, program, reason):
+    """A sample, and a trace that reached its bound: the page says why, and shows the figures of the whole run."""
+    trace, out = tmp_path / "run.heapline", tmp_path / "run.html"
+    heapline("run", "--quiet", *options, "-o", trace, "--python", PYTHON, *program)
+    heapline("export", "--format", "html", "-o", out, trace)
+    browser.open(out, "cost=allocated&from=2&to=5")
+    assert browser.evaluate("document.querySelector('.range span').textContent").startswith(reason)
+    assert browser.state()["total"] == document("report", trace)["allocated_bytes"]
+    browser.ask(drag=[".uplot .u-over", 0.25, 0.5])
+    assert browser.state()["state"]["from"] == -1
+    assert browser.evaluate("console") == []
