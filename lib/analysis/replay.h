@@ -14,7 +14,7 @@
 #include "window_log.h"
 
 /* Raised whenever the same trace would give other figures than before: cached databases of older replays are then rebuilt. */
-#define REPLAY_VERSION 10
+#define REPLAY_VERSION 11
 
 #define REPLAY_WINDOWS 32
 #define REPLAY_TIMELINE_ROWS 2000
