@@ -183,6 +183,11 @@ static int drain(struct collector *collector, int all)
     return 1;
 }
 
+void collector_catch_up(struct collector *collector)
+{
+    drain(collector, 0);
+}
+
 /* ---- what goes with the events ---- */
 
 /* The time up to which all events have been taken: none that comes is older. */

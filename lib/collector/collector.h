@@ -96,6 +96,8 @@ uint64_t collector_lost_events(const struct collector *collector);
 void collector_snapshot(struct collector *collector, struct control_answer *answer);
 /* Do what a command asks for, if one does. */
 void collector_serve_control(struct collector *collector);
+/* Take what has been recorded until now. (collector.c) */
+void collector_catch_up(struct collector *collector);
 
 /* Go on with the survey of the target's objects that is under way. */
 void collector_serve_objects(struct collector *collector);

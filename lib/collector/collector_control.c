@@ -236,6 +236,7 @@ void collector_serve_control(struct collector *collector)
     enum control_verb verb = control_server_next(&collector->control, collector->now_ns, &argument);
     if (!verb)
         return;
+    collector_catch_up(collector); /* "until now" is when the request came, which may have been during the drain before */
     struct control_answer answer = {.magic = CONTROL_MAGIC, .pid = collector->session->pid};
     snprintf(answer.trace_path, sizeof answer.trace_path, "%s", collector->output.path);
     if (collector_is_detached(collector) && verb != CONTROL_ATTACH && verb != CONTROL_STATUS) {
