@@ -301,7 +301,7 @@ const struct command objects_command = {
                    "that keep growing, and of those that hold the most, some objects are followed back to a module, a frame or what else "
                    "keeps them alive. The process stands still for it, 50 to 190 ms for 125,000 objects on a busy machine, and says how long. The survey stays in its "
                    "trace: 'heapline objects TRACE' shows the last one again, and leaks shows its types.\n"
-                   "CPython 3.8 to 3.14 with a GIL and one interpreter. The process must run Python code, its main thread where it is older than "
+                   "CPython 3.8 to 3.15 with a GIL and one interpreter. The process must run Python code, its main thread where it is older than "
                    "3.12, and allocate something, within the time that --timeout gives it.",
     .examples = "heapline objects 4711\n"
                 "heapline objects 4711 --line app.py:41 --type Session --paths 10\n"

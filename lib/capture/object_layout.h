@@ -1,7 +1,7 @@
 /* Where CPython keeps what a survey of its objects reads beyond a stack's frames (python_layout.h): byte offsets, one layout a minor version,
  * and the ways from an object to its type, its dictionary, its attributes.
  *
- * CPython 3.8 to 3.14 on LP64 machines, default builds; taken from the versions' own headers. All of it is read with the GIL held, of objects
+ * CPython 3.8 to 3.15 on LP64 machines, default builds; taken from the versions' own headers. All of it is read with the GIL held, of objects
  * that the collector of cycles could visit at this moment. Allocates nothing, runs no code of the program's. */
 #ifndef HEAPLINE_CAPTURE_OBJECT_LAYOUT_H
 #define HEAPLINE_CAPTURE_OBJECT_LAYOUT_H
@@ -27,26 +27,29 @@ struct object_layout {
     int16_t function_code, function_closure;
     int16_t type_shared_keys; /* ht_cached_keys */
     int16_t generator_frame;  /* 3.11: the frame within; before: a pointer to it, which an attribute of the generator names as well */
+    int16_t module_name;
+    int16_t bytearray_block;  /* 3.15: a bytes object of its own */
 };
 
-#define OBJECT_LAYOUT_COUNT 7
+#define OBJECT_LAYOUT_COUNT 8
 static const struct object_layout object_layouts[OBJECT_LAYOUT_COUNT] = {
-    /*       tuple locals globals function slots  count names free cell free count  code closure  keys  generator */
-    {0x0308, 24, 56, 48, PYTHON_NONE, 360, 28, 72, 80, 88, PYTHON_NONE, 16, 48, PYTHON_NONE, PYTHON_NONE},
-    {0x0309, 24, 56, 48, PYTHON_NONE, 360, 28, 72, 80, 88, PYTHON_NONE, 16, 48, PYTHON_NONE, PYTHON_NONE},
-    {0x030a, 24, 56, 48, PYTHON_NONE, 352, 28, 72, 80, 88, PYTHON_NONE, 48, 72, PYTHON_NONE, PYTHON_NONE},
-    {0x030b, 24, 24, 8, 0, 72, 76, 96, PYTHON_NONE, PYTHON_NONE, 92, 48, 72, 872, 80},
-    {0x030c, 24, 40, 24, 16, 72, 72, 96, PYTHON_NONE, PYTHON_NONE, 88, 48, 72, 880, 72},
-    {0x030d, 24, 40, 24, 16, 72, 72, 96, PYTHON_NONE, PYTHON_NONE, 88, 48, 72, 880, 72},
-    {0x030e, 32, 40, 24, 16, 80, 72, 96, PYTHON_NONE, PYTHON_NONE, 88, 48, 72, 880, 72},
+    /*       tuple locals globals function slots  count names free cell free count  code closure  keys  generator module bytearray */
+    {0x0308, 24, 56, 48, PYTHON_NONE, 360, 28, 72, 80, 88, PYTHON_NONE, 16, 48, PYTHON_NONE, PYTHON_NONE, 48, 32},
+    {0x0309, 24, 56, 48, PYTHON_NONE, 360, 28, 72, 80, 88, PYTHON_NONE, 16, 48, PYTHON_NONE, PYTHON_NONE, 48, 32},
+    {0x030a, 24, 56, 48, PYTHON_NONE, 352, 28, 72, 80, 88, PYTHON_NONE, 48, 72, PYTHON_NONE, PYTHON_NONE, 48, 32},
+    {0x030b, 24, 24, 8, 0, 72, 76, 96, PYTHON_NONE, PYTHON_NONE, 92, 48, 72, 872, 80, 48, 32},
+    {0x030c, 24, 40, 24, 16, 72, 72, 96, PYTHON_NONE, PYTHON_NONE, 88, 48, 72, 880, 72, 48, 32},
+    {0x030d, 24, 40, 24, 16, 72, 72, 96, PYTHON_NONE, PYTHON_NONE, 88, 48, 72, 880, 72, 48, 32},
+    {0x030e, 32, 40, 24, 16, 80, 72, 96, PYTHON_NONE, PYTHON_NONE, 88, 48, 72, 880, 72, 48, 32},
+    {0x030f, 32, 40, 24, 16, 80, 72, 96, PYTHON_NONE, PYTHON_NONE, 88, 48, 72, 888, 72, 40, 56},
 };
 
 /* The same in every version. */
 enum {
     TYPE_NAME = 24, TYPE_BASIC_BYTES = 32, TYPE_FLAGS = 168, TYPE_TRAVERSE = 184, TYPE_MEMBERS = 240, TYPE_BASE = 256, TYPE_DICT = 264,
     TYPE_DICT_OFFSET = 288, TYPE_IS_GC = 328, TYPE_MRO = 344,
-    OBJECT_SIZE = 16, LIST_ITEMS = 24, DICT_KEYS = 32, DICT_VALUES = 40, SET_TABLE = 40, SET_SMALL_TABLE = 64, BYTEARRAY_BLOCK = 32,
-    CELL_CONTENT = 16, MODULE_DICT = 16, MODULE_NAME = 48,
+    OBJECT_SIZE = 16, LIST_ITEMS = 24, DICT_KEYS = 32, DICT_VALUES = 40, SET_TABLE = 40, SET_SMALL_TABLE = 64,
+    CELL_CONTENT = 16, MODULE_DICT = 16,
     LONG_DIGITS = 24, FRAME_OBJECT_FRAME = 24 /* from 3.11 on */,
     KEYS_INDEX_LOG = 9, KEYS_KIND = 10, KEYS_ENTRY_COUNT = 24, KEYS_INDICES = 32,
     GC_HEAD_BYTES = 16, GC_NEXT = -16,

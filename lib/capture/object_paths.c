@@ -414,12 +414,13 @@ static void put_frame_root(struct path *path, uint64_t frame)
 
 static void put_root(struct path *path, uint32_t root)
 {
-    uint64_t object = path->objects[0];
+    uint64_t object = path->objects[0], name;
     switch (root) {
     case ROOT_MODULE:
         begin_step(path, "module");
-        if (kind_of(path, object) == KIND_MODULE && python_read_word(object, MODULE_NAME))
-            put_characters(path, python_read_word(object, MODULE_NAME));
+        name = kind_of(path, object) == KIND_MODULE ? python_read_word(object, path->walk->layout->module_name) : 0;
+        if (name)
+            put_characters(path, name);
         end_step(path, object);
         break;
     case ROOT_FRAME:

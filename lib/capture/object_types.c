@@ -93,7 +93,8 @@ uint32_t object_type_name(const struct object_walk *walk, uint64_t type, char *t
         has_dots |= name[i] == '.';
     /* Types that C code makes at run time name their module themselves. */
     if (flags & TYPE_IS_HEAP && !has_dots) {
-        int qualified_at = walk->layout->version >= VERSION_3_12 ? 872 : walk->layout->version == 0x0309 ? 856 : 864;
+        uint32_t version = walk->layout->version;
+        int qualified_at = version >= 0x030f ? 880 : version >= VERSION_3_12 ? 872 : version == 0x0309 ? 856 : 864;
         uint64_t qualified = python_read_word(type, qualified_at);
         used = copy_module(walk, type, to);
         used = qualified && object_type(qualified) == walk->api->text_type ? copy_text(to, used, qualified) : used;

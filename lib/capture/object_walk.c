@@ -129,7 +129,7 @@ static void put_own_blocks(struct object_walk *walk, uint64_t object, const stru
             put_block(walk, SURVEY_OWNED, python_read_word(object, SET_TABLE), object, type);
         break;
     case KIND_BYTEARRAY:
-        put_block(walk, SURVEY_OWNED, python_read_word(object, BYTEARRAY_BLOCK), object, type);
+        put_block(walk, SURVEY_OWNED, python_read_word(object, walk->layout->bytearray_block), object, type);
         break;
     case KIND_TYPE:
         if (walk->layout->type_shared_keys != PYTHON_NONE && type_flags(object) & TYPE_IS_HEAP)
@@ -200,12 +200,12 @@ static uint32_t frame_values(const struct object_layout *layout, uint64_t frame,
     return top > (int32_t)slots && top <= (int32_t)LARGEST_FRAME ? (uint32_t)top : slots;
 }
 
-/* From 3.14 on a slot's low bits are a tag, and may say that it is a number. */
+/* From 3.14 on a slot's low bits are a tag, and may say that it is a number, or (3.15) no reference. */
 static uint64_t untagged(const struct object_layout *layout, uint64_t word)
 {
     if (layout->version < 0x030e)
         return word;
-    return (word & 3) == 3 ? 0 : word & ~3ull;
+    return word & 2 ? 0 : word & ~3ull;
 }
 
 void object_walk_frame(const struct object_walk *walk, uint64_t frame, object_visit visit_one, void *context)

@@ -351,7 +351,7 @@ static const char *text_of_refusal(enum survey_outcome outcome)
     case SURVEY_NO_PYTHON:
         return "there is no Python interpreter at work in the process";
     case SURVEY_UNKNOWN_PYTHON:
-        return "the objects of this Python can't be read: CPython 3.8 to 3.14, as their projects build them, can";
+        return "the objects of this Python can't be read: CPython 3.8 to 3.15, as their projects build them, can";
     case SURVEY_FREE_THREADED:
         return "the objects of a free-threaded Python can't be surveyed: without the GIL there is no moment at which all of them stand still";
     case SURVEY_SUBINTERPRETERS:

@@ -36,7 +36,7 @@ enum survey_state {
 enum survey_outcome {
     SURVEY_WHOLE = 0,
     SURVEY_NO_PYTHON,         /* no interpreter was found in the process */
-    SURVEY_UNKNOWN_PYTHON,    /* a version or build whose structures aren't known: 3.8 to 3.14 are */
+    SURVEY_UNKNOWN_PYTHON,    /* a version or build whose structures aren't known: 3.8 to 3.15 are */
     SURVEY_FREE_THREADED,
     SURVEY_SUBINTERPRETERS,
     SURVEY_NO_MEMORY,         /* what the walk needs was refused, or is more than it may take: the rest was left out */

@@ -11,7 +11,7 @@ import pytest
 from interpreters import DEFAULT, INTERPRETERS, LAYOUTS
 from recording import HEAPLINE, ROOT, Trace, clean_environment, heapline
 
-KNOWN = [python for python in LAYOUTS if not python.free_threaded and python.version < (3, 15)]
+KNOWN = [python for python in LAYOUTS if not python.free_threaded and python.version < (3, 16)]
 every_known = pytest.mark.parametrize("python", KNOWN, ids=lambda python: python.id)
 
 PROGRAM = """\
@@ -182,6 +182,44 @@ def test_counts_and_paths(live, python):
     assert run.report["complete"] is True and run.report["lost_events"] == 0
     again = json.loads(heapline("objects", "--json", program.trace).stdout)
     assert again["objects"] == found["objects"] and types_of(again, 22)["__main__.Session"] == 321
+
+
+OWNERS = """\
+import json, os, sys, time
+
+class List(list):  # freed lists and dictionaries are used again by others
+    __slots__ = ()
+class Dict(dict):
+    __slots__ = ()
+
+def fill():
+    lists = [List([number] * 300) for number in range(50)]  # line 9
+    dictionaries = [Dict(((number, key), 0) for key in range(100)) for number in range(50)]  # line 10
+    sets = [{number * 1000 + key / 8 for key in range(100)} for number in range(50)]  # line 11
+    arrays = [bytearray(2000) for _ in range(50)]  # line 12
+    return {9: lists, 10: dictionaries, 11: sets, 12: arrays}
+
+KEPT = fill()
+with open("sizes.json", "w") as file:
+    json.dump({line: sum(map(sys.getsizeof, kept)) for line, kept in KEPT.items()}, file)
+print(os.getpid(), flush=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.005)
+    bytearray(100)
+os._exit(0)
+"""
+
+
+@every_known
+def test_blocks_that_are_an_objects_own(live, python):
+    program = live(python, OWNERS)
+    found = program.survey("--paths", "0")
+    sizes = json.loads((program.script.parent / "sizes.json").read_text())
+    for line, kind in ((9, "__main__.List"), (10, "__main__.Dict"), (11, "set"), (12, "bytearray")):
+        (row,) = [row for row in line_of(found, line)["types"] if row["type"] == kind and row["objects"]]
+        # As the interpreter reckons them, and what they have in front of themselves, and a table beside what is in it.
+        assert row["objects"] == 50 and sizes[str(line)] <= row["bytes"] <= sizes[str(line)] + 50 * 96, (line, row, sizes)
+    program.finish()
 
 
 @every_known
