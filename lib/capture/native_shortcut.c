@@ -60,8 +60,8 @@ static uint32_t take(struct native_unwinder *unwinder, struct native_shortcut *s
 
 uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place)
 {
-    for (uint32_t way = 0; way < NATIVE_SHORTCUT_WAYS; way++) {
-        uint32_t node = take(unwinder, &set->ways[way], place);
+    for (uint32_t i = 0; i < NATIVE_SHORTCUT_WAYS; i++) {
+        uint32_t way = (set->first + i) % NATIVE_SHORTCUT_WAYS, node = take(unwinder, &set->ways[way], place);
         if (node) {
             set->first = way;
             return node;

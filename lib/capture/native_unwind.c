@@ -572,15 +572,9 @@ static int is_worn_out(const struct native_unwinder *unwinder, int depth)
     return unwinder->is_truncated && depth < unwinder->capacity / 2;
 }
 
-/* On the thread's own stack; 0: no node. */
-HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_place place)
+/* From a place on the thread's own stack, where no shortcut leads on. 0: no node. */
+OUTLINED uint32_t capture_by_walk(struct native_unwinder *unwinder, struct native_shortcut_set *shortcuts, struct native_place place)
 {
-    struct native_shortcut_set *shortcuts = native_shortcuts_of(unwinder, place.stack, place.address);
-    if (unwinder->segments->version != unwinder->segments_version)
-        follow_segments(unwinder);
-    uint32_t known = native_shortcut_take(unwinder, shortcuts, &place);
-    if (known)
-        return known;
     struct walk walk = {.usable = unwinder->level_count};
     enum walk_end end = walk_outward(unwinder, &walk, place);
     int depth = walk.kept + walk.fresh_count;
@@ -604,6 +598,13 @@ HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_plac
     if (outer >= 0)
         native_shortcut_make(unwinder, shortcuts, &place, depth - 1, outer, node);
     return node;
+}
+
+/* On the thread's own stack; 0: no node. */
+HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_shortcut_set *shortcuts, struct native_place place)
+{
+    uint32_t known = native_shortcut_take(unwinder, shortcuts, &place);
+    return known ? known : capture_by_walk(unwinder, shortcuts, place);
 }
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
@@ -681,7 +682,9 @@ static uint32_t unwind(struct native_unwinder *unwinder, const struct thread_sta
     }
     if (place.address != (uintptr_t)caller)
         place = skip_to(unwinder, place, (uintptr_t)caller);
-    uint32_t node = capture(unwinder, place);
+    if (unwinder->segments->version != unwinder->segments_version)
+        follow_segments(unwinder);
+    uint32_t node = capture(unwinder, native_shortcuts_of(unwinder, place.stack, place.address), place);
 #ifdef HEAPLINE_STACK_SELF_CHECK
     self_check(unwinder, place, node);
 #endif
@@ -697,7 +700,7 @@ OUTLINED uint32_t unwind_slowly(struct thread_state *thread, const void *caller,
     return likely(node) ? node : native_stack_of_caller(thread, caller);
 }
 
-/* Under the same circumstances as last time, by a shortcut? All else takes its time. */
+/* Under the same circumstances as last time? All else takes its time. */
 uint32_t native_unwind(struct thread_state *thread, const void *caller, const struct python_segments *segments)
 {
     struct native_unwinder *unwinder = thread->unwinder;
@@ -706,14 +709,17 @@ uint32_t native_unwind(struct thread_state *thread, const void *caller, const st
     if (likely(unwinder && unwinder->rows.epoch == atomic_load_explicit(&module_table_epoch, memory_order_acquire) &&
                unwinder->pthread_id == thread->pthread_id && native_stack_holds(unwinder, stack) &&
                segments->version == unwinder->segments_version && frame[1] == (uintptr_t)caller)) {
+        struct native_place place = {.stack = stack, .frame_pointer = frame[0], .address = frame[1]};
         struct native_shortcut_set *shortcuts = native_shortcuts_of(unwinder, stack, frame[1]);
         uint32_t node = native_shortcut_take_again(unwinder, &shortcuts->ways[shortcuts->first], stack, frame[1], frame[0]);
-        if (likely(node)) {
-#ifdef HEAPLINE_STACK_SELF_CHECK
-            self_check(unwinder, (struct native_place){stack, frame[1], frame[0]}, node);
-#endif
-            return node;
+        if (!node) {
+            unwinder->segments = segments;
+            node = capture(unwinder, shortcuts, place);
         }
+#ifdef HEAPLINE_STACK_SELF_CHECK
+        self_check(unwinder, place, node);
+#endif
+        return likely(node) ? node : native_stack_of_caller(thread, caller);
     }
     return unwind_slowly(thread, caller, segments);
 }

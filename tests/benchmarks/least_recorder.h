@@ -1,7 +1,12 @@
-/* What the least recorder (pass_through.c) notes of an event. CPython 3.11 only: in another interpreter it notes no stacks. */
+/* What the least recorder (pass_through.c) notes of an event. Python stacks of CPython 3.11 only: in another interpreter it notes none. */
 #include <stdint.h>
 
 #define BUFFER_WORDS 4096u /* 32 KiB: stays in the innermost cache */
+
+/* Of a program without Python: to know that a stack is the one it was, each of its return addresses must be looked at. As many words as the
+ * stacks of the sqlite3 shell and of the C++ trees have frames, at a fixed distance: where the return addresses really are is another question. */
+#define NATIVE_FRAMES 16
+#define NATIVE_FRAME_WORDS 8
 
 static __thread __attribute__((tls_model("initial-exec"))) struct {
     uint64_t words[BUFFER_WORDS];
@@ -20,6 +25,15 @@ static inline uint32_t stack_sum(void)
     uint64_t state = current_state ? (uint64_t)current_state() : 0, sum = 0;
     for (uint64_t frame = state ? read_word(read_word(state, 56), 8) : 0; frame; frame = read_word(frame, 48))
         sum += read_word(frame, 56);
+    return (uint32_t)sum;
+}
+
+static inline uint32_t native_stack_sum(const uint64_t *frame)
+{
+    uint64_t sum = 0;
+    if (!current_state)
+        for (int i = 0; i < NATIVE_FRAMES; i++)
+            sum += frame[1 + i * NATIVE_FRAME_WORDS];
     return (uint32_t)sum;
 }
 

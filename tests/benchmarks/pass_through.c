@@ -4,8 +4,9 @@
  * function more, memory copies and Python objects that lose their shortest way.
  *
  * "least-recorder" (-DLEAST_RECORDER): the hooks note each event's address and size in a small buffer of the thread that nobody reads, and an object's
- * stack as a sum over the instruction of each of its frames (least_recorder.h). No recorder that keeps an exact event with its Python lines does
- * less; this one could not be read, orders no threads, and survives no signal, fork or other interpreter. */
+ * stack as a sum over the instruction of each of its frames, a block's of a program without Python as a sum over as many words of its stack
+ * (least_recorder.h). No recorder that keeps an exact event with its lines does less; this one could not be read, orders no threads, and survives
+ * no signal, fork or other interpreter. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define note_deallocation(block) ((void)0)
 #define note_copy(bytes) ((void)0)
 #define stack_sum() 0
+#define native_stack_sum(frame) 0
 #define find_frames() ((void)0)
 #endif
 
@@ -35,14 +37,14 @@ static void *(*next_memmove)(void *, const void *, size_t);
 EXPORT void *malloc(size_t bytes)
 {
     void *block = __libc_malloc(bytes);
-    note_allocation(block, bytes, 0);
+    note_allocation(block, bytes, native_stack_sum(__builtin_frame_address(0)));
     return block;
 }
 
 EXPORT void *calloc(size_t count, size_t bytes)
 {
     void *block = __libc_calloc(count, bytes);
-    note_allocation(block, count * bytes, 0);
+    note_allocation(block, count * bytes, native_stack_sum(__builtin_frame_address(0)));
     return block;
 }
 
@@ -50,7 +52,7 @@ EXPORT void *realloc(void *old, size_t bytes)
 {
     note_deallocation(old);
     void *block = __libc_realloc(old, bytes);
-    note_allocation(block, bytes, 0);
+    note_allocation(block, bytes, native_stack_sum(__builtin_frame_address(0)));
     return block;
 }
 

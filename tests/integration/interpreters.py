@@ -31,8 +31,20 @@ class Interpreter:
         return f"{number}{'t' if self.free_threaded else ''}-{'shared' if self.shared else 'static'}"
 
 
+def probe(path):
+    return json.loads(subprocess.run([path, "-c", PROBE], capture_output=True, text=True, timeout=30, env=clean_environment()).stdout)
+
+
+def named(path):
+    """By this name: what it says of itself may be no program that this machine can execute (tests/cross/emulate)."""
+    version, _, _, shared, free_threaded = probe(path)
+    return Interpreter(path, version, shared, free_threaded)
+
+
 def find():
-    """Every CPython from OLDEST on: in PATH, pyenv's, Debian's. One of each version and kind."""
+    """The interpreter that HEAPLINE_TEST_PYTHON names; else every CPython from OLDEST on: in PATH, pyenv's, Debian's. One of each version and kind."""
+    if "HEAPLINE_TEST_PYTHON" in os.environ:
+        return [named(os.environ["HEAPLINE_TEST_PYTHON"])]
     candidates = ["/usr/bin/python3", *sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python3")))]
     for folder in [*os.environ.get("PATH", "").split(":"), "/usr/bin"]:
         candidates += sorted(glob.glob(f"{folder}/python3.[0-9]*[0-9t]")) if "shims" not in folder else []
@@ -42,8 +54,7 @@ def find():
         if not os.access(real, os.X_OK) or "config" in os.path.basename(candidate):
             continue
         try:
-            result = subprocess.run([candidate, "-c", PROBE], capture_output=True, text=True, timeout=30, env=clean_environment())
-            version, implementation, path, shared, free_threaded = json.loads(result.stdout)
+            version, implementation, path, shared, free_threaded = probe(candidate)
         except (OSError, ValueError, subprocess.TimeoutExpired):
             continue
         if implementation == "CPython" and tuple(version) >= OLDEST:

@@ -97,7 +97,7 @@ def memray(name, title, *options, slow=False):
 TOOLS = [
     Tool("bare", "bare", bare),
     Tool("pass-through", "empty hooks", floor("pass_through")),
-    Tool("least-recorder", "least recorder", floor("least_recorder"), ("python",)),
+    Tool("least-recorder", "least recorder", floor("least_recorder")),
     heapline_tool("heapline", "heapline"),
     heapline_tool("heapline-native", "heapline --native", "--native"),
     heapline_tool("heapline-paused", "heapline --paused", "--paused", native_stacks=True),
