@@ -88,7 +88,8 @@ static int is_counted_elsewhere(const void *return_address)
     return own_code_holds(return_address) || real_is_allocator(return_address);
 }
 
-static __attribute__((noinline)) void record_large(uint64_t bytes, const void *return_address)
+/* Inlined, so that the frame that calls recorder_enter is the one below the program's: the quick way to a native stack begins there. */
+HOT_INLINE void record_large(uint64_t bytes, const void *return_address)
 {
     uint64_t site = site_entry(return_address);
     int is_plain = likely(atomic_load_explicit(site_slot(return_address), memory_order_relaxed) == site);
@@ -168,7 +169,10 @@ static __attribute__((noinline)) void *copy_recorded(void *to, const void *from,
         copy_by_hand(to, from, bytes);
         return to;
     }
-    record_copy(bytes, return_address);
+    if (likely(bytes >= threshold_bytes))
+        record_large(bytes, return_address);
+    else
+        record_copy(bytes, return_address);
     return real.memmove(to, from, bytes);
 }
 

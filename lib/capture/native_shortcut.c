@@ -4,15 +4,13 @@
 #include "module_table.h"
 #include "native_memo.h"
 
-/* Does it begin here and lead to a level that stands where it did? */
-static int fits(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut, const struct native_place *place)
+/* Does it lead to a level that stands where it did? */
+static int fits(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut)
 {
     const struct native_spot *spot = &unwinder->spots[shortcut->outer_at];
     const struct native_level *level = &unwinder->levels[shortcut->outer_at];
-    if (shortcut->place.stack != place->stack || shortcut->place.address != place->address || shortcut->outer_at >= unwinder->level_count ||
-        shortcut->spots[0].stack != spot->stack || shortcut->spots[0].address != spot->address || unwinder->signal_level != NATIVE_NO_LEVEL)
-        return 0;
-    if (shortcut->needs_frame_pointer && shortcut->place.frame_pointer != place->frame_pointer)
+    if (shortcut->outer_at >= unwinder->level_count || shortcut->spots[0].stack != spot->stack || shortcut->spots[0].address != spot->address ||
+        unwinder->signal_level != NATIVE_NO_LEVEL)
         return 0;
     return native_needs_frame_pointer(level) == shortcut->outer_needs_frame_pointer &&
            (!shortcut->outer_needs_frame_pointer || level->detail.frame_pointer == shortcut->outer.frame_pointer);
@@ -42,26 +40,34 @@ static uint64_t hash_of(const struct native_unwinder *unwinder, const struct nat
     return hash;
 }
 
-static uint32_t take(struct native_unwinder *unwinder, struct native_shortcut *shortcut, const struct native_place *place)
+/* One that isn't current. */
+static uint32_t take(struct native_unwinder *unwinder, struct native_shortcut *shortcut)
 {
-    if (!fits(unwinder, shortcut, place) || !segments_fit(unwinder, shortcut) || !native_shortcut_is_verified(unwinder, shortcut))
+    if (!fits(unwinder, shortcut) || !segments_fit(unwinder, shortcut) || !native_shortcut_is_verified(unwinder, shortcut))
         return 0;
-    uint64_t hash = unwinder->levels[shortcut->outer_at].hash;
+    const struct native_level *outer = &unwinder->levels[shortcut->outer_at];
     shortcut->was_taken = 1;
-    if (hash != shortcut->outer_hash || (shortcut->segment_at && shortcut->segments_version != unwinder->segments_version)) {
+    if (outer->hash != shortcut->outer_hash || (shortcut->segment_at && shortcut->segments_version != unwinder->segments_version)) {
         /* The same inner part of another stack. */
-        shortcut->outer_hash = hash;
-        shortcut->segments_version = unwinder->segments_version;
-        shortcut->node = native_memo_find(&unwinder->last_node, hash_of(unwinder, shortcut, hash));
+        shortcut->outer_hash = outer->hash;
+        shortcut->node = native_memo_find(&unwinder->last_node, hash_of(unwinder, shortcut, outer->hash));
     }
-    shortcut->version = shortcut->node ? unwinder->version : 0;
+    shortcut->segments_version = unwinder->segments_version;
+    shortcut->outer_stamp = shortcut->node ? outer->stamp : 0;
     return shortcut->node;
 }
 
 uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place)
 {
-    for (uint32_t i = 0; i < NATIVE_SHORTCUT_WAYS; i++) {
-        uint32_t way = (set->first + i) % NATIVE_SHORTCUT_WAYS, node = take(unwinder, &set->ways[way], place);
+    for (uint32_t way = 0; way < NATIVE_SHORTCUT_WAYS; way++) {
+        struct native_shortcut *shortcut = &set->ways[way];
+        uint32_t node = 0;
+        if (!native_shortcut_begins_at(shortcut, place))
+            continue;
+        if (!native_shortcut_is_current(unwinder, shortcut))
+            node = take(unwinder, shortcut);
+        else if (way != set->first)
+            node = native_shortcut_take_again(unwinder, shortcut, place);
         if (node) {
             set->first = way;
             return node;
@@ -118,7 +124,7 @@ void native_shortcut_make(const struct native_unwinder *unwinder, struct native_
     shortcut->outer = outer->detail;
     shortcut->outer_at = outer_at;
     shortcut->outer_hash = outer->hash;
-    shortcut->version = unwinder->version;
+    shortcut->outer_stamp = outer->stamp;
     shortcut->segments_version = unwinder->segments_version;
     shortcut->node = node;
     shortcut->needs_frame_pointer = (uint8_t)native_needs_frame_pointer(inner);

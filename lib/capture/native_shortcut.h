@@ -25,18 +25,31 @@ HOT_INLINE int native_shortcut_is_verified(const struct native_unwinder *unwinde
            native_cells_hold(unwinder->cells, cell_count);
 }
 
-/* The node of the stack that begins here, if neither the levels nor the Python segments have changed since it was last taken. */
-HOT_INLINE uint32_t native_shortcut_take_again(const struct native_unwinder *unwinder, struct native_shortcut *shortcut,
-                                               uint64_t stack, uint64_t address, uint64_t frame_pointer)
+/* Neither the level that it leads to, nor any further out, nor the Python segments have changed since it was last taken? */
+HOT_INLINE int native_shortcut_is_current(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut)
 {
-    if (shortcut->place.stack != stack || shortcut->place.address != address || shortcut->version != unwinder->version ||
-        (shortcut->needs_frame_pointer && shortcut->place.frame_pointer != frame_pointer) || !native_shortcut_is_verified(unwinder, shortcut))
+    return shortcut->outer_at < unwinder->level_count && unwinder->levels[shortcut->outer_at].stamp == shortcut->outer_stamp &&
+           shortcut->segments_version == unwinder->segments_version;
+}
+
+HOT_INLINE int native_shortcut_begins_at(const struct native_shortcut *shortcut, const struct native_place *place)
+{
+    return shortcut->place.stack == place->stack && shortcut->place.address == place->address &&
+           (!shortcut->needs_frame_pointer || shortcut->place.frame_pointer == place->frame_pointer);
+}
+
+/* The node of the stack that begins here, if it begins with a shortcut that is current. */
+HOT_INLINE uint32_t native_shortcut_take_again(const struct native_unwinder *unwinder, struct native_shortcut *shortcut,
+                                               const struct native_place *place)
+{
+    if (!native_shortcut_begins_at(shortcut, place) || !native_shortcut_is_current(unwinder, shortcut) ||
+        !native_shortcut_is_verified(unwinder, shortcut))
         return 0;
     shortcut->was_taken = 1;
     return shortcut->node;
 }
 
-/* The same by any way, if they have. 0: the walk has to tell. */
+/* The same by any other way than that one of the set that was taken last, if it is current. 0: the walk has to tell. */
 uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place);
 
 /* From the level `inner_at`, which is at `place` and has this node, to the level `outer_at`; perhaps. */

@@ -351,6 +351,7 @@ HOT_INLINE void push_fresh(struct native_unwinder *unwinder, const struct walk *
     const struct native_frame *first = unwinder->fresh, *frame = first + walk->fresh_count;
     const struct python_segments *segments = unwinder->segments;
     uint32_t dependence = level->dependence;
+    uint64_t stamp = unwinder->stamps;
     if (unlikely(unwinder->signal_level >= walk->kept - 1)) /* it goes, if there is one */
         unwinder->signal_level = NATIVE_NO_LEVEL;
     while (frame-- > first) {
@@ -371,8 +372,10 @@ HOT_INLINE void push_fresh(struct native_unwinder *unwinder, const struct walk *
         level++;
         level->detail = frame->detail;
         level->dependence = dependence;
+        level->stamp = ++stamp;
         set_identity(segments, spot, level);
     }
+    unwinder->stamps = stamp;
     atomic_signal_fence(memory_order_seq_cst);
     unwinder->level_count = walk->kept + walk->fresh_count;
 }
@@ -381,7 +384,6 @@ HOT_INLINE void push_fresh(struct native_unwinder *unwinder, const struct walk *
 HOT_INLINE void begin_levels(struct native_unwinder *unwinder)
 {
     unwinder->level_count = 0;
-    unwinder->version++;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
@@ -439,8 +441,10 @@ OUTLINED void follow_segments(struct native_unwinder *unwinder)
     unwinder->segments_version = segments->version;
     if (at < 0)
         set_root(unwinder);
-    for (at = at < 0 ? 0 : at; at < count; at++)
+    for (at = at < 0 ? 0 : at; at < count; at++) {
+        unwinder->levels[at].stamp = ++unwinder->stamps;
         set_identity(segments, &unwinder->spots[at], &unwinder->levels[at]);
+    }
     atomic_signal_fence(memory_order_seq_cst);
     unwinder->level_count = begin_well(unwinder, count) ? count : 0;
 }
@@ -603,8 +607,10 @@ OUTLINED uint32_t capture_by_walk(struct native_unwinder *unwinder, struct nativ
 /* On the thread's own stack; 0: no node. */
 HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_shortcut_set *shortcuts, struct native_place place)
 {
-    uint32_t known = native_shortcut_take(unwinder, shortcuts, &place);
-    return known ? known : capture_by_walk(unwinder, shortcuts, place);
+    uint32_t node = native_shortcut_take_again(unwinder, &shortcuts->ways[shortcuts->first], &place);
+    if (unlikely(!node))
+        node = native_shortcut_take(unwinder, shortcuts, &place);
+    return node ? node : capture_by_walk(unwinder, shortcuts, place);
 }
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
@@ -710,12 +716,8 @@ uint32_t native_unwind(struct thread_state *thread, const void *caller, const st
                unwinder->pthread_id == thread->pthread_id && native_stack_holds(unwinder, stack) &&
                segments->version == unwinder->segments_version && frame[1] == (uintptr_t)caller)) {
         struct native_place place = {.stack = stack, .frame_pointer = frame[0], .address = frame[1]};
-        struct native_shortcut_set *shortcuts = native_shortcuts_of(unwinder, stack, frame[1]);
-        uint32_t node = native_shortcut_take_again(unwinder, &shortcuts->ways[shortcuts->first], stack, frame[1], frame[0]);
-        if (!node) {
-            unwinder->segments = segments;
-            node = capture(unwinder, shortcuts, place);
-        }
+        unwinder->segments = segments;
+        uint32_t node = capture(unwinder, native_shortcuts_of(unwinder, stack, frame[1]), place);
 #ifdef HEAPLINE_STACK_SELF_CHECK
         self_check(unwinder, place, node);
 #endif

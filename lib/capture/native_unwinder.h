@@ -41,6 +41,7 @@ struct native_detail {
 struct native_level {
     struct native_detail detail;
     uint64_t hash;       /* of the stack that ends with this frame (native_memo.h) */
+    uint64_t stamp;      /* no other level has it, nor has this one once it, or one further out, is another stack: from 1 */
     uint32_t node;       /* that stack; 0: nobody has asked yet */
     uint32_t dependence; /* cell_count << 1 | needs_frame_pointer */
     uint32_t segment_end; /* of the Python segments, so many stand here or further out */
@@ -56,8 +57,8 @@ struct native_shortcut {
     struct native_place place;   /* stack 0: there is no such shortcut */
     struct native_detail outer;  /* of the level outer_at, to which it leads … */
     uint64_t outer_hash;         /* … when it led to this node … */
-    uint64_t segments_version;   /* … with these Python segments … */
-    uint64_t version;            /* … and in this version of the levels it surely does, if what it leads over is what it was */
+    uint64_t outer_stamp;        /* … (0: to none) … */
+    uint64_t segments_version;   /* … with these Python segments */
     uint32_t node;
     int32_t outer_at;
     uint8_t needs_frame_pointer, outer_needs_frame_pointer;
@@ -82,7 +83,7 @@ struct native_unwinder {
     const struct python_segments *segments;
     uint64_t outer_limit;       /* Python segments from this address on stand outside of all levels … */
     uint32_t outer_segments;    /* … or, where they are counted, so many */
-    uint64_t version;           /* raised whenever levels are made or changed */
+    uint64_t stamps;            /* given to levels so far */
     struct native_spot *spots;  /* spots[-1].stack is beyond all addresses */
     struct native_level *levels;
     struct native_cell *cells;
@@ -111,7 +112,6 @@ COLD void native_unwinder_forget(struct native_unwinder *unwinder, uint32_t modu
 HOT_INLINE void native_unwinder_forget_nodes(struct native_unwinder *unwinder)
 {
     unwinder->level_count = 0;
-    unwinder->version++;
 }
 
 /* Is the thread on its own stack with this stack pointer? For a thread that is new here or that may be on another stack. */
@@ -147,18 +147,24 @@ HOT_INLINE uint64_t native_spot_difference(const struct native_spot *spot)
     return *(const uint64_t *)(uintptr_t)(spot->stack - 8) ^ spot->address;
 }
 
-/* Four at a time, and none waits for another. */
+HOT_INLINE uint64_t native_four_spots_difference(const struct native_spot *spots)
+{
+    return (native_spot_difference(spots) | native_spot_difference(spots + 1)) | (native_spot_difference(spots + 2) | native_spot_difference(spots + 3));
+}
+
+/* Four at a time, and none waits for another; the last four perhaps over some that were looked at already. */
 HOT_INLINE int native_spots_hold(const struct native_spot *spots, int count)
 {
-    const struct native_spot *end = spots + count;
-    uint64_t one = 0, other = 0;
-    for (; spots + 4 <= end; spots += 4) {
-        one |= native_spot_difference(spots) | native_spot_difference(spots + 1);
-        other |= native_spot_difference(spots + 2) | native_spot_difference(spots + 3);
+    uint64_t difference = 0;
+    if (count >= 4) {
+        const struct native_spot *last = spots + count - 4;
+        for (; spots < last; spots += 4)
+            difference |= native_four_spots_difference(spots);
+        return (difference | native_four_spots_difference(last)) == 0;
     }
-    for (; spots < end; spots++)
-        one |= native_spot_difference(spots);
-    return (one | other) == 0;
+    for (const struct native_spot *end = spots + count; spots < end; spots++)
+        difference |= native_spot_difference(spots);
+    return difference == 0;
 }
 
 HOT_INLINE int native_cells_hold(const struct native_cell *cells, uint32_t count)
