@@ -49,7 +49,7 @@ static int connect_to(const char *name, pid_t pid)
     }
     memcpy(address.sun_path + 1, name, name_bytes);
     socklen_t bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name_bytes);
-    if (connect(connection, (struct sockaddr *)&address, bytes) == 0 && is_trustworthy(connection, pid))
+    if (TEMP_FAILURE_RETRY(connect(connection, (struct sockaddr *)&address, bytes)) == 0 && is_trustworthy(connection, pid))
         return connection;
     close(connection);
     return -1;
@@ -123,7 +123,7 @@ static int send_request(int connection, enum control_verb verb, const char *argu
         message.msg_control = &control;
         message.msg_controllen = sizeof control;
     }
-    return sendmsg(connection, &message, MSG_NOSIGNAL) == (ssize_t)text.iov_len ? 0 : -1;
+    return TEMP_FAILURE_RETRY(sendmsg(connection, &message, MSG_NOSIGNAL)) == (ssize_t)text.iov_len ? 0 : -1;
 }
 
 static void set_patience(int connection, int limit_s)
@@ -140,7 +140,10 @@ enum collector_reply collector_try(pid_t pid, const struct collector_question *q
     if (connection < 0)
         return COLLECTOR_NONE;
     set_patience(connection, question->patience_s ? question->patience_s : ANSWER_LIMIT_S);
-    ssize_t got = send_request(connection, question->verb, question->argument, question->file ? *question->file : -1) == 0 ? recv(connection, &answer, sizeof answer, 0) : -1;
+    ssize_t got = -1;
+    /* Signals, such as a terminal's change of size, interrupt sockets with a time limit in spite of SA_RESTART (signal(7)). */
+    if (send_request(connection, question->verb, question->argument, question->file ? *question->file : -1) == 0)
+        got = TEMP_FAILURE_RETRY(recv(connection, &answer, sizeof answer, 0));
     int error = errno;
     close(connection);
     if (got < 0 && (error == EAGAIN || error == EWOULDBLOCK))

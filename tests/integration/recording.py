@@ -159,6 +159,22 @@ def completed(path):
     raise AssertionError("the trace was never completed")
 
 
+def collector_of(trace):
+    """The process that holds the trace open for writing."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/comm") as comm:
+                if comm.read() != "heapline-collec\n":
+                    continue
+            if any(os.readlink(f"/proc/{entry}/fd/{file}") == str(trace) for file in os.listdir(f"/proc/{entry}/fd")):
+                return int(entry)
+        except OSError:
+            continue
+    return None
+
+
 def run_bare(program, *arguments, environment=None, timeout=TIMEOUT, **options):
     """The same program without the recorder."""
     options.setdefault("stdin", subprocess.DEVNULL)

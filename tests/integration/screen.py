@@ -17,6 +17,10 @@ ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 class Terminal:
     def __init__(self, command, environment, rows=24, columns=80):
         self.file, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.ByteStream(self.screen)
+        self.resize(rows, columns)
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.file)
@@ -24,10 +28,6 @@ class Terminal:
             os.execve(str(command[0]), [str(part) for part in command], environment)
         self.output = b""
         self.status = None
-        self.screen = pyte.Screen(columns, rows)
-        self.stream = pyte.ByteStream(self.screen)
-        self.before = termios.tcgetattr(self.slave)
-        self.resize(rows, columns)
 
     def resize(self, rows, columns):
         self.screen.resize(rows, columns)

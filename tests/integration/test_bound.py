@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from recording import HEAPLINE, SOURCES, Trace, clean_environment, completed, heapline, target
+from recording import HEAPLINE, SOURCES, Trace, clean_environment, collector_of, completed, heapline, target
 
 MIB = 1 << 20
 FIGURES = ("peak_bytes", "allocated_bytes", "allocations", "temporary_allocations", "live_bytes_at_end", "live_allocations_at_end",
@@ -102,22 +102,6 @@ def test_timeline(record):
     assert len(late) > 10
     text = heapline("report", bounded.path).stdout.decode()
     assert "reached its size bound" in text
-
-
-def collector_of(trace):
-    """The process that holds the trace open for writing."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/comm") as comm:
-                if comm.read() != "heapline-collec\n":
-                    continue
-            if any(os.readlink(f"/proc/{entry}/fd/{file}") == str(trace) for file in os.listdir(f"/proc/{entry}/fd")):
-                return int(entry)
-        except OSError:
-            continue
-    return None
 
 
 def test_collector_killed(tmp_path):

@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
 from phases import program  # noqa: F401
-from recording import HEAPLINE, SOURCES, Trace, clean_environment, heapline, target
+from recording import HEAPLINE, SOURCES, Trace, clean_environment, collector_of, heapline, target
 from screen import Terminal
 
 FIGURES = ("live_bytes", "live_allocations", "allocated_bytes", "allocations")
@@ -174,6 +175,22 @@ def test_any_size(live):
         assert max(widths) <= columns and len(widths) <= rows
     terminal.press("q")
     assert terminal.wait() == 0
+
+
+def test_resized_while_it_asks(program, live):
+    """A change of size interrupts whatever the view waits for, and is no answer."""
+    terminal, collector = live(), collector_of(program.trace)
+    os.kill(collector, signal.SIGSTOP)
+    try:
+        for columns in (100, 90, 110, 80):
+            time.sleep(0.3)
+            terminal.resize(24, columns)
+    finally:
+        os.kill(collector, signal.SIGCONT)
+    terminal.wait_for("q quit")
+    terminal.press("q")
+    assert terminal.wait() == 0
+    assert b"no longer recorded" not in terminal.output
 
 
 def test_ends_with_the_program(program, live):
