@@ -8,15 +8,18 @@
 #include "paths.h"
 #include "summary.h"
 #include "table.h"
+#include "text.h"
 #include "trace_event.h"
 #include "units.h"
 
 #define NO_PARENT UINT32_MAX
 #define INDENT 2
+#define MAX_NAMED 5
 
 struct sums {
     int64_t peak_bytes, allocated_bytes, allocations, copied_bytes, live_bytes, lost_events;
     uint32_t without; /* processes that have none */
+    uint32_t unrecorded;
 };
 
 static struct sums add_up(const struct process_list *list)
@@ -31,6 +34,7 @@ static struct sums add_up(const struct process_list *list)
         sums.live_bytes += (int64_t)process->live_bytes;
         sums.lost_events += (int64_t)process->lost_events;
         sums.without += !process->has_totals;
+        sums.unrecorded += process->unrecorded != NULL;
     }
     return sums;
 }
@@ -137,6 +141,7 @@ static void write_process(struct json *json, const struct report_process *proces
     process_list_write_exit(json, end_word(process->exit_kind), process->exit_status);
     json_text(json, "exit_kind", end_word(process->exit_kind));
     json_boolean(json, "complete", process->complete);
+    json_text(json, "unrecorded", process->unrecorded);
     json_text(json, "trace", process->trace_path);
     json_object_end(json);
 }
@@ -151,6 +156,7 @@ void process_list_write(struct json *json, const struct process_list *list)
     json_array_end(json);
     json_object(json, "all_processes");
     json_integer(json, "processes", list->count);
+    json_integer(json, "unrecorded", sums.unrecorded);
     json_integer(json, "peak_bytes", sums.peak_bytes);
     write_figure(json, "allocated_bytes", is_known, (uint64_t)sums.allocated_bytes);
     write_figure(json, "allocations", is_known, (uint64_t)sums.allocations);
@@ -166,12 +172,25 @@ static void print_row(struct table *table, const struct report_process *process,
 {
     char ending[64];
     summary_ending(end_word(process->exit_kind), process->exit_status, ending, sizeof ending);
+    if (process->unrecorded)
+        snprintf(ending, sizeof ending, "not recorded");
     table_cell(table, "%u", process->pid);
-    table_cell(table, "%s", units_bytes((int64_t)process->peak_bytes).text);
-    table_cell(table, "%s", process->has_totals ? units_bytes((int64_t)process->allocated_bytes).text : "");
+    table_cell(table, "%s", process->unrecorded ? "" : units_bytes((int64_t)process->peak_bytes).text);
+    table_cell(table, "%s", process->has_totals && !process->unrecorded ? units_bytes((int64_t)process->allocated_bytes).text : "");
     table_cell(table, "%s", ending);
     table_cell(table, "%*s%s", (int)depth * INDENT, "", process->command ? process->command : "");
     table_cell(table, "%s", paths_relative(process->trace_path));
+}
+
+/* The same program, for the same reason, is named once. */
+static int was_named(const struct process_list *list, uint32_t at)
+{
+    const struct report_process *process = &list->processes[at];
+    for (uint32_t i = 0; i < at; i++)
+        if (list->processes[i].unrecorded && !strcmp(list->processes[i].command, process->command) &&
+            !strcmp(list->processes[i].unrecorded, process->unrecorded))
+            return 1;
+    return 0;
 }
 
 static void print_sums(struct table *table, const struct process_list *list)
@@ -183,6 +202,27 @@ static void print_sums(struct table *table, const struct process_list *list)
     table_cell(table, "%s", "");
     table_cell(table, "%u processes", list->count);
     table_cell(table, "%s", "");
+}
+
+void process_list_print_unrecorded(const struct reading *reading, const struct process_list *list)
+{
+    uint32_t named = 0, count = add_up(list).unrecorded;
+    char text[1280];
+    int used = snprintf(text, sizeof text, "%s not recorded: ", units_noun(count, "program").text);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct report_process *process = &list->processes[i];
+        if (!process->unrecorded || was_named(list, i))
+            continue;
+        if (named++ == MAX_NAMED) {
+            snprintf(text + used, sizeof text - (size_t)used, ", and others");
+            break;
+        }
+        char *command = text_clean(process->command, reading->terminal.unicode);
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s%.100s (%.60s)", named > 1 ? ", " : "", command, process->unrecorded);
+        free(command);
+    }
+    if (count)
+        summary_print_warning(reading, text);
 }
 
 void process_list_print(const struct reading *reading, const struct process_list *list, int64_t limit)

@@ -22,6 +22,8 @@ void process_list_write_exit(struct json *json, const char *kind, int64_t status
 
 /* `processes`, and `all_processes`, their sums; those of a sample are not known, and null. */
 void process_list_write(struct json *json, const struct process_list *list);
+/* A warning that names the programs which were executed and not recorded; nothing where all were. */
+void process_list_print_unrecorded(const struct reading *reading, const struct process_list *list);
 /* Nothing where there is but one. */
 void process_list_print(const struct reading *reading, const struct process_list *list, int64_t limit);
 

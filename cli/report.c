@@ -155,6 +155,7 @@ static void print_report(const struct reading *reading, sqlite3 *database, const
 {
     summary_print_title(reading, summary);
     summary_print_warnings(reading, summary);
+    process_list_print_unrecorded(reading, processes);
     print_figures(reading, summary);
     print_sparkline(reading, database, summary);
     for (int i = 0; i < SECTION_COUNT; i++)
@@ -233,6 +234,8 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_integer(json, "unknown_frees", summary->unknown_frees);
     json_boolean(json, "complete", summary->complete != 0);
     json_boolean(json, "has_end", !summary->is_endless);
+    json_text(json, "cut", summary->cut);
+    json_text(json, "unrecorded", summary->unrecorded);
     json_text(json, "damage", summary->damage);
     json_integer(json, "sampling_interval_bytes", summary->sampling_interval_bytes);
     json_integer(json, "peak_bytes_error", summary->peak_bytes_error);

@@ -33,7 +33,7 @@ struct run_settings {
     int64_t native_check_interval; /* 0: no checks */
 };
 #define NOT_GIVEN UINT64_MAX
-#define FULL_DISK_BYTES (64u << 10)
+#define FULL_DISK_BYTES (1u << 20) /* a block of the trace, which fitted only in part */
 
 static const struct option_spec run_options[] = {
     {"output", 'o', OPTION_TEXT, offsetof(struct run_settings, output), 0, "PATH",

@@ -67,6 +67,9 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     summary.recorded = query_property(database, "recorded");
     summary.sampling_changes = query_property(database, "sampling_changes");
     summary.is_endless = property_is(database, "endless", "yes");
+    summary.unrecorded = query_property(database, "unrecorded");
+    summary.unrecorded_children = property_number(database, "unrecorded_children");
+    summary.cut = query_property(database, "cut");
     summary.events_from_ns = property_number(database, "events_from_ns");
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
@@ -87,6 +90,8 @@ void summary_free(struct summary *summary)
     free(summary->stopped);
     free(summary->recorded);
     free(summary->sampling_changes);
+    free(summary->unrecorded);
+    free(summary->cut);
     free(summary->changed_modules);
 }
 
@@ -135,7 +140,7 @@ void summary_print_title(const struct reading *reading, const struct summary *su
     free(command);
 }
 
-static void print_warning(const struct reading *reading, const char *text)
+void summary_print_warning(const struct reading *reading, const char *text)
 {
     const struct terminal *terminal = &reading->terminal;
     fprintf(terminal->out, "%s! ", terminal_style(terminal, STYLE_WARNING));
@@ -209,12 +214,12 @@ static int print_recorded(const struct reading *reading, const struct summary *s
     if (!summary_next_span(&at, summary->duration_ns, &span)) {
         snprintf(text, sizeof text, "nothing was recorded: the program ran paused, and nobody said 'heapline start %lld'",
                  (long long)summary->pid);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
         return 0;
     }
     if (*at || span.start_ns > 0 || span.end_ns < summary->duration_ns) {
         describe_spans(summary, text, sizeof text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
     return 1;
 }
@@ -227,7 +232,7 @@ static void print_changed_modules(const struct reading *reading, const char *pat
         snprintf(line, sizeof line, "%.*s", (int)length, path);
         char *clean = text_clean(line, reading->terminal.unicode);
         snprintf(text, sizeof text, "%s is another build by now than the one that ran: its functions and lines are not shown", clean);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
         free(clean);
         path += length + (path[length] == '\n');
     }
@@ -239,73 +244,85 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
     if (summary->damage) {
         char *clean = text_clean(summary->damage, reading->terminal.unicode);
         snprintf(text, sizeof text, "damaged trace (%s): this is what its good part says", clean);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
         free(clean);
+    } else if (summary->unrecorded) {
+        snprintf(text, sizeof text, "this program was not recorded: %s. It ran as it does without heapline", summary->unrecorded);
+        summary_print_warning(reading, text);
+        return;
+    } else if (summary->cut) {
+        snprintf(text, sizeof text, "the trace was cut (%.100s): what the program did after %s is not known, 'at the end' means then", summary->cut,
+                 units_time(summary->duration_ns).text);
+        summary_print_warning(reading, text);
     } else if (summary->is_endless) {
-        print_warning(reading, "the trace has no end: the program is still being recorded, or the collector was killed, or its disk was full. What "
+        summary_print_warning(reading, "the trace has no end: the program is still being recorded, or the collector was killed, or its disk was full. What "
                                "happened after the last event here is lost, and nobody counted it");
     } else if (!summary->complete && !summary->stopped) {
         char ending[64];
         summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
         snprintf(text, sizeof text, "the program did not end by itself (%s): 'at the end' means its last event", ending);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
     if (!print_recorded(reading, summary))
         return;
     if (summary->event_count == 0)
-        print_warning(reading, "no allocation was recorded: unless the program makes none, another allocator is linked into it statically, or "
+        summary_print_warning(reading, "no allocation was recorded: unless the program makes none, another allocator is linked into it statically, or "
                                "preloaded before this recorder");
     else if (summary->other_malloc)
-        print_warning(reading, "malloc is another library's, preloaded before this recorder or linked into the program: what it serves is not "
+        summary_print_warning(reading, "malloc is another library's, preloaded before this recorder or linked into the program: what it serves is not "
                                "recorded. Preload that library after heapline");
     if (summary->python_stacks_off)
-        print_warning(reading, "this Python's frames can't be read (free-threaded, or newer than this heapline): its lines are unknown");
+        summary_print_warning(reading, "this Python's frames can't be read (free-threaded, or newer than this heapline): its lines are unknown");
     if (summary->stopped) {
         char *clean = text_clean(summary->stopped, reading->terminal.unicode);
         snprintf(text, sizeof text, "recording was stopped before the end: %s", clean);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
         free(clean);
     }
     if (summary->stream_end_ns == 0) {
-        print_warning(reading, "no event is listed one by one: from the beginning more was live than the trace's size bound has room for. Peak, totals, "
+        summary_print_warning(reading, "no event is listed one by one: from the beginning more was live than the trace's size bound has room for. Peak, totals, "
                                "copies and what was live at the end are exact, but what happened when is known only roughly");
     } else if (summary->stream_end_ns > 0) {
         snprintf(text, sizeof text, "the trace reached its size bound at %s: peak, totals, copies and what was live at the end are exact, but what "
                  "happened when is known only roughly from there on", units_time(summary->stream_end_ns).text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
     if (summary->events_from_ns) {
         snprintf(text, sizeof text, "old parts of the trace have made room: peak, totals, copies and what was live at the end are exact, but what "
                  "happened when is known only roughly before %s", units_time(summary->events_from_ns).text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
     if (summary->unsafe_stacks) {
         snprintf(text, sizeof text, "%s could not be read and are cut or empty", units_noun(summary->unsafe_stacks, "stack").text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
     if (summary->native_differences) {
         snprintf(text, sizeof text, "%lld of %s that were compared with libunwind's had other frames", (long long)summary->native_differences,
                  units_noun(summary->native_checks, "native stack").text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
     print_changed_modules(reading, summary->changed_modules);
     if (summary->lost_definitions) {
         snprintf(text, sizeof text, "%s were lost: some stacks are unknown", units_noun(summary->lost_definitions, "definition").text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
     if (summary->lost_events) {
         snprintf(text, sizeof text, "%s lost: figures lack what they would have said",
                  units_noun(summary->lost_events, "event").text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
+    }
+    if (summary->unrecorded_children) {
+        snprintf(text, sizeof text, "%s not recorded, too many at a time to be named", units_noun(summary->unrecorded_children, "further program").text);
+        summary_print_warning(reading, text);
     }
     if (summary->sampling_interval_bytes && summary->sampling_changes) {
         char changes[1024];
         describe_sampling(summary, changes, sizeof changes);
-        print_warning(reading, changes);
+        summary_print_warning(reading, changes);
     } else if (summary->sampling_interval_bytes) {
         snprintf(text, sizeof text, "sampled, one allocation in %s on average: figures are estimates, with their standard errors; which "
                  "allocations are temporary is not known", units_bytes(summary->sampling_interval_bytes).text);
-        print_warning(reading, text);
+        summary_print_warning(reading, text);
     }
 }
 

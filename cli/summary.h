@@ -11,6 +11,9 @@ struct summary {
     char *sampling_changes; /* "time:bytes time:bytes", the first of time 0; NULL: the sampling interval was the same all the time */
     int64_t unsafe_stacks, lost_definitions;
     int64_t native_checks, native_differences; /* of --check-native */
+    char *unrecorded;       /* NULL, or why this program was not recorded: the trace says no more than this */
+    int64_t unrecorded_children; /* further ones that have no trace of this kind */
+    char *cut;              /* why the trace ends before the program: the collector was killed, the disk full; NULL: it doesn't, or nobody knows */
     char *changed_modules; /* paths, a line each: their files are not the recorded ones; NULL: none */
     int other_malloc;       /* malloc was another library's: only what came through us was recorded */
     int python_stacks_off;  /* an interpreter whose frames can't be read */
@@ -40,6 +43,9 @@ int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span
 
 /* The same for summary.sampling_changes. */
 int summary_next_sampling(const char **at, struct sampling_span *ret_span);
+
+/* A line of its own, wrapped. */
+void summary_print_warning(const struct reading *reading, const char *text);
 
 /* The command line with its program's base name only; a piece of the summary. */
 const char *summary_command(const struct summary *summary);

@@ -33,6 +33,7 @@ struct heapline_recorder {
     uint32_t (*get_tag)(void);
     int (*is_recording)(void);
     void *(*python_functions)(void *variable); /* for the Python package */
+    int (*set_recording)(int wanted);
 };
 
 /* The recorder, if this process was started under it; else NULL. Looked for once in each file that includes this header. */
@@ -91,6 +92,27 @@ static inline int heapline_is_recording(void)
 {
     const struct heapline_recorder *recorder = heapline_find_recorder();
     return recorder ? recorder->is_recording() : 0;
+}
+
+/* For the next two. */
+static inline int heapline_set_recording(int wanted)
+{
+    const struct heapline_recorder *recorder = heapline_find_recorder();
+    return recorder && recorder->bytes > offsetof(struct heapline_recorder, set_recording) ? recorder->set_recording(wanted) : 0;
+}
+
+/* Record this process from now on, as 'heapline start' does: for programs that were started paused. Other threads notice at their next event;
+ * what was allocated before is not known. Takes a millisecond or so. Returns 1: it is recorded; 0: no recorder, or its collector does not
+ * answer. Not from a signal handler. */
+static inline int heapline_start(void)
+{
+    return heapline_set_recording(1);
+}
+
+/* Record no more, until the next start. The same. */
+static inline int heapline_stop(void)
+{
+    return heapline_set_recording(0);
 }
 
 #ifdef __cplusplus

@@ -32,6 +32,7 @@ struct report_process {
     char *trace_path;
     uint32_t pid, parent_pid;
     char *command;
+    char *unrecorded;        /* NULL, or why it was not recorded: then its trace says no more than this */
     uint64_t peak_bytes;
     uint64_t allocated_bytes, allocations, copied_bytes, live_bytes, lost_events; /* at the end; 0 without has_totals */
     uint64_t start_realtime_ns;

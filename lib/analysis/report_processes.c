@@ -42,17 +42,22 @@ static int may_belong(const char *name, const char *given)
     return 0;
 }
 
-static char *read_command(struct trace_reader *reader)
+/* What the first block says of the process. */
+static void read_properties(struct trace_reader *reader, struct report_process *process)
 {
+    struct {
+        const char *key;
+        char **value;
+    } const wanted[] = {{"command", &process->command}, {"unrecorded", &process->unrecorded}};
     struct trace_definition definition;
     struct status_detail detail;
     if (trace_reader_next_block(reader, &detail))
-        return strdup("");
+        return;
     while (!trace_reader_next_definition(reader, &definition, &detail))
-        if (definition.kind == TRACE_DEFINE_PROPERTY && definition.property.key_bytes == strlen("command") &&
-            !memcmp(definition.property.key, "command", definition.property.key_bytes))
-            return strndup(definition.property.value, definition.property.value_bytes);
-    return strdup("");
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted && definition.kind == TRACE_DEFINE_PROPERTY; i++)
+            if (!*wanted[i].value && definition.property.key_bytes == strlen(wanted[i].key) &&
+                !memcmp(definition.property.key, wanted[i].key, definition.property.key_bytes))
+                *wanted[i].value = strndup(definition.property.value, definition.property.value_bytes);
 }
 
 static int describe(struct trace_reader *reader, const char *path, struct report_process *process)
@@ -81,11 +86,14 @@ static int describe(struct trace_reader *reader, const char *path, struct report
         process->live_bytes = totals->live_bytes;
         process->lost_events = totals->lost_events;
     }
-    process->command = read_command(reader);
+    read_properties(reader, process);
+    if (!process->command)
+        process->command = strdup("");
     if (process->trace_path && process->command)
         return STATUS_OK;
     free(process->trace_path);
     free(process->command);
+    free(process->unrecorded);
     return STATUS_NO_MEMORY;
 }
 
@@ -163,6 +171,7 @@ void report_processes_free(struct report_process *processes, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         free(processes[i].trace_path);
         free(processes[i].command);
+        free(processes[i].unrecorded);
     }
     free(processes);
 }

@@ -132,8 +132,10 @@ __attribute__((constructor)) static void capture_construct(int argc, char **argv
         leave_environment(environment);
     python_attach_find();
     /* The name of the trace is this process's before a child of it, or the next image that it runs, can ask for one; and whoever waits for
-     * the process finds the file when it has ended, however soon that is. Some milliseconds, once. */
-    collector_await(recorder_session);
+     * the process finds the file when it has ended, however soon that is. Some milliseconds, once a run: the others have names of their own,
+     * and wait before they execute something else or end. */
+    if (!(recorder_session->flags & SESSION_LATER))
+        collector_await(recorder_session);
     /* Registration by a hook that runs meanwhile can't have happened: the flag kept them out. */
     thread->busy = was_busy;
     errno = saved_errno;

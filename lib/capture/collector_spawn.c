@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,6 +18,7 @@
 #include "futex.h"
 
 #define COLLECTOR_NAME "heapline-collector"
+#define COLLECTOR_COMM "heapline-collec" /* as the kernel cuts it */
 #define COLLECTOR_MEMFD 3
 #define AWAIT_ROUND_NS 100000000ull
 #define AWAIT_ROUNDS 100
@@ -24,18 +26,18 @@
 /* Where the collector may be, relative to the folder that this library lies in: beside it (installed, wheel), in the build tree, in libexec. */
 static const char *const places[] = {"/" COLLECTOR_NAME, "/../collector/" COLLECTOR_NAME, "/../../libexec/heapline/" COLLECTOR_NAME};
 
-static size_t own_folder(char *folder, size_t capacity)
+/* The folder with this library. Kept: dladdr takes a lock of the loader's, which may be held when we are asked again, or in a fork's child. */
+static char own_folder[SESSION_PATH_BYTES];
+
+static void find_own_folder(void)
 {
     Dl_info here;
-    if (!dladdr((const void *)(uintptr_t)&collector_spawn, &here) || !here.dli_fname)
-        return 0;
+    if (*own_folder || !dladdr((const void *)(uintptr_t)&collector_spawn, &here) || !here.dli_fname)
+        return;
     const char *slash = strrchr(here.dli_fname, '/');
     size_t bytes = slash ? (size_t)(slash - here.dli_fname) : 1;
-    if (bytes >= capacity)
-        return 0;
-    memcpy(folder, slash ? here.dli_fname : ".", bytes);
-    folder[bytes] = 0;
-    return bytes;
+    if (bytes < sizeof own_folder)
+        memcpy(own_folder, slash ? here.dli_fname : ".", bytes);
 }
 
 static long raw_fork(unsigned long exit_signal)
@@ -82,8 +84,10 @@ static void lift_limits(void)
 static _Noreturn void become_collector(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
 {
     char path[SESSION_PATH_BYTES + 64];
-    size_t folder_bytes = own_folder(path, SESSION_PATH_BYTES);
+    size_t folder_bytes = strlen(own_folder);
+    memcpy(path, own_folder, folder_bytes + 1);
     unsigned long no_signals[1] = {0};
+    syscall(SYS_prctl, PR_SET_NAME, COLLECTOR_COMM, 0, 0, 0); /* whoever looks for collectors knows it from now on */
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, no_signals, NULL, sizeof no_signals);
     arrange_descriptors(memfd);
     lift_limits();
@@ -99,9 +103,38 @@ static _Noreturn void become_collector(int memfd, struct session_header *session
     __builtin_unreachable();
 }
 
+/* Do orphans come to it? It would see an orphaned collector in its wait calls. */
+static int adopts_orphans(void)
+{
+    int is_subreaper = 0;
+    syscall(SYS_prctl, PR_GET_CHILD_SUBREAPER, &is_subreaper, 0, 0, 0);
+    return is_subreaper || syscall(SYS_getpid) == 1;
+}
+
+/* The collector's parent stays as long as the collector, with nothing of the target's but its memory as it was at the start. */
+static _Noreturn void stay(long collector, struct session_header *session)
+{
+    uint64_t all_signals = ~0ull;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all_signals, NULL, sizeof all_signals);
+    syscall(SYS_setsid);
+    syscall(SYS_prctl, PR_SET_NAME, COLLECTOR_COMM, 0, 0, 0);
+    if (syscall(SYS_close_range, 0, ~0u, 0) != 0)
+        for (int number = 0; number < 4096; number++)
+            syscall(SYS_close, number);
+    if (collector < 0)
+        atomic_store(&session->collector_state, COLLECTOR_GONE);
+    while (collector > 0 && syscall(SYS_wait4, collector, NULL, __WALL, NULL) < 0 && errno == EINTR)
+        ;
+    syscall(SYS_exit_group, 0);
+    __builtin_unreachable();
+}
+
 int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
 {
-    /* Exit signal 0: the intermediate process is invisible to the target's own wait calls. Emulators (qemu-user) know SIGCHLD only. */
+    int adopts = adopts_orphans();
+    find_own_folder();
+    /* Exit signal 0: the intermediate process is invisible to the target's own wait calls, unless it executes something. Emulators (qemu-user)
+     * know SIGCHLD only. */
     long intermediate = raw_fork(0);
     if (intermediate < 0 && errno == EINVAL)
         intermediate = raw_fork(SIGCHLD);
@@ -111,8 +144,12 @@ int collector_spawn(int memfd, struct session_header *session, const char *const
         long collector = raw_fork(SIGCHLD);
         if (collector == 0)
             become_collector(memfd, session, environment, override_path);
+        if (adopts)
+            stay(collector, session);
         syscall(SYS_exit_group, collector < 0);
     }
+    if (adopts)
+        return 1;
     int status = 0;
     while (syscall(SYS_wait4, intermediate, &status, __WALL, NULL) < 0 && errno == EINTR)
         ;

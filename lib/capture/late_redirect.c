@@ -36,7 +36,8 @@ static const char *const names[] = {
     "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm", "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t",
     "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",
     "mmap", "mmap64", "munmap", "mremap", "brk", "sbrk",
-    "fork", "execve", "execv", "execvpe", "execvp", "fexecve", "execveat", "execl", "execlp", "execle", "_exit", "_Exit", "quick_exit",
+    "fork", "execve", "execv", "execvpe", "execvp", "fexecve", "execveat", "execl", "execlp", "execle", "posix_spawn",
+    "posix_spawnp", "_exit", "_Exit", "quick_exit",
     "dlsym", "dlclose", "pthread_setname_np",
 #define FIRST_COPY "memcpy"
     FIRST_COPY, "memmove", "mempcpy", "__mempcpy", "__memcpy_chk", "__memmove_chk", "__mempcpy_chk", "strcpy", "stpcpy", "strncpy", "stpncpy",

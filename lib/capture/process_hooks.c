@@ -3,7 +3,8 @@
  * fork: the parent's collector clones itself for the child (docs/architecture.md, "Fork"). Before the fork the parent raises fork_freeze, so
  * that the collector takes no event which the child does not share; after it the child, where every thread's private cursor is as it was
  * at that instant, sends them to the collector with the memory of its own new session.
- * exec: the old image's session ends when its memory is gone; the hooks only tell the collector to look for that.
+ * exec: the old image's session ends when its memory is gone; the hooks only tell the collector to look for that, and note what can't be
+ * recorded.
  * exit: the status is left in the session, for kernels that don't tell a dead process's status. */
 #include "process_hooks.h"
 
@@ -22,7 +23,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "collector_loss.h"
 #include "definitions.h"
+#include "exec_check.h"
 #include "native_fallback.h"
 #include "futex.h"
 #include "hook.h"
@@ -35,6 +38,8 @@
 #include "thread_registry.h"
 
 #define SEND_LIMIT_S 5
+#define LAST_DRAIN_ROUND_NS 100000000ull
+#define LAST_DRAIN_ROUNDS 50
 
 /* ---- fork ---- */
 
@@ -248,18 +253,40 @@ static int own_process(void)
     return recorder_session && (uint32_t)syscall(SYS_getpid) == recorder_session->pid;
 }
 
+/* The constructor has not waited for the collector. */
+static void await_late_start(void)
+{
+    if (recorder_session->flags & SESSION_LATER)
+        collector_await(recorder_session);
+}
+
 static int announce_exec(void)
 {
     if (!own_process())
         return 0;
+    await_late_start(); /* its trace has its name before the next image's asks for one */
+    collector_loss_at_end();
     atomic_store(&recorder_session->exit_kind, EXIT_EXEC);
     wake_collector(recorder_session);
     return 1;
 }
 
-static int exec_failed(int announced)
+/* Before an exec, and after one that failed. */
+struct exec_attempt {
+    int announced;
+    struct session_unrecorded *note;
+};
+
+static struct exec_attempt exec_begins(const struct exec_request *request)
 {
-    if (announced)
+    struct session_unrecorded *note = exec_check_begin(request);
+    return (struct exec_attempt){announce_exec(), note};
+}
+
+static int exec_failed(const struct exec_attempt *attempt)
+{
+    exec_check_failed(attempt->note);
+    if (attempt->announced)
         atomic_store(&recorder_session->exit_kind, EXIT_NONE);
     return -1;
 }
@@ -268,9 +295,9 @@ EXPORT int execve(const char *path, char *const arguments[], char *const environ
 {
     if (!real_available())
         return (errno = ENOSYS, -1);
-    int announced = announce_exec();
+    struct exec_attempt attempt = exec_begins(&(struct exec_request){path, AT_FDCWD, 0, environment});
     real.execve(path, arguments, environment);
-    return exec_failed(announced);
+    return exec_failed(&attempt);
 }
 
 EXPORT int execv(const char *path, char *const arguments[])
@@ -282,9 +309,9 @@ EXPORT int execvpe(const char *file, char *const arguments[], char *const enviro
 {
     if (!real_available())
         return (errno = ENOSYS, -1);
-    int announced = announce_exec();
+    struct exec_attempt attempt = exec_begins(&(struct exec_request){file, AT_FDCWD, 1, environment});
     real.execvpe(file, arguments, environment);
-    return exec_failed(announced);
+    return exec_failed(&attempt);
 }
 
 EXPORT int execvp(const char *file, char *const arguments[])
@@ -296,18 +323,18 @@ EXPORT int fexecve(int file, char *const arguments[], char *const environment[])
 {
     if (!real_available())
         return (errno = ENOSYS, -1);
-    int announced = announce_exec();
+    struct exec_attempt attempt = exec_begins(&(struct exec_request){"", file, 0, environment});
     real.fexecve(file, arguments, environment);
-    return exec_failed(announced);
+    return exec_failed(&attempt);
 }
 
 EXPORT int execveat(int folder, const char *path, char *const arguments[], char *const environment[], int flags)
 {
     if (!real_available())
         return (errno = ENOSYS, -1);
-    int announced = announce_exec();
+    struct exec_attempt attempt = exec_begins(&(struct exec_request){path, folder, 0, environment});
     real.execveat(folder, path, arguments, environment, flags);
-    return exec_failed(announced);
+    return exec_failed(&attempt);
 }
 
 /* execl and its kin: collect the arguments, which end with a NULL, into an array on the stack. */
@@ -348,6 +375,36 @@ EXPORT int execle(const char *path, const char *first, ...)
     return execve(path, arguments, environment);
 }
 
+/* libc makes and executes the child past our hooks. */
+static int spawn(int search, pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+                 char *const arguments[], char *const environment[])
+{
+    if (!real_available())
+        return ENOSYS;
+    struct session_unrecorded *note = exec_check_begin(&(struct exec_request){path, AT_FDCWD, search, environment});
+    pid_t child = 0;
+    int error = (search ? real.posix_spawnp : real.posix_spawn)(&child, path, actions, attributes, arguments, environment);
+    if (error)
+        exec_check_failed(note);
+    else
+        exec_check_spawned(note, child);
+    if (!error && ret_pid)
+        *ret_pid = child;
+    return error;
+}
+
+EXPORT int posix_spawn(pid_t *restrict ret_pid, const char *restrict path, const posix_spawn_file_actions_t *restrict actions,
+                       const posix_spawnattr_t *restrict attributes, char *const arguments[restrict], char *const environment[restrict])
+{
+    return spawn(0, ret_pid, path, actions, attributes, arguments, environment);
+}
+
+EXPORT int posix_spawnp(pid_t *restrict ret_pid, const char *restrict file, const posix_spawn_file_actions_t *restrict actions,
+                        const posix_spawnattr_t *restrict attributes, char *const arguments[restrict], char *const environment[restrict])
+{
+    return spawn(1, ret_pid, file, actions, attributes, arguments, environment);
+}
+
 /* ---- exit ---- */
 
 /* VmHWM of /proc/self/status; 0: can't be had. */
@@ -368,15 +425,27 @@ static uint64_t peak_rss_bytes(void)
     return kib * 1024;
 }
 
+/* The first process of a PID namespace takes all others with it when it ends (pid_namespaces(7)): the collector finishes before. */
+static void await_last_drain(void)
+{
+    wake_collector(recorder_session);
+    for (int round = 0; round < LAST_DRAIN_ROUNDS && !collector_died(recorder_session); round++)
+        futex_wait(&recorder_session->collector_state, COLLECTOR_RUNNING, LAST_DRAIN_ROUND_NS);
+}
+
 static void announce_exit(int status)
 {
     if (!own_process())
         return;
     int saved_errno = errno;
+    await_late_start(); /* many short processes must not leave more collectors behind than the system can start */
     atomic_store(&recorder_session->peak_rss_bytes, peak_rss_bytes());
     errno = saved_errno;
     atomic_store(&recorder_session->exit_status, status & 0xff);
     atomic_store(&recorder_session->exit_kind, EXIT_CALLED);
+    collector_loss_at_end();
+    if (recorder_session->pid == 1)
+        await_last_drain();
 }
 
 static void at_exit(int status, void *context)

@@ -46,6 +46,8 @@
     X(int, execvpe, (const char *, char *const[], char *const[]))    \
     X(int, fexecve, (int, char *const[], char *const[]))             \
     X(int, execveat, (int, const char *, char *const[], char *const[], int)) \
+    X(int, posix_spawn, (pid_t *, const char *, const void *, const void *, char *const[], char *const[])) \
+    X(int, posix_spawnp, (pid_t *, const char *, const void *, const void *, char *const[], char *const[])) \
     X(void, _exit, (int))                                            \
     X(void, quick_exit, (int))                                       \
     X(int, dlclose, (void *))                                        \

@@ -39,11 +39,25 @@ static int flag_is_stale(const struct thread_state *thread, uintptr_t frame)
     return frame >= thread->busy && !on_alternate_stack();
 }
 
+static int is_closed(uint64_t order)
+{
+    return ORDER_OWNER(order) == ORDER_PAUSED || ORDER_OWNER(order) == ORDER_LOST;
+}
+
+/* Nobody drains any more. Threads rest, as in a paused process, but each of their events comes here, to be counted. */
+static int only_counts(void)
+{
+    if (ORDER_OWNER(atomic_load_explicit(&recorder_session->order, memory_order_relaxed)) != ORDER_LOST)
+        return 0;
+    atomic_fetch_add_explicit(&recorder_session->lost_events, 1, memory_order_relaxed);
+    return 1;
+}
+
 static struct thread_state *admit_unregistered(void)
 {
     if (!recorder_session && !capture_start(NULL))
         return NULL;
-    if (!*recorder_mark || recorder_is_paused()) { /* no mark: a child that is not recorded */
+    if (!*recorder_mark || recorder_is_paused() || only_counts()) { /* no mark: a child that is not recorded */
         thread_registry_rest();
         return NULL;
     }
@@ -94,7 +108,7 @@ struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame
 {
     int saved_errno = errno;
     int was_changing = thread->busy == THREAD_CHANGING, was_aside = was_changing || thread->busy == THREAD_RESTING;
-    if (was_aside && !*recorder_mark)
+    if (was_aside && (!*recorder_mark || (!was_changing && only_counts())))
         return NULL;
     if (was_aside)
         thread = thread_registry_wake();
@@ -137,7 +151,7 @@ static int claim(struct thread_state *thread)
     note_haste(thread, order);
     for (;;) {
         uint32_t owner = ORDER_OWNER(order);
-        if (owner == ORDER_PAUSED)
+        if (is_closed(order))
             return 0;
         if (owner == ORDER_PARALLEL)
             break;
@@ -179,7 +193,7 @@ int recorder_prepare(struct thread_state *thread)
 {
     int saved_errno = errno;
     uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
-    int is_ready = *recorder_mark && ORDER_OWNER(order) != ORDER_PAUSED && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
+    int is_ready = *recorder_mark && !is_closed(order) && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
                    ((order | RECORDER_MARK) == thread->order || claim(thread));
     if (is_ready) {
         tell_sampling(thread);
@@ -189,7 +203,7 @@ int recorder_prepare(struct thread_state *thread)
     errno = saved_errno;
     if (is_ready)
         return 1;
-    if (!*recorder_mark || recorder_is_paused())
+    if (!*recorder_mark || recorder_is_paused() || only_counts())
         thread_registry_rest();
     else
         atomic_fetch_add_explicit(&thread->shared->lost_events, 1, memory_order_relaxed);
@@ -200,6 +214,10 @@ void recorder_stop(void)
 {
     atomic_store(&recorder_session->collector_state, COLLECTOR_GONE);
     uint64_t order = atomic_load(&recorder_session->order);
-    while (!atomic_compare_exchange_weak(&recorder_session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, ORDER_PAUSED)))
+    /* Of a sample nobody could say which events would have been in it; without a trace nobody asks. Paused is paused. */
+    int is_counted = !recorder_session->sampling_interval_bytes && !wanted_interval() && *recorder_session->trace_path;
+    uint32_t owner = is_counted ? ORDER_LOST : ORDER_PAUSED;
+    while (ORDER_OWNER(order) != ORDER_PAUSED &&
+           !atomic_compare_exchange_weak(&recorder_session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, owner)))
         ;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "collector_loss.h"
 #include "event_words.h"
 #include "futex.h"
 #include "lock.h"
@@ -196,10 +197,12 @@ static int wait_for_room(struct thread_state *thread)
         atomic_store(&shared->waiting, 0);
         found = found || find_room(thread);
     }
-    if (!found && collector_died(recorder_session))
+    if (!found && collector_died(recorder_session)) {
         recorder_stop();
-    else if (!found)
+        collector_loss_write(0);
+    } else if (!found) {
         atomic_store(&collector_stalled, 1);
+    }
     return found;
 }
 
@@ -217,6 +220,38 @@ int ring_make_room(struct thread_state *thread)
     int found = grow(thread) || wait_for_room(thread);
     errno = saved_errno;
     return found;
+}
+
+uint64_t ring_backlog_events(const struct thread_state *thread)
+{
+    const uint64_t *words = session_words(recorder_session), *at = drained_position(thread);
+    const uint64_t *cursor = words + atomic_load_explicit(&thread->shared->cursor, memory_order_acquire);
+    const uint64_t *start = thread->ring, *end = thread->ring_end;
+    uint64_t events = 0;
+    if (!within_ring(thread, at)) {
+        start = thread->previous_ring;
+        end = start ? start + thread->previous_ring_words : NULL;
+    }
+    for (uint32_t step = 0; at != cursor && step < SESSION_RING_SPACE_BYTES / 8 && start && at >= start; step++) {
+        enum event_opcode opcode = at < end ? EVENT_OPCODE(*at) : EVENT_PAD;
+        if (opcode == EVENT_PAD) {
+            at = start;
+            continue;
+        }
+        if (opcode == EVENT_JUMP) {
+            uint64_t offset = EVENT_PAYLOAD(at[0]), count = at[1];
+            if (offset * 8 < SESSION_RINGS_OFFSET || count > SESSION_RING_SPACE_BYTES / 8 || offset + count > SESSION_SURVEY_OFFSET / 8)
+                break;
+            at = start = words + offset;
+            end = start + count;
+            continue;
+        }
+        if (!event_word_count(opcode))
+            break;
+        events += opcode >= EVENT_ALLOCATE && opcode != EVENT_SAMPLING;
+        at += event_word_count(opcode);
+    }
+    return events;
 }
 
 void ring_after_fork(void)

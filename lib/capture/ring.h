@@ -15,6 +15,9 @@ int ring_start(struct thread_state *thread);
  * bounded time. 0: no room. */
 int ring_make_room(struct thread_state *thread);
 
+/* Events that lie in the thread's ring and were not taken. Approximate while the thread runs. */
+uint64_t ring_backlog_events(const struct thread_state *thread);
+
 void ring_after_fork(void); /* in the child: all ring space is free */
 
 #endif

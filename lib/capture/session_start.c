@@ -21,16 +21,24 @@ static int file_size_allowed(uint64_t bytes)
     return syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= bytes);
 }
 
+int session_memory_create(uint64_t bytes)
+{
+    if (!file_size_allowed(bytes))
+        return -1;
+    int memfd = (int)syscall(SYS_memfd_create, SESSION_MEMFD_NAME, 1 /* MFD_CLOEXEC */);
+    if (memfd >= 0 && syscall(SYS_ftruncate, memfd, bytes) != 0) {
+        syscall(SYS_close, memfd);
+        memfd = -1;
+    }
+    return memfd;
+}
+
 static struct session_header *map_session(int *ret_memfd)
 {
-    if (!file_size_allowed(SESSION_TOTAL_BYTES))
-        return NULL;
-    int memfd = (int)syscall(SYS_memfd_create, SESSION_MEMFD_NAME, 1 /* MFD_CLOEXEC */);
+    int memfd = session_memory_create(SESSION_TOTAL_BYTES);
     if (memfd < 0)
         return NULL;
-    long address = -1;
-    if (syscall(SYS_ftruncate, memfd, SESSION_TOTAL_BYTES) == 0)
-        address = syscall(SYS_mmap, NULL, SESSION_TOTAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memfd, 0);
+    long address = syscall(SYS_mmap, NULL, SESSION_TOTAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memfd, 0);
     if (address == -1) {
         syscall(SYS_close, memfd);
         return NULL;
@@ -42,7 +50,7 @@ static struct session_header *map_session(int *ret_memfd)
 static uint32_t read_file(const char *path, char *to, size_t capacity)
 {
     long got = -1;
-    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file >= 0) {
         got = syscall(SYS_read, file, to, capacity);
         syscall(SYS_close, file);
@@ -114,6 +122,19 @@ static void describe_wishes(struct session_header *session, const char *text, co
     session->native_check_interval = options.native_check_interval;
 }
 
+/* Has another process of this run begun the trace at the run's path? Its header is there as soon as the file is (docs/trace_format.md, "File"). */
+static int run_has_begun(const struct session_header *session)
+{
+    struct {
+        char magic[8];
+        uint32_t version, header_bytes;
+        uint64_t session_id, start_ns[2], sampling, threshold;
+        uint32_t pid, parent_pid;
+    } header = {.pid = 0};
+    return session->output_path[0] && read_file(session->output_path, (char *)&header, sizeof header) == sizeof header &&
+           header.session_id == session->session_id && header.pid != session->pid;
+}
+
 static void describe_run(struct session_header *session, const struct environment *environment, const struct attach_settings *settings)
 {
     describe_wishes(session, settings ? settings->options : environment_get(environment, "HEAPLINE_OPTIONS"),
@@ -156,6 +177,14 @@ static int start_collector(int memfd, struct session_header *session, const stru
     return started;
 }
 
+int collector_start_again(int memfd, struct session_header *session)
+{
+    struct environment environment;
+    int started = environment_read(&environment) && start_collector(memfd, session, &environment, NULL);
+    environment_done(&environment);
+    return started;
+}
+
 struct session_header *session_start(const struct attach_settings *settings)
 {
     struct environment environment;
@@ -165,6 +194,8 @@ struct session_header *session_start(const struct attach_settings *settings)
         describe_run(session, &environment, settings);
         describe_program(session);
         describe_process(session, !(session->flags & SESSION_PAUSED));
+        if (run_has_begun(session))
+            session->flags |= SESSION_LATER;
         int started = start_collector(memfd, session, &environment, settings);
         syscall(SYS_close, memfd);
         if (!started) {
@@ -181,7 +212,7 @@ struct session_header *session_start_forked(const struct session_header *parent,
     struct session_header *session = map_session(ret_memfd);
     if (!session)
         return NULL;
-    session->flags = parent->flags | SESSION_FORKED;
+    session->flags = (parent->flags & ~SESSION_LATER) | SESSION_FORKED;
     session->session_id = parent->session_id;
     session->sampling_interval_bytes = parent->sampling_interval_bytes;
     atomic_store_explicit(&session->sampling_wanted_bytes, atomic_load(&parent->sampling_wanted_bytes), memory_order_relaxed);

@@ -14,6 +14,12 @@ struct session_header *session_start(const struct attach_settings *settings);
 /* A session for a forked child, like its parent's; its memfd stays open in *ret_memfd, to be sent to the parent's collector. */
 struct session_header *session_start_forked(const struct session_header *parent, int *ret_memfd);
 
+/* A memfd of so many bytes; -1: the system refuses, or its size would be beyond RLIMIT_FSIZE. */
+int session_memory_create(uint64_t bytes);
+
+/* Run the collector's program once more, for an epilogue (epilogue.h). 1 when it was started. */
+int collector_start_again(int memfd, struct session_header *session);
+
 /* Run `heapline-collector` in a process that no one but init will ever wait for. 1 when it was started. */
 int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path);
 

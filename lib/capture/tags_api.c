@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compiler.h"
+#include "control_request.h"
 #include "heapline/heapline.h"
 #include "recorder.h"
 #include "stack_table.h"
@@ -26,6 +27,11 @@ static int is_recording(void)
            atomic_load_explicit(&recorder_session->collector_state, memory_order_relaxed) != COLLECTOR_GONE;
 }
 
+static int set_recording(int wanted)
+{
+    return control_request(wanted ? CONTROL_START : CONTROL_STOP);
+}
+
 EXPORT const struct heapline_recorder heapline_recorder = {
     .version = HEAPLINE_RECORDER_VERSION,
     .bytes = sizeof heapline_recorder,
@@ -34,4 +40,5 @@ EXPORT const struct heapline_recorder heapline_recorder = {
     .get_tag = get_tag,
     .is_recording = is_recording,
     .python_functions = tags_python_functions,
+    .set_recording = set_recording,
 };

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "futex.h"
@@ -75,6 +76,20 @@ static int open_trace(struct collector *collector)
     return status == 0 ? bound_trace(collector) : status;
 }
 
+void collector_tell_path(const struct collector *collector)
+{
+    struct session_header *session = collector->session;
+    size_t used = 0, bytes = strlen(collector->output.path);
+    if (!output_file_is_seekable(&collector->output))
+        return;
+    if (collector->output.path[0] != '/' && getcwd(session->trace_path, sizeof session->trace_path - 1))
+        used = strlen(strcat(session->trace_path, "/"));
+    if (used + bytes < sizeof session->trace_path)
+        memcpy(session->trace_path + used, collector->output.path, bytes + 1);
+    else
+        session->trace_path[0] = 0;
+}
+
 void collector_announce(struct collector *collector)
 {
     struct session_header *session = collector->session;
@@ -97,8 +112,9 @@ int collector_start(struct collector *collector, struct session_header *session,
         status = event_stream_init(&collector->stream, session, &collector->blocks, &collector->definitions);
     if (status != 0)
         return status;
+    collector_tell_path(collector);
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
-    control_server_init(&collector->control, session->pid);
+    control_server_init(&collector->control, session->pid, session->control_socket, sizeof session->control_socket);
     collector_announce(collector);
     process_properties_put(collector->writer, session, &collector->target);
     collector_begin_spans(collector);
@@ -171,6 +187,7 @@ static int drain(struct collector *collector, int all)
     uint64_t events_before = stream->taken_events;
     event_stream_take(stream, all ? ORDER_KEY_LAST : limit);
     event_stream_publish(stream);
+    atomic_store_explicit(&session->handed_events, trace_writer_totals(collector->writer)->event_count, memory_order_relaxed);
 
     count_quiet_drains(collector, order, active_threads);
     if (event_stream_unfollowed(stream, atomic_load_explicit(&session->sampling_wanted_bytes, memory_order_relaxed)))
@@ -260,6 +277,9 @@ static void put_counters(struct collector *collector)
         copied_bytes += atomic_load_explicit(&threads[i].small_copied_bytes, memory_order_relaxed);
     }
     trace_writer_lost(collector->writer, collector_lost_events(collector));
+    uint32_t dropped = atomic_load_explicit(&session->unrecorded_dropped, memory_order_relaxed);
+    if (dropped != collector->unrecorded_written)
+        process_property_put_number(collector->writer, "unrecorded_children", collector->unrecorded_written = dropped);
     /* The hooks count small copies in any case. */
     if (session->flags & SESSION_COPIES)
         trace_writer_small_copies(collector->writer, copies, copied_bytes);
@@ -332,6 +352,7 @@ static void keep_house(struct collector *collector)
     collector->next_housekeeping_ns = collector->now_ns + HOUSEKEEPING_NS;
     collector_refuse_late_letters(collector);
     tell_closed(collector);
+    collector_name_unrecorded(collector, 0);
     put_counters(collector);
     put_findings(collector);
     read_thread_names(collector);
@@ -348,6 +369,12 @@ static int is_execed(struct collector *collector)
         return 0;
     collector->next_exec_check_ns = collector->now_ns + EXEC_CHECK_NS;
     return target_process_has_execed(&collector->target);
+}
+
+/* The first process of a PID namespace waits in its exit until its trace is whole: we end with it. */
+static int is_last_word(const struct collector *collector)
+{
+    return collector->session->pid == 1 && atomic_load(&collector->session->exit_kind) == EXIT_CALLED;
 }
 
 static void describe_exit(struct collector *collector, struct trace_end *end)
@@ -370,6 +397,7 @@ void collector_finish(struct collector *collector, enum trace_end_reason reason)
     uint64_t lost_definitions = atomic_load(&session->lost_definitions) + collector->definitions.refused;
     uint64_t unsafe_stacks = atomic_load(&session->unsafe_stacks);
     drain(collector, 1);
+    collector_name_unrecorded(collector, reason == TRACE_END_EXEC);
     put_peak_rss(collector);
     put_counters(collector);
     put_findings(collector);
@@ -417,8 +445,15 @@ void collector_run(struct collector *collector)
                 read_thread_names(collector);
             keep_house(collector);
         }
-        if (gone) {
+        if (is_last_word(collector)) {
+            collector_pause(collector->session);
             collector_finish(collector, TRACE_END_UNKNOWN);
+            collector_give_up(collector->session);
+            return;
+        }
+        if (gone) {
+            /* It may have run another program, and ended, since the last look. */
+            collector_finish(collector, atomic_load(&collector->session->exit_kind) == EXIT_EXEC ? TRACE_END_EXEC : TRACE_END_UNKNOWN);
             return;
         }
         if (is_execed(collector)) {

@@ -53,7 +53,7 @@ struct collector {
     uint64_t highest_rss_bytes, shared_at_highest_bytes; /* of all samples, the session's memory included; its share then */
     uint64_t next_housekeeping_ns, next_exec_check_ns, next_flush_ns;
     uint64_t flushed_events;        /* in the trace when it was last flushed here */
-    uint32_t python_written, warnings_written; /* what the trace says already */
+    uint32_t python_written, warnings_written, unrecorded_written; /* what the trace says already */
 };
 
 /* Take over a session, whose memfd has this inode number: open the target, create the trace, say that the collector runs.
@@ -66,7 +66,10 @@ void collector_run(struct collector *collector);
 /* Tell the target that nobody drains its rings any more, and wake all its threads that wait. */
 void collector_give_up(struct session_header *session);
 
-/* ---- between collector.c, collector_attach.c, collector_fork.c, collector_control.c and collector_snapshot.c ---- */
+/* Serve an epilogue (epilogue.h) instead of a session. Returns 0 or an error of status.h. */
+int collector_write_epilogue(int memfd);
+
+/* ---- between collector.c and collector_*.c ---- */
 
 /* Drain what is left, and write the end. */
 void collector_finish(struct collector *collector, enum trace_end_reason reason);
@@ -102,8 +105,13 @@ void collector_catch_up(struct collector *collector);
 /* Go on with the survey of the target's objects that is under way. */
 void collector_serve_objects(struct collector *collector);
 
+/* Write the traces of programs that were executed and aren't recorded; `target_execed`: the target itself runs another program. */
+void collector_name_unrecorded(struct collector *collector, int target_execed);
+
 /* Say in `identity` who is recorded in this session. */
 void collector_identify(struct collector *collector);
+/* Tell the session where the trace is, for whoever must complete it when the collector was killed. */
+void collector_tell_path(const struct collector *collector);
 /* Let the target go on. */
 void collector_announce(struct collector *collector);
 /* Serve forks that are under way. Returns 1: none is any more; 0: call again. */

@@ -73,7 +73,7 @@ void collector_detach(struct collector *collector, struct control_answer *answer
     control_server_hang_up(&collector->control);
     close(collector->output.file);
     collector->output.file = null;
-    collector->output.path[0] = '\0';
+    collector->output.path[0] = collector->session->trace_path[0] = '\0';
     trace_writer_redirect(collector->writer, null);
     event_stream_forget(&collector->stream);
 }
@@ -138,7 +138,7 @@ static void begin_session(struct collector *collector, uint64_t max_trace_bytes)
     collector->rss_bytes = collector->highest_rss_bytes = collector->shared_at_highest_bytes = 0;
     collector->next_rss_ns = collector->rss_written_ns = collector->next_housekeeping_ns = collector->next_flush_ns = 0;
     collector->flushed_events = 0;
-    collector->python_written = collector->warnings_written = 0;
+    collector->python_written = collector->warnings_written = collector->unrecorded_written = 0;
     collector->quiet_parallel_drains = 0;
 }
 
@@ -188,6 +188,7 @@ enum control_result collector_attach(struct collector *collector, const char *ar
     if (open_next_trace(collector, line_break + 1) != 0)
         return refuse(answer, strerror(errno));
     event_stream_restart_clock(&collector->stream);
+    collector_tell_path(collector);
     process_properties_put(collector->writer, session, &collector->target);
     collector_resume(session);
     collector_begin_spans(collector);

@@ -48,13 +48,13 @@ static void enter_child(struct collector *collector, struct session_header *sess
     collector_identify(collector);
     event_stream_move(&collector->stream, session);
     fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
-    control_server_init(&collector->control, session->pid);
+    control_server_init(&collector->control, session->pid, session->control_socket, sizeof session->control_socket);
     object_intake_done(&collector->objects);
     collector->objects.state = INTAKE_NONE; /* what was asked for is the parent's */
     collector->now_ns = clock_ns(CLOCK_MONOTONIC);
     collector->rss_bytes = collector->highest_rss_bytes = 0;
     collector->next_rss_ns = collector->next_housekeeping_ns = collector->next_exec_check_ns = collector->next_flush_ns = 0;
-    collector->quiet_parallel_drains = 0;
+    collector->quiet_parallel_drains = collector->unrecorded_written = 0;
     collector_announce(collector);
 }
 
@@ -70,7 +70,10 @@ static int child_wants_trace(struct collector *collector)
         uint64_t waited_ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
         if (target_process_has_execed(&collector->target))
             return 0;
-        if (target_process_wait(&collector->target, exec_pending ? EXEC_STEP_MS : 0) || waited_ns >= UNDECIDED_NS + EXEC_PENDING_NS)
+        /* Gone: with the other program, unless its exec has failed. */
+        if (target_process_wait(&collector->target, exec_pending ? EXEC_STEP_MS : 0))
+            return atomic_load(&session->exit_kind) != EXIT_EXEC;
+        if (waited_ns >= UNDECIDED_NS + EXEC_PENDING_NS)
             return 1;
         if (exec_pending)
             continue;
@@ -100,6 +103,7 @@ static int open_child_trace(struct collector *collector)
     trace_writer_close(parent_writer, NULL);
     close(parent_file);
     collector->python_written = collector->warnings_written = 0;
+    collector_tell_path(collector);
     process_properties_put(collector->writer, collector->session, &collector->target);
     collector_begin_spans(collector);
     collector_begin_changes(collector);
@@ -116,6 +120,8 @@ static _Noreturn void run_clone(struct collector *collector, struct session_head
             collector_run(collector);
         else
             collector_give_up(session);
+    } else {
+        collector_name_unrecorded(collector, 1);
     }
     _exit(0);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "collector.h"
+#include "epilogue.h"
 
 #define SESSION_FILE 3
 
@@ -64,7 +65,11 @@ int main(void)
     setsid();
     prctl(PR_SET_NAME, "heapline-collec");
     struct stat about;
-    struct session_header *session = fstat(SESSION_FILE, &about) == 0 ? session_map(SESSION_FILE) : NULL;
+    if (fstat(SESSION_FILE, &about) != 0)
+        return 1;
+    if (about.st_size == sizeof(struct epilogue))
+        return collector_write_epilogue(SESSION_FILE) != 0;
+    struct session_header *session = session_map(SESSION_FILE);
     if (!session)
         return 1;
     if (collector_start(&collector, session, SESSION_FILE, about.st_ino) != 0) {

@@ -14,11 +14,12 @@
 #define BACKLOG 8
 #define PATIENCE_NS 1000000000ull
 
-void control_server_init(struct control_server *server, uint32_t pid)
+void control_server_init(struct control_server *server, uint32_t pid, char *address, size_t capacity)
 {
     uint64_t random = 0;
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     *server = (struct control_server){.connection = -1, .file = -1, .socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    address[0] = 0;
     if (server->socket < 0)
         return;
     int bytes = getrandom(&random, sizeof random, 0) == sizeof random
@@ -27,6 +28,8 @@ void control_server_init(struct control_server *server, uint32_t pid)
     socklen_t name_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)bytes);
     if (bytes == 0 || bind(server->socket, (struct sockaddr *)&name, name_bytes) != 0 || listen(server->socket, BACKLOG) != 0)
         control_server_done(server);
+    else
+        snprintf(address, capacity, "%s", name.sun_path + 1);
 }
 
 void control_server_hang_up(struct control_server *server)

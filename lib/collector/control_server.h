@@ -5,6 +5,7 @@
 #ifndef HEAPLINE_COLLECTOR_CONTROL_SERVER_H
 #define HEAPLINE_COLLECTOR_CONTROL_SERVER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "control.h"
@@ -17,8 +18,9 @@ struct control_server {
     char argument[CONTROL_ARGUMENT_BYTES + 1]; /* of the latest request */
 };
 
-/* Listen for requests about this process. Without a socket the collector can't be asked anything: that is no error. */
-void control_server_init(struct control_server *server, uint32_t pid);
+/* Listen for requests about this process, at an address that is written to `address` (abstract, NUL-terminated). Without a socket the
+ * collector can't be asked anything: that is no error, the address stays empty. */
+void control_server_init(struct control_server *server, uint32_t pid, char *address, size_t capacity);
 void control_server_done(struct control_server *server);
 
 /* The verb of a request that has arrived, and its argument, NUL-terminated, valid until the next call; 0: none has. It is to be answered before

@@ -160,11 +160,16 @@ static int create_or_take_over(const struct creation *creation, const char *path
     return STATUS_INVALID;
 }
 
+static int is_device(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISCHR(about.st_mode);
+}
+
 /* /dev/null and the like: written to as they are. */
 static int open_device(struct output_file *output, const char *path)
 {
-    struct stat about;
-    if (stat(path, &about) != 0 || !S_ISCHR(about.st_mode))
+    if (!is_device(path))
         return 0;
     output->file = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
     snprintf(output->path, sizeof output->path, "%s", path);
@@ -189,6 +194,20 @@ int output_file_create(struct output_file *output, const char *path, int force, 
     snprintf(path_of_process, sizeof path_of_process, "%s.%u", path, identity->pid);
     status = create_or_take_over(&creation, path_of_process);
     return status == STATUS_INVALID ? create_numbered(&creation, path_of_process) : status;
+}
+
+int output_file_create_aside(struct output_file *output, const char *path, struct trace_identity *identity)
+{
+    char path_of_process[OUTPUT_PATH_BYTES];
+    struct creation creation = {output, identity, path, 0};
+    output->file = -1;
+    if (is_device(path) || strlen(path) > OUTPUT_PATH_BYTES - 32) {
+        errno = EINVAL;
+        return STATUS_SYSTEM;
+    }
+    snprintf(path_of_process, sizeof path_of_process, "%s.%u", path, identity->pid);
+    int status = create_exclusively(output, path_of_process);
+    return status && errno == EEXIST ? create_numbered(&creation, path_of_process) : status;
 }
 
 int output_file_is_seekable(const struct output_file *output)

@@ -20,6 +20,10 @@ struct output_file {
  * Sets TRACE_EXECED in identity->flags where the process wrote a trace before. Returns 0, or STATUS_SYSTEM (errno). */
 int output_file_create(struct output_file *output, const char *path, int force, struct trace_identity *identity);
 
+/* Create PATH.PID, or PATH.PID.N where that is taken, and leave what is there in its place: for a trace that is written at once. The same errors;
+ * EINVAL where PATH is a device. */
+int output_file_create_aside(struct output_file *output, const char *path, struct trace_identity *identity);
+
 /* Can its bytes be read again where they were written? Not of a device. */
 int output_file_is_seekable(const struct output_file *output);
 

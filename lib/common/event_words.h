@@ -67,6 +67,19 @@ enum event_opcode {
 /* The second word of an allocation. */
 #define EVENT_SIZE_STACK(size, stack) ((uint64_t)(size) << 32 | (uint32_t)(stack))
 
+/* The words of an event, or of what stands between events; 0: no opcode. */
+static inline unsigned event_word_count(enum event_opcode opcode)
+{
+    static const uint8_t counts[EVENT_OPCODE_COUNT] = {
+        [EVENT_PAD] = 1, [EVENT_RUN] = 2, [EVENT_STAMP] = 1, [EVENT_JUMP] = 2, [EVENT_THREAD] = 1,
+        [EVENT_ALLOCATE] = 2, [EVENT_ALLOCATE_BIG] = 3, [EVENT_ALLOCATE_OBJECT] = 2, [EVENT_ALLOCATE_OBJECT_BIG] = 3, [EVENT_FREE] = 1,
+        [EVENT_REALLOC_BEGIN] = 1, [EVENT_REALLOC_END] = 2, [EVENT_REALLOC_END_BIG] = 3, [EVENT_REALLOC_END_OBJECT] = 2,
+        [EVENT_REALLOC_END_OBJECT_BIG] = 3, [EVENT_REALLOC_FAILED] = 1, [EVENT_REALLOC_PASSED] = 3, [EVENT_COPY] = 2, [EVENT_MAP] = 3,
+        [EVENT_UNMAP] = 2, [EVENT_REMAP] = 5, [EVENT_SAMPLING] = 1,
+    };
+    return opcode < EVENT_OPCODE_COUNT ? counts[opcode] : 0;
+}
+
 enum event_map_flag {
     EVENT_MAP_ARENA = 1,  /* pymalloc asked for it: counts as arena, not as an allocation */
     EVENT_MAP_BRK = 2,

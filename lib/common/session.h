@@ -23,7 +23,7 @@
 #include "survey.h"
 
 #define SESSION_MAGIC 0x31534e4c50414548ull /* "HEAPLNS1" */
-#define SESSION_VERSION 4
+#define SESSION_VERSION 5
 
 #define SESSION_MEMFD_NAME "heapline-session"
 #define SESSION_MAX_THREADS 4096
@@ -36,15 +36,19 @@
 #define SESSION_COPY_THRESHOLD_BYTES 32
 #define SESSION_PATH_BYTES 4096
 #define SESSION_OPTIONS_BYTES 1024
+#define SESSION_UNRECORDED_NOTES 64
+#define SESSION_UNRECORDED_PATH_BYTES 1000
 
 /* ---- the order word ---------------------------------------------------------------------------------------------
  * owner in the low 16 bits, epoch above. Every change is a compare-and-swap that adds one to the epoch.
  *   owner = thread slot + 1   that thread alone has been recording in this epoch: it needs no stamps
  *   owner = 0                 nobody; the next event of any thread claims it
  *   owner = ORDER_PARALLEL    several threads record at once: each stamps its events with the clock
- *   owner = ORDER_PAUSED      nothing is to be recorded (paused, stopped, or the collector is gone) */
+ *   owner = ORDER_PAUSED      nothing is to be recorded (paused, stopped, or the collector is gone)
+ *   owner = ORDER_LOST        the collector was killed: what would have been recorded is only counted */
 #define ORDER_PARALLEL 0xffffu
 #define ORDER_PAUSED 0xfffeu
+#define ORDER_LOST 0xfffdu
 #define ORDER_WORD(epoch, owner) ((uint64_t)(epoch) << 16 | (owner))
 #define ORDER_EPOCH(word) ((word) >> 16)
 #define ORDER_OWNER(word) ((uint32_t)((word) & 0xffff))
@@ -63,12 +67,40 @@ enum session_flag {
     SESSION_FORCE = 1 << 4,      /* overwrite an existing output */
     SESSION_FORKED = 1 << 5,     /* begins with the parent's live set */
     SESSION_ATTACHED = 1 << 6,   /* the library came into a running process */
+    SESSION_LATER = 1 << 7,      /* another process of the run has the trace at its path: nobody waits for this one's */
 };
 
 enum session_exit_kind {
     EXIT_NONE = 0,    /* no word from the target: still running, or killed */
     EXIT_CALLED = 1,  /* exit, return from main, _exit or quick_exit; exit_status is valid */
     EXIT_EXEC = 2,    /* an exec is under way; taken back when it fails */
+};
+
+/* Why a program that the target, or a child of it that has its memory, is about to execute will not be recorded. */
+enum unrecorded_reason {
+    UNRECORDED_NOT = 0,
+    UNRECORDED_STATIC,       /* no dynamic loader */
+    UNRECORDED_PRIVILEGED,   /* setuid, setgid or file capabilities: the loader ignores LD_PRELOAD */
+    UNRECORDED_32_BIT,
+    UNRECORDED_FOREIGN,      /* for another processor */
+    UNRECORDED_FOREIGN_LIBC, /* its loader is not glibc's */
+    UNRECORDED_ENVIRONMENT,  /* it gets an environment that doesn't name the recorder */
+};
+
+enum unrecorded_state {
+    NOTE_FREE = 0,
+    NOTE_BEING_WRITTEN,
+    NOTE_PENDING, /* the exec is under way; taken back when it fails */
+    NOTE_CERTAIN, /* the program runs, or ran */
+};
+
+struct session_unrecorded {
+    _Atomic uint32_t state; /* enum unrecorded_state; the collector makes it free again */
+    uint32_t pid;
+    uint32_t reason;        /* enum unrecorded_reason */
+    uint32_t reserved;
+    uint64_t realtime_ns;
+    char path[SESSION_UNRECORDED_PATH_BYTES]; /* NUL-terminated, cut */
 };
 
 struct session_thread {
@@ -114,6 +146,9 @@ struct session_header {
     char arguments[SESSION_PATH_BYTES];    /* the same of /proc/PID/cmdline: NUL-terminated strings, cut after arguments_bytes */
     uint32_t arguments_bytes;
     char fork_socket[108];       /* written by the collector before COLLECTOR_RUNNING: abstract address (without the leading NUL) */
+    char control_socket[108];    /* the same (control.h) */
+    char trace_path[SESSION_PATH_BYTES];   /* the same: absolute; empty: there is none yet, or nothing can be written behind it */
+    struct session_unrecorded unrecorded[SESSION_UNRECORDED_NOTES]; /* target */
 
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t order; /* both: read on every event, written when the recording thread changes */
     alignas(CACHE_LINE_BYTES) _Atomic uint32_t collector_wake; /* futex: the collector sleeps on it, the target raises and wakes it */
@@ -130,7 +165,9 @@ struct session_header {
     _Atomic uint32_t exit_kind;  /* enum session_exit_kind */
     _Atomic int32_t exit_status;
     _Atomic uint64_t peak_rss_bytes;      /* target: its largest resident set, the session's memory included, when it said goodbye; 0: it didn't */
-    _Atomic uint64_t lost_events;         /* by threads that have no slot */
+    _Atomic uint64_t lost_events;         /* by threads that have no slot, and by all once the collector was killed */
+    _Atomic uint64_t handed_events;       /* collector: taken from the rings and given to the trace writer */
+    _Atomic uint32_t unrecorded_dropped;  /* target: notes for which there was no room */
     _Atomic uint64_t lost_definitions;
     _Atomic uint64_t unsafe_stacks;       /* stacks that could not be read and were recorded as cut or empty */
     _Atomic uint64_t native_checks;       /* native stacks that were compared with libunwind's … */

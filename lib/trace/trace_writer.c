@@ -9,6 +9,7 @@
 
 #include "checksum.h"
 #include "file_write.h"
+#include "trace_epilogue.h"
 #include "trace_writer_internal.h"
 
 #define COMPRESSION_LEVEL 3
@@ -271,6 +272,10 @@ int trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
         if (writer->rotation)
             trace_writer_rotation_close(writer);
     }
+    /* What could not be written leaves room for a small block: in the place of one that fitted only in part, or at the end of a page. */
+    if (end && writer->failed && !writer->rotation && !writer->tally)
+        trace_epilogue_write(writer->file, &(struct trace_epilogue){strerror(writer->failed), writer->account.totals.event_count,
+                                                                    writer->lost_by_caller + writer->lost_here});
     int failed = writer->failed;
     release(writer);
     return failed;

@@ -2,17 +2,17 @@
 
 The profiler is the command `heapline` (also `python -m heapline`); a program needs nothing from here to be recorded.
 This package tells a program where the command and the recorder lie, and whether it is being recorded; with `tag` the program tells
-the recorder what it is doing.
+the recorder what it is doing, with `start` and `stop` when.
 """
 
 import os
 import pathlib
 from importlib import metadata
 
-from ._recorder import is_loaded
+from ._recorder import is_loaded, set_recording
 from ._tags import tag
 
-__all__ = ["__version__", "command_path", "is_recording", "library_path", "tag"]
+__all__ = ["__version__", "command_path", "is_recording", "library_path", "start", "stop", "tag"]
 
 __version__ = "0.1.0"
 
@@ -60,3 +60,16 @@ def library_path():
 def is_recording():
     """Whether this process runs under heapline's recorder."""
     return is_loaded()
+
+
+def start():
+    """Record this process from now on, as `heapline start` does: for programs that were started paused.
+
+    What was allocated before is not known. Returns whether it is recorded: False where there is no recorder.
+    """
+    return set_recording(True)
+
+
+def stop():
+    """Record this process no more, until the next start. Returns whether there is a recorder that has stopped."""
+    return set_recording(False)

@@ -33,12 +33,12 @@ def test_report(hand):
     assert report["processes"] == [
         dict(pid=4242, parent_pid=4200, command="python3 batch.py --all", peak_bytes=40 * MIB, allocated_bytes=90 * MIB,
              allocations=5000, copied_bytes=7 * MIB, live_bytes_at_end=3 * MIB, lost_events=0, exit=0, exit_kind="exit", complete=True,
-             trace="batch.heapline"),
+             unrecorded=None, trace="batch.heapline"),
         dict(pid=4250, parent_pid=4242, command="gzip -9", peak_bytes=3 * MIB // 2, allocated_bytes=2 * MIB,
              allocations=40, copied_bytes=0, live_bytes_at_end=0, lost_events=3, exit=-9, exit_kind="signal", complete=False,
-             trace="batch.heapline.4250")]
+             unrecorded=None, trace="batch.heapline.4250")]
     assert report["all_processes"] == dict(
-        processes=2, peak_bytes=40 * MIB + 3 * MIB // 2, allocated_bytes=92 * MIB, allocations=5040, copied_bytes=7 * MIB,
+        processes=2, unrecorded=0, peak_bytes=40 * MIB + 3 * MIB // 2, allocated_bytes=92 * MIB, allocations=5040, copied_bytes=7 * MIB,
         live_bytes_at_end=3 * MIB, lost_events=3)
     check_lines(report["lines"])
 

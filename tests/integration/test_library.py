@@ -16,8 +16,8 @@ OPERATORS = """_Znwm _Znam _ZnwmRKSt9nothrow_t _ZnamRKSt9nothrow_t _ZnwmSt11alig
     _ZdaPvRKSt9nothrow_t _ZdlPvSt11align_val_t _ZdaPvSt11align_val_t _ZdlPvmSt11align_val_t _ZdaPvmSt11align_val_t"""
 COPIES = """memcpy memmove mempcpy __mempcpy __memcpy_chk __memmove_chk __mempcpy_chk strcpy stpcpy strncpy stpncpy strcat strncat
     __strcpy_chk __stpcpy_chk __strncpy_chk __stpncpy_chk __strcat_chk __strncat_chk"""
-PROCESS = """fork execve execv execvp execvpe execl execlp execle fexecve execveat _exit _Exit quick_exit dlsym dlclose
-    pthread_setname_np"""
+PROCESS = """fork execve execv execvp execvpe execl execlp execle fexecve execveat posix_spawn posix_spawnp _exit _Exit quick_exit dlsym
+    dlclose pthread_setname_np"""
 CLIENTS = "heapline_recorder heapline_attach heapline_detach"
 
 

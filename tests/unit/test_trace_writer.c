@@ -226,7 +226,8 @@ static void full_at_once(void)
     close(file);
 }
 
-/* The disk fills up in the middle of a block: the file is cut back to whole blocks, the writer goes on assigning slots. */
+/* The disk fills up in the middle of a block: the file is cut back to whole blocks, the writer goes on assigning slots. At the end it says in the
+ * room that is left why the trace is cut, and how much is missing. */
 static void full_later(void)
 {
     struct script script;
@@ -245,17 +246,22 @@ static void full_later(void)
     script_write(&script, writer);
     CHECK_EQUAL(trace_writer_failed(writer), EFBIG);
     CHECK_EQUAL(trace_writer_totals(writer)->event_count, script.totals.event_count);
-    uint64_t file_bytes = trace_writer_file_bytes(writer);
+    uint64_t file_bytes = trace_writer_file_bytes(writer), lost_before = script.totals.lost_events;
     trace_writer_close(writer, &(struct trace_end){.reason = TRACE_END_EXIT});
     CHECK_EQUAL(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
-    CHECK_EQUAL(lseek(file, 0, SEEK_END), file_bytes);
-    CHECK(file_bytes <= 20000);
+    CHECK(lseek(file, 0, SEEK_END) > (off_t)file_bytes);
+    CHECK(lseek(file, 0, SEEK_END) <= 20000);
     CHECK_EQUAL(script_reader(file, &reader, NULL), 0);
     CHECK_EQUAL(trace_reader_damage(reader, NULL), 0);
     CHECK(!trace_reader_overview(reader)->has_end);
     CHECK(trace_reader_overview(reader)->event_count > 100);
-    CHECK_EQUAL(script_check(&script, reader, NULL).status, STATUS_END);
+    struct status_detail detail;
+    struct trace_event event;
+    while (trace_reader_next_block(reader, &detail) == 0)
+        while (trace_reader_next_event(reader, &event, &detail) == 0)
+            ;
     CHECK_EQUAL(trace_reader_totals(reader)->event_count, trace_reader_overview(reader)->event_count);
+    CHECK_EQUAL(trace_reader_totals(reader)->lost_events, lost_before + script.totals.event_count - trace_reader_overview(reader)->event_count);
     trace_reader_close(reader);
     close(file);
     script_done(&script);
