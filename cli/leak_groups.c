@@ -66,15 +66,24 @@ static uint32_t owner_of(const struct leak_rows *rows, const struct leak_row *ro
     return leak_owner_stack(&rows->set, stack_set_index(&rows->set, row->stack_id));
 }
 
-/* Whether the function of one line calls that of the other, or is it. */
+/* Whether the function of one line calls that of the other, or is it. Between lines of the program a framework's functions don't count. */
 static int calls(const struct leak_rows *rows, const struct leak_row *outer, const struct leak_row *inner)
 {
     const struct stack_set *set = &rows->set;
-    uint32_t index = owner_of(rows, inner);
-    for (int i = 0; i <= NEAR_CALLS && index > SET_EMPTY; i++, index = set->stacks[index].caller)
-        if (same_function(&set->frames[set->stacks[index].frame], &set->frames[outer->frame_id]))
+    int calls_left = NEAR_CALLS, is_through_own = !outer->is_foreign && !inner->is_foreign;
+    for (uint32_t index = owner_of(rows, inner); index > SET_EMPTY && calls_left >= 0; index = set->stacks[index].caller) {
+        const struct set_frame *frame = &set->frames[set->stacks[index].frame];
+        if (same_function(frame, &set->frames[outer->frame_id]))
             return 1;
+        calls_left -= !is_through_own || leak_is_own(frame);
+    }
     return 0;
+}
+
+/* What calls a library that leaks may leak itself: that is another leak. */
+static int are_near(const struct leak_rows *rows, const struct leak_row *first, const struct leak_row *member, const struct leak_row *other)
+{
+    return (!first->is_foreign || other->is_foreign) && (calls(rows, member, other) || calls(rows, other, member));
 }
 
 static int is_python(const struct leak_rows *rows, const struct leak_row *row)
@@ -92,7 +101,7 @@ static enum leak_relation find_relation(const struct leak_rows *rows, int64_t fi
 {
     const struct leak_row *first_row = &rows->rows[first], *other = &rows->rows[row];
     for (int64_t i = first; i < rows->confident_count; i++)
-        if (rows->rows[i].leak == first_row->leak && i != row && (calls(rows, &rows->rows[i], other) || calls(rows, other, &rows->rows[i])))
+        if (rows->rows[i].leak == first_row->leak && i != row && are_near(rows, first_row, &rows->rows[i], other))
             return LEAK_BY_FUNCTION;
     return is_own(first_row) && !is_own(other) && is_python(rows, first_row) && is_python(rows, other) ? LEAK_BY_LIBRARY : LEAK_ALONE;
 }

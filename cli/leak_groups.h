@@ -2,7 +2,9 @@
  * list of what keeps it).
  *
  * Lines of one leak grow in step (lockstep.h). As all that leaks with each request does that, they have to be near, too:
- *   function   lines of one function, or of one that the other calls within three calls: as by their largest stacks
+ *   function   lines of one function, or of one that the other calls within three calls: as by their largest stacks. Between two lines of the
+ *              program only its own functions count, as a framework calls through many of its. A library's line doesn't begin a leak that has
+ *              lines of the program.
  *   library    Python: a library's line, or one of the program's that keeps hardly anything of what it allocates (is_carrier), which both show
  *              what the program's own line keeps (pace(), leak_rows.c), and has the lesser rank
  * The best line that is in no leak yet begins one; it is called the leak's first line, and others are compared with it. */

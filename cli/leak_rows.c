@@ -72,6 +72,11 @@ static struct leak_row *append_row(struct loading *loading)
     return &rows->rows[rows->count++];
 }
 
+int leak_is_own(const struct set_frame *frame)
+{
+    return frame->origin && (!strcmp(frame->origin, "user") || !strcmp(frame->origin, "native"));
+}
+
 /* The number of the row of a stack; NOT_KEYED: it is suppressed, or not to be counted. */
 static uint32_t row_of_stack(struct loading *loading, int64_t stack_id)
 {
@@ -82,8 +87,7 @@ static uint32_t row_of_stack(struct loading *loading, int64_t stack_id)
     if (loading->row_of_key[key] == NOT_KEYED) {
         struct leak_row *row = append_row(loading);
         row->frame_id = frame_id;
-        const char *origin = set->frames[frame_id].origin;
-        row->is_foreign = !origin || (strcmp(origin, "user") && strcmp(origin, "native"));
+        row->is_foreign = !leak_is_own(&set->frames[frame_id]);
         row->stack_id = stack_id;
         loading->row_of_key[key] = (uint32_t)(loading->rows->count - 1);
     }

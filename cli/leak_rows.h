@@ -74,6 +74,9 @@ struct leak_rows {
 void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64_t limit_bytes, struct leak_rows *ret_rows);
 void leak_rows_free(struct leak_rows *rows);
 
+/* A line of the program itself: not of a library of Python's, the interpreter or the system. */
+int leak_is_own(const struct set_frame *frame);
+
 /* Until the limit is reached at this pace; -1: there is no limit, or no growth, or not within centuries. */
 int64_t leak_limit_ns(const struct leak_rows *rows, double bytes_per_second);
 

@@ -14,13 +14,21 @@ TURNS = [sum(14 if before % 2 else 2 for before in range(window + 1)) for window
 REMEMBER, MAIN = 10, 2  # stacks
 
 
-def add_line(path, number, place, caller, blocks, block_bytes, allocations=None):
-    """Stack and frame `number`: so many blocks at the end of each window."""
+def add_stack(path, number, place, caller):
+    """Stack and frame `number`: this place, called from that stack."""
     function, file, line, origin = place
     database = sqlite3.connect(path)
     (depth,) = database.execute("SELECT depth FROM stack WHERE stack_id = ?", (caller,)).fetchone()
     database.execute("INSERT INTO frame VALUES (?, 'python', ?, ?, ?, NULL, ?)", (number, function, file, line, origin))
     database.execute("INSERT INTO stack VALUES (?, ?, ?, ?, ?)", (number, caller, number, depth + 1, number))
+    database.commit()
+    database.close()
+
+
+def add_line(path, number, place, caller, blocks, block_bytes, allocations=None):
+    """The same, which holds so many blocks at the end of each window."""
+    add_stack(path, number, place, caller)
+    database = sqlite3.connect(path)
     live = blocks[-1]
     database.execute("INSERT INTO stack_use VALUES (?, 0, 0, ?, ?, ?, ?, 0, 0, 0, ?, ?)",
                      (number, live * block_bytes, live, live * block_bytes, allocations or live, SECOND // 2, 9 * SECOND))
@@ -82,6 +90,34 @@ def test_a_line_of_its_own_is_not_a_librarys(several):
     best = found["candidates"][0]
     assert (best["function"], best["line"], best["members"]) == ("fit", 99, [])
     assert found["candidates"][1]["in_step_with"] == 1
+
+
+def call_through(path, first, caller, origin, count):
+    """So many functions, each called by the one before. Returns the last one's stack."""
+    for number in range(first, first + count):
+        add_stack(path, number, (f"f{number}", LIBRARY if origin == "package" else BATCH, 1000 + number, origin), caller)
+        caller = number
+    return caller
+
+
+def test_a_framework_between_two_lines_of_the_program(tmp_path):
+    """Its functions don't count; three of the program's do, a fourth is too many."""
+    for own, members in ((2, [("keep", 90)]), (3, [])):
+        path = tmp_path / f"{own}.heapline"
+        create(path)
+        caller = call_through(path, 30, REMEMBER, "package", 8)
+        add_line(path, 60, ("keep", BATCH, 90, "user"), call_through(path, 40, caller, "user", own), EVEN, 3000)
+        assert places(document(ON_DATABASE, "leaks", path)["candidates"][0]["members"]) == members
+
+
+def test_what_calls_a_library_that_leaks_may_leak_itself(tmp_path):
+    path = tmp_path / "t"
+    create(path)
+    add_line(path, 21, ("connect", LIBRARY, 99, "package"), REMEMBER, [30 * count for count in EVEN], 16000)
+    add_line(path, 22, ("use", LIBRARY, 120, "package"), 21, EVEN, 3000)
+    first, second = document(ON_DATABASE, "leaks", path)["candidates"][:2]
+    assert places((first, second)) == [("connect", 99), ("remember", 22)]
+    assert places(first["members"]) == [("use", 120)] and (second["members"], second["in_step_with"]) == ([], 1)
 
 
 def test_carriers(tmp_path):
