@@ -252,7 +252,11 @@ def test_the_last_survey_stays(live):
     program = live(DEFAULT)
     counts = [program.survey()["objects"] for _ in range(3)]
     assert max(counts) - min(counts) < 10
+    snapshot = program.trace.with_name("snapshot.heapline")
+    assert heapline("snapshot", "--quiet", "-o", snapshot, program.pid).returncode == 0
     trace = program.finish()
+    in_snapshot = json.loads(heapline("objects", "--json", snapshot).stdout)
+    assert in_snapshot["objects"] == counts[2] and types_of(in_snapshot, 22)["__main__.Session"] == 321
     assert trace.sql("SELECT survey_id, outcome FROM object_survey") == [{"survey_id": i, "outcome": "whole"} for i in range(3)]
     shown = json.loads(heapline("objects", "--json", trace.path).stdout)
     assert shown["objects"] == counts[2] and types_of(shown, 22)["__main__.Session"] == 321

@@ -19,7 +19,11 @@ PYTHON = "/usr/bin/python3" if pathlib.Path("/usr/bin/python3").exists() else sy
 TIMEOUT = 120
 CONFIDENT = 0.5
 # With --sample 16384 what leaks 64 times that within the run, 1 MiB, must be found. These do, with eight times the load.
-SAMPLED = ["cycles_without_collector.py", "global_list.py", "growing_buffer.py", "second_index.py", "suspended_generators.py", "unbounded_cache.py"]
+SAMPLED = [f"leaking/{name}.py" for name in (
+    "cycles_without_collector", "global_list", "growing_buffer", "second_index", "suspended_generators", "unbounded_cache")]
+SAMPLED_HELD_OUT = [f"{folder}/leaking/{name}.py" for folder, name in (
+    ("held_out", "context_chain"), ("held_out", "observers"), ("held_out", "per_thread_state"), ("held_out_again", "open_databases"),
+    ("held_out_again", "pending_future"), ("held_out_again", "sometimes_kept"))]
 SAMPLED_SCALE = 8
 # Of the held-out scenarios: known to be misjudged, and why.
 MISJUDGED = {"warnings_once.py": "new forms of message get rarer and never cease: that is growth, if a slow one"}
@@ -87,13 +91,15 @@ def test_innocent(path, tmp_path):
     check_innocent(record(path, tmp_path))
 
 
-@pytest.mark.parametrize("path", [HERE / "leaking" / name for name in SAMPLED], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [HERE / name for name in SAMPLED + SAMPLED_HELD_OUT], ids=lambda path: path.name)
 def test_sampled_leaking(path, tmp_path):
     found = record(path, tmp_path, "--sample", "16384", scale=SAMPLED_SCALE)
     assert found["candidates"][0]["live_bytes"] > 64 * 16384
     check_leak(path, found)
 
 
-@pytest.mark.parametrize("path", named("innocent"))
+@pytest.mark.parametrize("path", named("innocent", "held_out/innocent", "held_out_again/innocent"))
 def test_sampled_innocent(path, tmp_path):
+    if path.name in MISJUDGED:
+        pytest.skip(MISJUDGED[path.name])
     check_innocent(record(path, tmp_path, "--sample", "16384"))
