@@ -434,7 +434,8 @@ const struct command leaks_command = {
     .description = "Lists lines by the evidence that they leak: what they hold that was never given back grows after the first quarter of the run "
                    "(in which caches fill), steadily, until the program ends. Confidence says how far that is so, from 0 to 1: 0.5 and more "
                    "is reported. A cache that is full, batches, what came in one go and what fluctuates score low. A program that frees all "
-                   "when it ends is judged by what it held before. Growth that is wanted looks the same: the line tells.",
+                   "when it ends is judged by what it held before. Growth that is wanted looks the same: the line tells.\n"
+                   "Lines near each other that grow in step are one candidate; with --json each line has the number of its 'leak'.",
     .examples = "heapline leaks service.heapline\n"
                 "heapline leaks --memory-limit 2G service.heapline      # full when?\n"
                 "heapline leaks --fail-on 0.8 service.heapline          # in CI: a confidence\n"
