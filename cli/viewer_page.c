@@ -52,7 +52,7 @@ static struct bytes compress_bytes(const struct bytes *from)
 {
     uLongf count = compressBound(from->count);
     struct bytes to = {malloc(count), 0};
-    if (!to.text || compress2((Bytef *)to.text, &count, (const Bytef *)from->text, from->count, Z_BEST_COMPRESSION) != Z_OK)
+    if (!to.text || compress2((Bytef *)to.text, &count, (const Bytef *)from->text, from->count, Z_DEFAULT_COMPRESSION) != Z_OK)
         abort();
     to.count = count;
     return to;
@@ -98,22 +98,47 @@ static size_t first_bound(int64_t stacks)
     return stacks > 1000000 ? 3 : stacks > 250000 ? 2 : stacks > 100000 ? 1 : 0;
 }
 
+/* The bound to try next where that of `i` gave a page `excess` times too large. */
+static size_t narrower_bound(size_t i, double excess)
+{
+    uint32_t wanted = (uint32_t)(bounds[i].node_count / excess);
+    for (i++; i + 1 < BOUND_COUNT && bounds[i].node_count > wanted;)
+        i++;
+    return i;
+}
+
+/* As much as fits: the next wider bounds are tried where less than half of the room is used. */
+static struct bytes make_data(viewer_page_content *content, const void *context, int64_t stack_count, size_t room)
+{
+    struct bytes fitting = {0};
+    int was_too_large = 0;
+    for (size_t i = first_bound(stack_count);;) {
+        struct bytes document = make_document(content, context, &bounds[i]), data = compress_bytes(&document);
+        double excess = (double)base64_bytes(data.count) / (double)room;
+        free(document.text);
+        if (excess > 1 && fitting.text) {
+            free(data.text);
+            return fitting;
+        }
+        if (excess > 1 && i + 1 < BOUND_COUNT) {
+            free(data.text);
+            was_too_large = 1;
+            i = narrower_bound(i, excess);
+            continue;
+        }
+        free(fitting.text);
+        fitting = data;
+        if (excess > 0.5 || !i || was_too_large)
+            return fitting;
+        i--;
+    }
+}
+
 void viewer_page_fill(viewer_page_content *content, const void *context, int64_t stack_count, FILE *out)
 {
-    struct bytes page = read_template(), data = {0};
+    struct bytes page = read_template();
     const char *place = strstr(page.text, PLACEHOLDER);
-    for (size_t i = first_bound(stack_count);;) {
-        struct bytes document = make_document(content, context, &bounds[i]);
-        free(data.text);
-        data = compress_bytes(&document);
-        free(document.text);
-        double excess = (double)base64_bytes(data.count) / (double)(MAX_PAGE_BYTES - page.count);
-        if (excess <= 1 || i + 1 == BOUND_COUNT)
-            break;
-        uint32_t wanted = (uint32_t)(bounds[i].node_count / excess);
-        for (i++; i + 1 < BOUND_COUNT && bounds[i].node_count > wanted;)
-            i++;
-    }
+    struct bytes data = make_data(content, context, stack_count, MAX_PAGE_BYTES - page.count);
     fwrite(page.text, 1, (size_t)(place - page.text), out);
     write_base64(out, &data);
     fputs(place + strlen(PLACEHOLDER), out);

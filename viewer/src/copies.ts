@@ -9,6 +9,7 @@ interface Flow {
   old: number;   // bytes in the other trace of a comparison
   width: number; // what the diagram draws: bytes, or by how many they changed
 }
+const ROWS = 60, MOST_ROWS = 1000; // of the table
 const SHOWN = 14, WIDTH = 1000, BAR = 10, GAP = 7;
 
 function flows(model: Model, state: State): Flow[] {
@@ -98,13 +99,16 @@ export function showCopies(element: HTMLElement, model: Model, state: State, ope
       ? [h("td", { class: `number${change > 0 ? " grew" : change < 0 ? " shrank" : ""}`, "data-value": change, title: `${formatExact(change)} bytes`, style: changed ? `--share:${((100 * flow.width) / changed).toFixed(2)}%` : null }, formatDelta(change, formatBytes)), bytes(flow.old), bytes(flow.bytes)]
       : [bytes(flow.bytes, flow.bytes / total), h("td", { class: "number" }, formatShare(flow.bytes / total)), h("td", { class: "number" }, formatCount(flow.copies)), h("td", { class: "number" }, flow.copies ? formatBytes(flow.bytes / flow.copies) : "")];
   };
-  for (const flow of list.slice(0, 200))
+  const append = (flow: Flow) =>
     body.append(h("tr", null, h("th", { scope: "row", class: "place" }, link(flow.from, "from")), h("td", { class: "place" }, flow.from === flow.to ? h("span", { class: "dim" }, "the same line") : link(flow.to, "to")),
       h("td", { class: "function" }, flow.to ? model.functionName(flow.to) : ""), ...figures(flow)));
+  list.slice(0, ROWS).forEach(append);
+  const more = h("button", { type: "button", class: "more", hidden: list.length <= ROWS, click: () => { list.slice(ROWS, MOST_ROWS).forEach(append); more.hidden = true; } },
+    `show ${formatExact(Math.min(list.length, MOST_ROWS) - ROWS)} more of ${formatExact(list.length - ROWS)}`);
   table.append(body);
   element.replaceChildren(
     isDiff ? h("p", { class: "lead" }, h("strong", { "data-copied": total, "data-old": old }, `${formatDelta(total - old, formatBytes)} copied: ${formatBytes(old)}, then ${formatBytes(total)}.`), " On the left the lines of your code that cause copies, on the right where the bytes move; red are more, blue fewer.")
       : h("p", { class: "lead" }, h("strong", { "data-copied": total }, `${formatBytes(total)} were copied`), ` in ${formatCount(count)} copies. On the left the lines of your code that caused them, on the right where the bytes moved.`),
     h("div", { class: "sankey-box" }, diagram(list.filter((f) => f.to && !model.functionName(f.to).startsWith("copies below ")), isDiff ? changed : total, isDiff, name)),
-    h("div", { class: "table-box copies-table", tabindex: 0, role: "region", "aria-label": "Copies" }, table));
+    h("div", { class: "table-box copies-table", tabindex: 0, role: "region", "aria-label": "Copies" }, table, more));
 }

@@ -2,7 +2,7 @@
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { showCopies } from "./copies";
-import { loadDocument, ORIGIN_TITLES, ORIGINS, type Document } from "./data";
+import { loadDocument, MEASURES, ORIGIN_TITLES, ORIGINS, type Document, type Measure } from "./data";
 import { announce, h, segments, select, toggle } from "./dom";
 import { FlameView } from "./flame";
 import { formatBytes, formatCount, formatDelta, formatExact, formatShare, formatTime } from "./format";
@@ -294,8 +294,12 @@ class Page {
 
   /** For tests: what is shown, as numbers. */
   inspect() {
-    return { state: { ...this.state }, drawn: this.flame.drawn, matched: this.flame.matchedTotal, total: this.tree?.total, rows: this.state.tab === "lines" ? this.table.rows({ ...this.state, cost: this.cost.key }).map((r) => ({ place: r.place, path: r.path, line: r.line, functionName: r.functionName, kept: r.kept, old: r.old, status: r.status, noise: r.noise, ...r.figures })) : [] };
+    return { state: { ...this.state }, drawn: this.flame.drawn, matched: this.flame.matchedTotal, total: this.tree?.total, rows: this.state.tab === "lines" ? this.table.rows({ ...this.state, cost: this.cost.key }).map((r) => ({ place: r.place, path: r.path, line: r.line, functionName: r.functionName, kept: r.kept, status: r.status, noise: r.noise, ...copy(r.figures), old: r.old && copy(r.old) })) : [] };
   }
+}
+
+function copy(figures: Record<Measure, number>): Record<Measure, number> {
+  return Object.fromEntries(MEASURES.map((measure) => [measure, figures[measure]])) as Record<Measure, number>;
 }
 
 function safely<T>(action: () => T): T | null {

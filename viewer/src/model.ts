@@ -1,5 +1,5 @@
 // One process's data, ready to compute with: arrays by node and by frame, weights for a cost and a range of time.
-import { MEASURES, type Figures, type Measure, type Process } from "./data";
+import { KINDS, MEASURES, ORIGINS, type Figures, type Measure, type Process } from "./data";
 import { formatBytes, formatCount, formatTime } from "./format";
 
 export interface Cost { key: string; title: string; text: string; bytes: Measure | null; count: Measure; ranged?: boolean; leaks?: boolean }
@@ -13,6 +13,9 @@ export const COSTS: Cost[] = [
   { key: "leaks", title: "Leaks", text: "held by lines that kept growing", bytes: "live_bytes", count: "live_allocations", leaks: true },
   { key: "kept", title: "Kept", text: "allocated in the range and not freed in it", bytes: "live_bytes", count: "live_allocations", ranged: true },
 ];
+
+/** By node. */
+export type RangeColumns = Record<Measure | "kept_bytes" | "kept_allocations", Float64Array>;
 
 export interface View { cost: Cost; unit: "bytes" | "count"; from: number; to: number }
 
@@ -28,6 +31,9 @@ export class Model {
   readonly lineKey: Int32Array;      // frames of one line have one key
   private readonly leakLines: Set<number>;
   private readonly columns = new Map<string, Float64Array>();
+  private latestRanges: { key: string; columns: RangeColumns }[] = [];
+  private readonly searchTexts: string[] = [];
+  private readonly places: { exact: string; short: string }[] = []; // by frame, those that were asked for
 
   constructor(readonly process: Process) {
     const { nodes, frames } = process;
@@ -69,10 +75,22 @@ export class Model {
   file(frame: number): string { return this.text(this.process.frames.file[frame]!); }
 
   place(frame: number, withLine = true): string {
+    const { exact, short } = (this.places[frame] ??= this.makePlace(frame));
+    return withLine ? exact : short;
+  }
+
+  /** What words are looked for in. */
+  searchText(frame: number): string {
+    if (!frame) return "";
+    const { kind, origin } = this.process.frames;
+    return (this.searchTexts[frame] ??= `${this.path(frame)} ${this.place(frame)} ${this.functionName(frame)} ${ORIGINS[origin[frame]!]} ${KINDS[kind[frame]!]}`.toLowerCase());
+  }
+
+  private makePlace(frame: number): { exact: string; short: string } {
     const { file, module, line } = this.process.frames;
-    if (!file[frame] && !module[frame]) return "";
-    const name = this.short(file[frame]! || module[frame]!), gone = this.process.frames.gone?.[frame] ? " (old)" : "";
-    return withLine && file[frame] && line[frame]! > 0 ? `${name}:${line[frame]}${gone}` : name;
+    if (!file[frame] && !module[frame]) return { exact: "", short: "" };
+    const short = this.short(file[frame]! || module[frame]!), gone = this.process.frames.gone?.[frame] ? " (old)" : "";
+    return { exact: file[frame] && line[frame]! > 0 ? `${short}:${line[frame]}${gone}` : short, short };
   }
 
   label(frame: number, withLine = true): string {
@@ -137,13 +155,49 @@ export class Model {
   weights(view: View): Float64Array {
     const measure = view.unit === "bytes" && view.cost.bytes ? view.cost.bytes : view.cost.count;
     if (!this.hasRanges || (view.from < 0 && !view.cost.ranged && !view.cost.leaks)) return view.cost.leaks ? this.onlyLeaks(this.measure(measure).slice()) : this.measure(measure);
-    const weights = new Float64Array(this.nodeCount), { ranges } = this.process, { node } = ranges!.use;
-    const asked = this.asked(view), asBytes = measure.endsWith("_bytes");
-    this.eachUse(view, (use, amount) => { weights[node[use]!]! += amount; });
-    if (asked.key === "copied") this.addSmallCopies(weights, asBytes ? ranges!.small_copied_bytes : ranges!.small_copies, asked.from, asked.to);
-    if (asBytes && asked.key === "peak") this.addSlack(weights, ranges!.peak_slack_bytes[asked.at]!);
-    if (asBytes && asked.key === "live") this.addSlack(weights, ranges!.end_slack_bytes[asked.at]!);
-    return view.cost.leaks ? this.onlyLeaks(weights) : weights;
+    const { key, from, to, at } = this.asked(view), columns = this.range(key === "live" ? 0 : from, key === "live" ? at : to);
+    if (view.cost.leaks) return this.onlyLeaks(columns[measure].slice());
+    return key === "kept" ? (view.unit === "bytes" ? columns.kept_bytes : columns.kept_allocations) : columns[measure];
+  }
+
+  /** Every measure within a range, in one pass over what is known of it; the latest two are kept. Not to be written to. */
+  range(from: number, to: number): RangeColumns {
+    const key = `${from} ${to}`, known = this.latestRanges.find((range) => range.key === key);
+    if (known) return known.columns;
+    const columns = this.makeRange(from, to);
+    this.latestRanges = [{ key, columns }, ...this.latestRanges.slice(0, 1)];
+    return columns;
+  }
+
+  private makeRange(from: number, to: number): RangeColumns {
+    const ranges = this.process.ranges!, { kept, peak, flow, use: { node } } = ranges, peakAt = this.peakWindow(from, to);
+    const columns = Object.fromEntries([...MEASURES, "kept_bytes", "kept_allocations"].map((name) => [name, new Float64Array(this.nodeCount)])) as unknown as RangeColumns;
+    for (let i = 0; i < kept.use.length; i++) {
+      const birth = kept.birth[i]!, death = kept.death[i]!, isLive = birth <= to && death > to, isPeak = birth <= peakAt && death > peakAt;
+      if (!isLive && !isPeak) continue;
+      const at = node[kept.use[i]!]!, bytes = kept.bytes[i]!, count = kept.count[i]!;
+      if (isPeak) { columns.peak_bytes[at]! += bytes; columns.peak_allocations[at]! += count; }
+      if (!isLive) continue;
+      columns.live_bytes[at]! += bytes; columns.live_allocations[at]! += count;
+      if (birth >= from) { columns.kept_bytes[at]! += bytes; columns.kept_allocations[at]! += count; }
+    }
+    for (let i = 0; i < peak.use.length; i++) {
+      if (peak.window[i] !== peakAt) continue;
+      const at = node[peak.use[i]!]!;
+      columns.peak_bytes[at]! += peak.bytes[i]!; columns.peak_allocations[at]! += peak.count[i]!;
+    }
+    for (let i = 0; i < flow.use.length; i++) {
+      if (flow.window[i]! < from || flow.window[i]! > to) continue;
+      const at = node[flow.use[i]!]!;
+      columns.allocated_bytes[at]! += flow.allocated_bytes[i]!; columns.allocations[at]! += flow.allocations[i]!;
+      columns.temporary_allocations[at]! += flow.temporary_allocations[i]!;
+      columns.copied_bytes[at]! += flow.copied_bytes[i]!; columns.copies[at]! += flow.copies[i]!;
+    }
+    this.addSmallCopies(columns.copied_bytes, ranges.small_copied_bytes, from, to);
+    this.addSmallCopies(columns.copies, ranges.small_copies, from, to);
+    this.addSlack(columns.peak_bytes, ranges.peak_slack_bytes[peakAt]!);
+    this.addSlack(columns.live_bytes, ranges.end_slack_bytes[to]!);
+    return columns;
   }
 
   /** What a view asks of ranges: what was live at the end, or at the highest, of window `at`; or what flowed from `from` to `to`. */

@@ -28,7 +28,7 @@ function columnsOf(model: Model, state: State): Column[] {
     { key: "old", title: "old", hint: "in the old trace", bytes, value: (row) => row.old![measure] }, { key: "new", title: "new", hint: "in the new trace", bytes, value: (row) => row.figures[measure] }];
 }
 
-const CHUNK = 200, SLICE_MS = 12; // lines that are there at once, around the one that is looked for; the others follow in slices
+const CHUNK = 120, SLICE_MS = 12; // lines that are there at once, around the one that is looked for; the others follow in slices
 
 const coloredFiles = new Map<string, { text: string; lines: string[] }>();
 function coloredLines(text: string, file: string): string[] {

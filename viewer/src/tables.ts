@@ -42,11 +42,18 @@ function columnsOf(model: Model, state: State): Column[] {
   return model.isDiff ? changeColumns(model, state) : state.from < 0 ? COLUMNS : [KEPT, ...COLUMNS];
 }
 
+function sumOf(rows: Row[], { value }: Column): number {
+  let sum = 0;
+  for (const row of rows) sum += value(row);
+  return sum;
+}
+
 export class TableView {
   readonly element = h("div", { class: "table-view" });
   private shown = CHUNK;
   private cache: { key: string; rows: Row[] } | null = null;
   private sorted: { key: string; rows: Row[] } | null = null;
+  private sums: { key: string; whole: Record<string, number> } | null = null; // of all rows, by column
   private model!: Model;
 
   constructor(private readonly change: (part: Partial<State>) => void, private readonly open: (path: string, line: number) => void,
@@ -117,11 +124,11 @@ export class TableView {
 
   private fill(box: HTMLElement, count: HTMLElement, model: Model, state: State): void {
     const rows = this.rows(state), { columns, sort } = this.order(state), everything = this.cache!.rows, { isDiff } = model;
-    const totals: Record<string, number> = {}, whole: Record<string, number> = {};
-    for (const { key, value, isChange } of columns) {
-      totals[key] = rows.reduce((sum, row) => sum + value(row), 0);
-      whole[key] = isChange ? everything.reduce((most, row) => Math.max(most, Math.abs(value(row))), 0) : !state.filter.trim() ? totals[key]! : everything.reduce((sum, row) => sum + value(row), 0);
-    }
+    const sumsKey = `${this.cache!.key} ${columns.map((c) => c.key).join()} ${state.cost} ${state.unit}`;
+    if (this.sums?.key !== sumsKey) this.sums = { key: sumsKey, whole: Object.fromEntries(columns.map((column) => [column.key, sumOf(everything, column)])) };
+    const totals = state.filter.trim() ? Object.fromEntries(columns.map((column) => [column.key, sumOf(rows, column)])) : this.sums.whole;
+    const largest = isDiff ? everything.reduce((most, row) => Math.max(most, Math.abs(columns[0]!.value(row))), 0) : 0;
+    const whole: Record<string, number> = isDiff ? { ...this.sums.whole, [columns[0]!.key]: largest } : this.sums.whole;
     const show = ({ bytes, isChange }: Column, value: number) => { const format = bytes ? formatBytes : formatCount; return isChange ? formatDelta(value, format) : format(value); };
     const hasFunction = state.group !== "file" && state.group !== "module", hasStatus = isDiff && state.group === "line";
     count.textContent = `${formatExact(rows.length)} ${state.group}${rows.length === 1 ? "" : "s"}`;
