@@ -15,6 +15,9 @@ struct grouping {
     struct leak_rows *rows;
     double *floors;   /* of each reported line, one series */
     int first, count; /* the windows since warm-up */
+    int64_t *members; /* rows of the leak that is being gathered, its first line first */
+    int64_t member_count;
+    char *in_step;    /* by row: with that first line */
 };
 
 static double *floor_of(const struct grouping *grouping, int64_t row)
@@ -96,62 +99,73 @@ static int is_own(const struct leak_row *row)
     return !row->is_foreign && !row->is_carrier;
 }
 
-/* How a line belongs to a leak that some lines are known of, all in step with it. */
-static enum leak_relation find_relation(const struct leak_rows *rows, int64_t first, int64_t row)
+/* How a line that is in step with a leak belongs to it, by what lines of it are known. */
+static enum leak_relation find_relation(const struct grouping *grouping, int64_t row)
 {
-    const struct leak_row *first_row = &rows->rows[first], *other = &rows->rows[row];
-    for (int64_t i = first; i < rows->confident_count; i++)
-        if (rows->rows[i].leak == first_row->leak && i != row && are_near(rows, first_row, &rows->rows[i], other))
+    const struct leak_rows *rows = grouping->rows;
+    const struct leak_row *first = &rows->rows[grouping->members[0]], *other = &rows->rows[row];
+    for (int64_t i = 0; i < grouping->member_count; i++)
+        if (are_near(rows, first, &rows->rows[grouping->members[i]], other))
             return LEAK_BY_FUNCTION;
-    return is_own(first_row) && !is_own(other) && is_python(rows, first_row) && is_python(rows, other) ? LEAK_BY_LIBRARY : LEAK_ALONE;
+    return is_own(first) && !is_own(other) && is_python(rows, first) && is_python(rows, other) ? LEAK_BY_LIBRARY : LEAK_ALONE;
 }
 
 /* ---- grouping ---- */
 
-/* A line that joins may be near to further ones: until none joins any more. */
-static void gather(const struct grouping *grouping, int64_t first, const char *in_step)
+static void add_member(struct grouping *grouping, int64_t row, enum leak_relation relation)
 {
-    struct leak_rows *rows = grouping->rows;
-    int joined = 1;
-    while (joined) {
-        joined = 0;
-        for (int64_t i = first + 1; i < rows->confident_count; i++) {
-            enum leak_relation relation = !rows->rows[i].leak && in_step[i] ? find_relation(rows, first, i) : LEAK_ALONE;
-            if (relation == LEAK_ALONE)
-                continue;
-            rows->rows[i].leak = rows->rows[first].leak;
-            rows->rows[i].relation = relation;
-            joined = 1;
-        }
-    }
+    grouping->rows->rows[row].leak = grouping->rows->leak_count;
+    grouping->rows->rows[row].relation = relation;
+    grouping->members[grouping->member_count++] = row;
 }
 
-static void begin_leak(const struct grouping *grouping, int64_t first, char *in_step)
+/* A line that joins may be near to further ones: until none joins any more. */
+static void gather(struct grouping *grouping)
 {
     struct leak_rows *rows = grouping->rows;
-    rows->rows[first].leak = ++rows->leak_count;
+    int64_t before;
+    do {
+        before = grouping->member_count;
+        for (int64_t i = grouping->members[0] + 1; i < rows->confident_count; i++) {
+            enum leak_relation relation = !rows->rows[i].leak && grouping->in_step[i] ? find_relation(grouping, i) : LEAK_ALONE;
+            if (relation != LEAK_ALONE)
+                add_member(grouping, i, relation);
+        }
+    } while (grouping->member_count > before);
+}
+
+static void begin_leak(struct grouping *grouping, int64_t first)
+{
+    struct leak_rows *rows = grouping->rows;
+    rows->leak_count++;
     rows->rows[first].is_first = 1;
+    grouping->member_count = 0;
+    add_member(grouping, first, LEAK_ALONE);
     for (int64_t i = first + 1; i < rows->confident_count; i++)
-        in_step[i] = !rows->rows[i].leak && are_in_step(grouping, first, i);
-    gather(grouping, first, in_step);
+        grouping->in_step[i] = !rows->rows[i].leak && are_in_step(grouping, first, i);
+    gather(grouping);
     for (int64_t i = first + 1; i < rows->confident_count; i++)
-        if (!rows->rows[i].leak && in_step[i] && !rows->rows[i].in_step_with)
+        if (!rows->rows[i].leak && grouping->in_step[i] && !rows->rows[i].in_step_with)
             rows->rows[i].in_step_with = rows->rows[first].leak;
 }
 
 void leak_groups_find(struct leak_rows *rows)
 {
-    struct grouping grouping = {.rows = rows, .first = growth_warm_window(rows->window_count)};
-    char *in_step = calloc((size_t)rows->confident_count + 1, 1);
-    if (!in_step)
+    size_t count = (size_t)rows->confident_count + 1;
+    struct grouping grouping = {
+        .rows = rows, .first = growth_warm_window(rows->window_count),
+        .members = calloc(count, sizeof *grouping.members), .in_step = calloc(count, 1),
+    };
+    if (!grouping.members || !grouping.in_step)
         abort();
     grouping.count = rows->window_count - grouping.first;
     find_floors(&grouping);
     for (int64_t i = 0; i < rows->confident_count; i++)
         if (!rows->rows[i].leak)
-            begin_leak(&grouping, i, in_step);
+            begin_leak(&grouping, i);
     free(grouping.floors);
-    free(in_step);
+    free(grouping.members);
+    free(grouping.in_step);
 }
 
 struct leak_sum leak_sum(const struct leak_rows *rows, int64_t leak)
