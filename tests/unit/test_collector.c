@@ -17,6 +17,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "control.h"
 #include "event_words.h"
 #include "futex.h"
 #include "session_fixture.h"
@@ -263,6 +264,57 @@ static void check_full_rings(void)
     CHECK_EQUAL(listing->totals.event_count, 2 * MANY_ROUNDS - 99);
     CHECK_EQUAL(listing->totals.unknown_frees, 0);
     CHECK_EQUAL(listing->live_count, 99);
+    trace_listing_free(listing);
+}
+
+/* ---- requests ---- */
+
+#define ASKED_ROUNDS 300
+#define ASKED_EVENTS 1000
+
+/* The answer's "events=". */
+static uint64_t ask_events(const struct session_header *session)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct control_request_header request = {.magic = CONTROL_MAGIC, .verb = CONTROL_STATUS};
+    struct control_answer answer;
+    size_t bytes = (size_t)snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "%s", session->control_socket);
+    int connection = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    if (connect(connection, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + bytes)) != 0 ||
+        write(connection, &request, sizeof request) != sizeof request || read(connection, &answer, sizeof answer) != sizeof answer)
+        return 0;
+    close(connection);
+    const char *events = strstr(answer.text, "events=");
+    return events ? strtoull(events + 7, NULL, 10) : 0;
+}
+
+/* Many events, which take a while, and a last one; and at once the question how many there were. */
+static void play_and_ask(struct session_header *session)
+{
+    struct player player;
+    uint64_t events = 0;
+    player_init(&player, session, 0, 8 * ASKED_EVENTS);
+    for (int round = 0; round < ASKED_ROUNDS; round++) {
+        for (int i = 0; i <= ASKED_EVENTS; i++) {
+            if (i % 100 == 0 && !player_wait_for_room(&player, 1600))
+                _exit(99);
+            player_claim(&player, 0);
+            player_allocate(&player, EVENT_ALLOCATE, HEAP + 64 * events++, 16, 0, 0);
+            if (i + 1 >= ASKED_EVENTS)
+                player_publish(&player);
+        }
+        if (ask_events(session) != events)
+            _exit(98);
+    }
+}
+
+/* An answer is about all that was recorded when the question came, even if the collector was at work on what came before. */
+static void check_requests(void)
+{
+    int status;
+    struct trace_listing *listing = play_scene("requests", 0, play_and_ask, &status);
+    CHECK_EQUAL(status, 0);
+    CHECK_EQUAL(listing->totals.event_count, ASKED_ROUNDS * (ASKED_EVENTS + 1));
     trace_listing_free(listing);
 }
 
@@ -722,6 +774,7 @@ int main(int argc, char **argv)
     check_gone_before();
     check_identity_and_properties();
     check_full_rings();
+    check_requests();
     check_killed_in_the_middle();
     check_threads();
     check_forks();
