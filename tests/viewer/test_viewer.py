@@ -165,3 +165,15 @@ def test_no_source_and_confidential(browser, page, trace, tmp_path):
         assert "bytearray" not in browser.evaluate("document.querySelector('.code').textContent")
 
 
+def test_prints_light_and_open(browser, page):
+    browser.open(page, "tab=leaks", scheme="dark")
+    browser.evaluate("void dispatchEvent(new Event('beforeprint'))")
+    assert browser.evaluate("document.documentElement.dataset.theme") == "light"
+    assert browser.evaluate("[...document.querySelectorAll('details')].every(d => d.open)")
+    browser.evaluate("void dispatchEvent(new Event('afterprint'))")
+    assert browser.evaluate("document.documentElement.dataset.theme") is None
+
+
+def test_what_is_nobodys_line_is_explained(browser, page):
+    browser.open(page, "tab=lines&filter=arena%20slack")
+    assert "room that Python keeps" in browser.evaluate("document.querySelector('tbody th').textContent")

@@ -72,7 +72,7 @@ function diagram(list: Flow[], total: number, isDiff: boolean, name: (frame: num
       const x = isLeft ? x1 : x2, middle = at.y + at.height / 2;
       const text = name(frame, isLeft ? "from" : "to");
       picture.append(svg("rect", { class: "end", x, y: at.y, width: BAR, height: at.height }),
-        svg("text", { x: isLeft ? x - 8 : x + BAR + 8, y: middle + 4, "text-anchor": isLeft ? "end" : "start" }, svg("tspan", null, text.length > 40 ? `…${text.slice(-39)}` : text), svg("tspan", { class: "amount", dx: 7 }, formatBytes(at.size))));
+        svg("text", { x: isLeft ? x - 8 : x + BAR + 8, y: middle + 4, "text-anchor": isLeft ? "end" : "start" }, svg("tspan", null, text.length > 34 ? `…${text.slice(-33)}` : text), svg("tspan", { class: "amount", dx: 7 }, formatBytes(at.size))));
     }
   };
   labels(leftPlaces, true);

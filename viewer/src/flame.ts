@@ -3,6 +3,7 @@
 import { announce, cssColor, h, mixColors, TextFitter } from "./dom";
 import { formatDelta, formatShare } from "./format";
 import { KINDS, TAG } from "./data";
+import { explain } from "./model";
 import type { Item, Matched, Tree } from "./tree";
 
 const ROW = 21, MIN_WIDTH = 0.6, TEXT_WIDTH = 28;
@@ -205,6 +206,8 @@ export class FlameView {
     const { tree, format, diff } = this.options, { model } = tree;
     const nodes: Node[] = [h("strong", null, item.frame ? model.functionName(item.frame) : tree.title(item))];
     if (item.frame) nodes.push(h("div", { class: "dim" }, model.place(item.frame, tree.options.frames === "line") || KINDS[model.process.frames.kind[item.frame]!] || ""));
+    const meaning = item.frame ? explain(model.functionName(item.frame)) : "";
+    if (meaning) nodes.push(h("div", { class: "dim" }, meaning));
     nodes.push(h("div", null, diff ? `${this.amount(item)} (${this.share(item)})` : `${format(item.total)} · ${this.share(item)} of all`));
     if (item.total !== this.zoomed.total && this.zoomed.parent && !diff) nodes.push(h("div", null, `${formatShare(item.total / this.zoomed.total)} of what is zoomed into`));
     tree.children(item);

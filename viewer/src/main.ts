@@ -34,6 +34,7 @@ class Page {
   private readonly flameBox: HTMLElement;
   private tree: { key: string; tree: Tree; total: number } | null = null;
   private timelineKey = "";
+  private themeOnScreen: string | undefined; // while the page is printed
 
   constructor(private readonly data: Document) {
     this.models = data.processes.map(() => null);
@@ -53,7 +54,8 @@ class Page {
     window.addEventListener("hashchange", () => { this.state = readState(); this.render(); });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolor());
     window.addEventListener("keydown", (event) => this.shortcut(event));
-    window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+    window.addEventListener("beforeprint", () => this.print(true));
+    window.addEventListener("afterprint", () => this.print(false));
     const stored = safely(() => localStorage.getItem("heapline-theme"));
     if (stored) document.documentElement.dataset.theme = stored;
     this.render();
@@ -72,6 +74,16 @@ class Page {
     document.documentElement.dataset.theme = dark ? "light" : "dark";
     safely(() => localStorage.setItem("heapline-theme", dark ? "light" : "dark"));
     this.recolor();
+  }
+
+  /** On paper, everything is open and light. */
+  private print(begins: boolean): void {
+    const { dataset } = document.documentElement;
+    if (begins) this.themeOnScreen = dataset.theme;
+    const theme = begins ? "light" : this.themeOnScreen;
+    if (theme) dataset.theme = theme; else delete dataset.theme;
+    this.recolor();
+    if (begins) document.querySelectorAll("details").forEach((d) => { d.open = true; });
   }
 
   private shortcut(event: KeyboardEvent): void {
@@ -278,7 +290,7 @@ class Page {
           row("figures", summary.sampling_interval_bytes ? `estimates from a sample, one in ${formatBytes(summary.sampling_interval_bytes)}` : "exact"),
           row("lost events", formatExact(summary.lost_events)),
           row("stacks", folded.stacks ? `${formatExact(folded.stacks_in_all - folded.stacks)} of ${formatExact(folded.stacks_in_all)}; the others, with the smallest shares, are folded into "small stacks" below their callers (${formatShare(summary.peak_bytes ? folded.peak_bytes / summary.peak_bytes : 0)} of the peak, ${formatShare(summary.allocated_bytes ? folded.allocated_bytes / summary.allocated_bytes : 0)} of what was allocated)` : `all ${formatExact(folded.stacks_in_all)}`),
-          ...(model.isDiff ? [row("compared", `${model.process.baseline!.summary.trace} (old) with ${summary.trace} (new); lines and files that stand for each other are matched, ${formatExact(model.process.edited_files ?? 0)} source files were edited in between`)] : []),
+          ...(model.isDiff ? [row("compared", `${model.process.baseline!.summary.trace} (old) with ${summary.trace} (new); lines and files that stand for each other are matched, ${model.process.edited_files === 1 ? "1 source file was" : `${formatExact(model.process.edited_files ?? 0)} source files were`} edited in between`)] : []),
           row("lines", lines.more ? `${formatExact(lines.file.length)}, and the sums of ${formatExact(lines.more)} more are left out of the tables` : `all ${formatExact(lines.file.length)}`),
           row("sources", `${sources.filter((s) => s.text !== undefined).length} of ${sources.length} files`),
           row("ranges", model.hasRanges ? `${model.windowCount} steps of ${formatTime(summary.duration_ns / model.windowCount)}: a range begins and ends at a step; within a range the peak is that of its highest moment` : model.whyNoRanges)))),

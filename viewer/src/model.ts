@@ -263,5 +263,12 @@ export class Model {
 export const formatCost = (view: { cost: Cost; unit: string }): ((value: number) => string) =>
   view.unit === "bytes" && view.cost.bytes ? formatBytes : formatCount;
 
+/** What a name stands for that is nobody's line; "" for any other. */
+export function explain(name: string): string {
+  if (name === "arena slack") return "room that Python keeps for its next small objects";
+  if (name.startsWith("copies below ")) return "copies too small to be recorded one by one: only counted";
+  return "";
+}
+
 export const isBytes = (measure: Measure): boolean => measure.endsWith("_bytes");
 export const ALL_MEASURES = MEASURES;

@@ -1,7 +1,7 @@
 // Tables that sort and filter; the rows of rows.ts.
 import { h, segments, toggle } from "./dom";
 import { formatBytes, formatCount, formatDelta, formatExact, formatShare } from "./format";
-import { COSTS, isBytes, type Model } from "./model";
+import { COSTS, explain, isBytes, type Model } from "./model";
 import type { Measure } from "./data";
 import { tableRows, type Row } from "./rows";
 import type { State } from "./state";
@@ -138,9 +138,10 @@ export class TableView {
     const body = h("tbody");
     const isInclusive = state.inclusive && state.group === "line" && state.from < 0 && !isDiff;
     const makeRow = (row: Row) => {
-      const place = h("th", { scope: "row", class: `place origin-${row.origin}`, title: row.path });
+      const place = h("th", { scope: "row", class: `place origin-${row.origin}`, title: row.path || explain(row.functionName) });
       if ((row.line > 0 || state.group === "file") && !row.gone) place.append(h("button", { type: "button", class: "link", click: () => this.open(row.path, row.line) }, row.place));
       else place.append(row.place);
+      if (!row.path && explain(row.functionName)) place.append(h("div", { class: "dim chain" }, explain(row.functionName)));
       const line = h("tr", null, place);
       if (hasFunction) line.append(h("td", { class: "function", title: row.functionName }, row.functionName,
         state.group === "stack" && row.node ? h("div", { class: "dim chain" }, this.chain(row.node)) : null));
