@@ -169,7 +169,7 @@ def test_prints_light_and_open(browser, page):
     browser.open(page, "tab=leaks", scheme="dark")
     browser.evaluate("void dispatchEvent(new Event('beforeprint'))")
     assert browser.evaluate("document.documentElement.dataset.theme") == "light"
-    assert browser.evaluate("[...document.querySelectorAll('details')].every(d => d.open)")
+    assert browser.evaluate("document.querySelector('.leak details').open")
     browser.evaluate("void dispatchEvent(new Event('afterprint'))")
     assert browser.evaluate("document.documentElement.dataset.theme") is None
 
