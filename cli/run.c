@@ -119,8 +119,6 @@ static void check_rotation(const struct run_settings *settings)
         fail_usage("run", "run: --rotate takes a size (64M, 1G) or a time (30s, 10min, 1h, 1d), not '%s'", text);
     if (settings->max_trace_bytes == 0)
         fail_usage("run", "run: --rotate makes room within a bound: --max-trace-size 0 takes it away");
-    if (settings->sampling_interval_bytes != NOT_GIVEN && settings->sampling_interval_bytes)
-        fail_usage("run", "run: --rotate adds up what makes room, and sums of a sample could not be weighted: leave out --sample, or --rotate");
 }
 
 static void check_settings(const struct run_settings *settings, int operand_count)

@@ -71,6 +71,16 @@ static void reserve_weights(struct counting *counting, size_t slot_count)
 }
 
 /* Nothing counts more than once until the first sample. */
+/* Behind history, the trace says what its blocks count as. */
+static void take_segment_weights(struct counting *counting)
+{
+    const struct live_slots *slots = trace_reader_slots(counting->reader);
+    reserve_weights(counting, slots->used_count + (size_t)1);
+    for (uint32_t i = 0; i < slots->used_count; i++)
+        if (live_slot_is_live(&slots->slots[i]))
+            counting->slot_weights[i] = (double)trace_reader_weight(counting->reader, i).count;
+}
+
 static void change_sampling(struct counting *counting, uint64_t interval_bytes)
 {
     *interval_of_thread(counting) = interval_bytes;
@@ -213,6 +223,8 @@ void size_classes_read(const char *trace_path, struct size_classes *ret_sizes)
         if (tally && !overview->has_history)
             break;
         counting.event_count += tally ? tally->event_count : 0;
+        if (trace_reader_is_segment(counting.reader))
+            take_segment_weights(&counting);
         if (count_block(&counting, &detail) < 0)
             break;
     }

@@ -280,6 +280,8 @@ int replay_state_begin(struct replay_state *state, struct trace_reader *reader)
     describe_trace(state->replay, reader);
     state->replay->totals.sampling_interval_bytes = state->replay->overview.identity.sampling_interval_bytes;
     state->is_sampled = state->replay->totals.sampling_interval_bytes != 0;
+    state->is_weighted = (state->replay->overview.identity.flags & (TRACE_ROTATED | TRACE_WEIGHTED)) != 0;
+    state->is_sampled |= (state->replay->overview.identity.flags & TRACE_WEIGHTED) != 0;
     replay_time_begin(state);
     return reserve_for_definitions(state);
 }

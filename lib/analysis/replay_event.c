@@ -257,13 +257,14 @@ COLD static void on_figure(struct replay_state *state, const struct trace_event 
     }
 }
 
-/* The thread's latest allocation is that no more: others follow unseen. */
+/* Of a sample the thread's latest allocation is not known: others follow unseen. */
 COLD static int on_sampling(struct replay_state *state, const struct trace_event *event)
 {
     struct thread_note *thread = &state->threads[state->thread_id];
-    if (thread->last_slot != SLOT_NONE)
+    if (event->size_bytes && thread->last_slot != SLOT_NONE) {
         unmark_latest(state, thread->last_slot);
-    thread->last_slot = SLOT_NONE;
+        thread->last_slot = SLOT_NONE;
+    }
     return replay_sampling_change(state, event->size_bytes);
 }
 

@@ -4,6 +4,7 @@
 #include "random.h"
 #include "replay_state.h"
 #include "sampling_probability.h"
+#include "trace_weight.h"
 
 #define ALWAYS_RECORDED (TRACE_ARENA | TRACE_MAPPING)
 
@@ -23,11 +24,22 @@ static struct replay_weight weigh(const struct replay_state *state, uint64_t siz
 {
     uint64_t seed = state->event_count;
     double p = sampling_probability(size_bytes, interval_bytes), bytes = (double)size_bytes / p, fraction = random_fraction(&seed);
+    if (p >= 1)
+        return (struct replay_weight){size_bytes, 1, 0};
     return (struct replay_weight){(uint64_t)(bytes + fraction), (uint64_t)(1 / p + fraction), (1 - p) * bytes * bytes};
+}
+
+/* What the reader has found. */
+static struct replay_weight told(const struct trace_event *event)
+{
+    struct trace_weight weight = {event->weight_bytes, event->count};
+    return (struct replay_weight){weight.bytes, weight.count, trace_weight_variance(event->size_bytes, weight)};
 }
 
 struct replay_weight replay_sampled_copy(const struct replay_state *state, const struct trace_event *event)
 {
+    if (state->is_weighted)
+        return told(event);
     uint64_t interval_bytes = interval_of(state, event, 0);
     return interval_bytes ? weigh(state, event->size_bytes, interval_bytes) : as_it_is(event);
 }
@@ -43,7 +55,9 @@ struct replay_weight replay_sampled_allocation(struct replay_state *state, const
 {
     struct replay_weight *weight = &state->weights[event->slot];
     uint64_t interval_bytes = interval_of(state, event, event->flags);
-    if (is_given_back(state, event))
+    if (state->is_weighted)
+        *weight = told(event);
+    else if (is_given_back(state, event))
         *weight = state->threads[state->thread_id].freed_weight;
     else if (interval_bytes)
         *weight = weigh(state, event->size_bytes, interval_bytes);
@@ -57,7 +71,9 @@ struct replay_weight replay_sampled_allocation(struct replay_state *state, const
 
 struct replay_weight replay_sampled_free(struct replay_state *state, const struct trace_event *event)
 {
-    const struct replay_weight *weight = &state->weights[event->slot];
+    struct replay_weight *weight = &state->weights[event->slot];
+    if (state->is_weighted)
+        *weight = told(event);
     state->threads[state->thread_id].freed_weight = *weight;
     if (!weight->count)
         return as_it_is(event);

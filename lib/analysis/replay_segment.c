@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* What the blocks of each stack add up to must be what history led to. */
-static int check_stacks(const struct replay_state *state)
+static int check_stacks(const struct replay_state *state, const struct trace_reader *reader)
 {
     const struct stack_uses *uses = &state->replay->uses;
     struct stack_level *levels = calloc(uses->use_count, sizeof *levels);
@@ -17,8 +17,9 @@ static int check_stacks(const struct replay_state *state)
         if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA)
             continue;
         uint32_t use_id = uses->ids[slot->stack_id];
-        levels[use_id].bytes += live_slots_size(state->slots, i);
-        levels[use_id].allocations++;
+        struct trace_weight weight = trace_reader_weight(reader, i);
+        levels[use_id].bytes += weight.bytes;
+        levels[use_id].allocations += weight.count;
         if (!use_id)
             status = STATUS_CORRUPT;
     }
@@ -44,6 +45,20 @@ static int take_births(struct replay_state *state, struct trace_reader *reader)
     return STATUS_OK;
 }
 
+/* What history has counted a block as. Its variance is in history's already. */
+static int take_weights(struct replay_state *state, const struct trace_reader *reader)
+{
+    for (uint32_t i = 0; i < state->slots->used_count && state->is_sampled; i++) {
+        if (!live_slot_is_live(&state->slots->slots[i]))
+            continue;
+        struct trace_weight weight = trace_reader_weight(reader, i);
+        if (!replay_reserve_notes(state, i))
+            return STATUS_NO_MEMORY;
+        state->weights[i] = (struct replay_weight){weight.bytes, weight.count, trace_weight_variance(live_slots_size(state->slots, i), weight)};
+    }
+    return STATUS_OK;
+}
+
 /* Sums said only roughly how old blocks are. */
 static void forget_tally_births(struct replay_state *state)
 {
@@ -55,9 +70,11 @@ int replay_segment(struct replay_state *state, struct trace_reader *reader, stru
 {
     if (!state->is_behind_tally)
         return STATUS_OK;
-    int status = check_stacks(state);
+    int status = check_stacks(state, reader);
     if (!status)
         status = take_births(state, reader);
+    if (!status)
+        status = take_weights(state, reader);
     if (status == STATUS_CORRUPT) {
         detail->offset = trace_reader_position(reader);
         snprintf(detail->message, sizeof detail->message, "the live blocks at the beginning of a segment aren't what its stacks had");

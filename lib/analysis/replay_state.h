@@ -66,6 +66,7 @@ struct replay_state {
     uint64_t rss_bytes;
     uint64_t live_allocations;
     int is_sampled;                    /* some of it is, or was: figures are estimates */
+    int is_weighted;                   /* events say what they count as */
     struct replay_weight *weights;     /* by slot, where they are; count 0: the block counts as itself */
     size_t weight_capacity;
     double allocated_variance, live_variance, snapshot_variance; /* of sums of bytes */

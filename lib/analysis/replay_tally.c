@@ -72,6 +72,7 @@ static int take_snapshot_within(struct replay_state *state, struct trace_reader 
     move_to_peak(state, reader, -1);
     state->snapshot_bytes = tally->peak_bytes;
     state->snapshot_slack_bytes = replay_slack_bytes(&tally->peak_level);
+    state->snapshot_variance = tally->peak_variance;
     state->snapshot_event = NO_EVENT;
     return status;
 }
@@ -131,6 +132,11 @@ static void apply_figures(struct replay_state *state, const struct trace_tally *
     struct replay_totals *totals = &state->replay->totals;
     state->event_count += tally->event_count;
     state->level = tally->end_level;
+    if (tally->longest_interval_bytes) {
+        state->allocated_variance = tally->allocated_variance;
+        state->live_variance = tally->live_variance;
+        totals->sampling_interval_bytes = tally->longest_interval_bytes;
+    }
     totals->lost_events = tally->lost_events;
     totals->unknown_frees = tally->unknown_frees;
     totals->small_copies = tally->small_copies;

@@ -45,11 +45,17 @@ const char *environment_get(const struct environment *environment, const char *n
     return NULL;
 }
 
+static uint64_t parse_number(const char **text)
+{
+    uint64_t number = 0;
+    while (**text >= '0' && **text <= '9')
+        number = number * 10 + (uint64_t)(*(*text)++ - '0');
+    return number;
+}
+
 static uint64_t parse_size(const char *text)
 {
-    uint64_t size = 0;
-    while (*text >= '0' && *text <= '9')
-        size = size * 10 + (uint64_t)(*text++ - '0');
+    uint64_t size = parse_number(&text);
     switch (*text | 0x20) {
     case 'k': return size << 10;
     case 'm': return size << 20;
@@ -69,7 +75,7 @@ static void parse_rotation(const char *text, size_t bytes, struct capture_option
     size_t digits = strspn(text, "0123456789");
     for (size_t i = 0; i < ARRAY_LENGTH(units) && digits < bytes; i++)
         if (strlen(units[i].word) == bytes - digits && strncmp(text + digits, units[i].word, bytes - digits) == 0) {
-            options->rotate_ns = parse_size(text) * units[i].ns;
+            options->rotate_ns = parse_number(&text) * units[i].ns; /* m is no mebi here */
             return;
         }
     options->rotate_bytes = parse_size(text);

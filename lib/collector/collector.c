@@ -45,13 +45,13 @@ void collector_identify(struct collector *collector)
     };
 }
 
-/* Sums of a sample can't be weighted any more: nothing is added up, collector_is_full ends it instead. */
+/* Sums of a sample can't be weighted any more, but for a rotated trace's: nothing is added up, collector_is_full ends it instead. */
 static int bound_trace(struct collector *collector)
 {
     const struct session_header *session = collector->session;
     struct trace_rotate rotate = {session->max_trace_bytes, session->rotate_bytes, session->rotate_ns};
     int is_rotated = (rotate.segment_bytes || rotate.segment_ns) && output_file_is_seekable(&collector->output);
-    if (session->sampling_interval_bytes || (!session->max_trace_bytes && !is_rotated))
+    if (!is_rotated && (session->sampling_interval_bytes || !session->max_trace_bytes))
         return 0;
     if (!rotate.max_bytes)
         rotate.max_bytes = TRACE_ROTATED_BYTES;

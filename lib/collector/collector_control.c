@@ -124,8 +124,8 @@ static const char *objection(struct collector *collector, uint64_t interval_byte
 {
     const struct session_header *session = collector->session;
     int was_exact = !session->sampling_interval_bytes;
-    if (was_exact && (session->max_trace_bytes || session->rotate_bytes || session->rotate_ns))
-        return "its trace is bounded: sums of a sample could not be weighted";
+    if (was_exact && session->max_trace_bytes && !trace_writer_is_rotated(collector->writer))
+        return "its trace is bounded, and sums of a sample could not be weighted: start it with --rotate as well";
     if (was_exact && session->python_flags & PYTHON_FREE_THREADED)
         return "it runs a free-threaded Python, whose allocators can't be exchanged under way: start it with --sample";
     if (!output_file_is_seekable(&collector->output))
@@ -167,7 +167,7 @@ static enum control_result change_sampling(struct collector *collector, const ch
 int collector_is_full(const struct collector *collector)
 {
     const struct session_header *session = collector->session;
-    return session->sampling_interval_bytes && session->max_trace_bytes &&
+    return session->sampling_interval_bytes && session->max_trace_bytes && !trace_writer_is_rotated(collector->writer) &&
            trace_writer_file_bytes(collector->writer) >= session->max_trace_bytes;
 }
 

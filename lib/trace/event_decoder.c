@@ -3,9 +3,10 @@
 
 #include <stdlib.h>
 
-int event_decoder_init(struct event_decoder *decoder, uint32_t format_version)
+int event_decoder_init(struct event_decoder *decoder, uint32_t format_version, const struct trace_identity *identity)
 {
-    *decoder = (struct event_decoder){.released_slot = SLOT_NONE};
+    *decoder = (struct event_decoder){.released_slot = SLOT_NONE, .is_weighted = (identity->flags & (TRACE_ROTATED | TRACE_WEIGHTED)) != 0};
+    weight_table_init(&decoder->weights, identity->sampling_interval_bytes);
     live_slots_init(&decoder->slots);
     decoder->model = event_model_new(format_version == 1 ? MODEL_RING_LENGTH_V1 : MODEL_RING_LENGTH);
     return decoder->model ? 0 : STATUS_NO_MEMORY;
@@ -14,6 +15,7 @@ int event_decoder_init(struct event_decoder *decoder, uint32_t format_version)
 void event_decoder_done(struct event_decoder *decoder)
 {
     live_slots_done(&decoder->slots);
+    weight_table_done(&decoder->weights);
     free(decoder->model);
 }
 
@@ -55,6 +57,53 @@ HOT_INLINE uint64_t take(struct event_decoder *decoder, enum trace_section secti
 
 static const char *const column_ends = "a column ends too early";
 
+/* ---- weights ---- */
+
+static void tell_weight(struct trace_event *event, struct trace_weight weight)
+{
+    event->count = weight.count;
+    event->weight_bytes = weight.bytes;
+}
+
+static struct trace_weight weigh(const struct event_decoder *decoder, struct trace_event *event, unsigned flags)
+{
+    struct trace_weight weight = weight_table_weigh(&decoder->weights, decoder->model->thread, event->size_bytes, flags,
+                                                    decoder->account.totals.event_count);
+    tell_weight(event, weight);
+    return weight;
+}
+
+COLD static int weigh_allocation(struct event_decoder *decoder, struct trace_event *event)
+{
+    struct trace_weight weight = weigh(decoder, event, event->flags);
+    account_allocate_weighted(&decoder->account, weight, event->flags);
+    return weight_table_put(&decoder->weights, event->slot, event->size_bytes, weight);
+}
+
+COLD static int weigh_undo(struct event_decoder *decoder, struct trace_event *event)
+{
+    struct trace_weight weight = weight_table_undo(&decoder->weights, decoder->model->thread, event->size_bytes, event->stack_id, event->flags,
+                                                   decoder->account.totals.event_count);
+    tell_weight(event, weight);
+    account_live(&decoder->account, weight.bytes, event->flags);
+    return weight_table_put(&decoder->weights, event->slot, event->size_bytes, weight);
+}
+
+COLD static void weigh_copy(struct event_decoder *decoder, struct trace_event *event)
+{
+    account_copy_weighted(&decoder->account, weigh(decoder, event, 0));
+}
+
+/* Without memory a failed realloc gives back something else, which the block's end finds out. */
+COLD static void weigh_free(struct event_decoder *decoder, struct trace_event *event)
+{
+    struct trace_weight weight = weight_table_of(&decoder->weights, event->slot, event->size_bytes);
+    tell_weight(event, weight);
+    account_free(&decoder->account, weight.bytes, event->block_flags);
+    if (decoder->weights.longest_bytes)
+        weight_table_freed(&decoder->weights, decoder->model->thread, event->size_bytes, event->stack_id, weight);
+}
+
 /* ---- allocations and copies ---- */
 
 HOT_INLINE int apply_block(struct event_decoder *decoder, struct trace_event *event, unsigned class, uint32_t stack_id,
@@ -66,7 +115,10 @@ HOT_INLINE int apply_block(struct event_decoder *decoder, struct trace_event *ev
     if (unlikely(class == CLASS_COPY)) {
         event->kind = TRACE_COPY;
         event->flags = 0;
-        account_copy(&decoder->account, size_bytes);
+        if (unlikely(decoder->is_weighted))
+            weigh_copy(decoder, event);
+        else
+            account_copy(&decoder->account, size_bytes);
         return 0;
     }
     event->kind = TRACE_ALLOCATE;
@@ -75,6 +127,8 @@ HOT_INLINE int apply_block(struct event_decoder *decoder, struct trace_event *ev
     if (unlikely(event->slot == SLOT_NONE))
         return STATUS_NO_MEMORY;
     model_allocated(decoder->model, event->slot);
+    if (unlikely(decoder->is_weighted))
+        return weigh_allocation(decoder, event);
     account_allocate(&decoder->account, size_bytes, event->flags);
     return 0;
 }
@@ -134,7 +188,10 @@ HOT_INLINE void apply_free(struct event_decoder *decoder, struct trace_event *ev
     event->size_bytes = live_slots_size(&decoder->slots, slot);
     model_freed(decoder->model, freed->sequence);
     model_push(decoder->model, CLASS_FREE, freed->stack_id);
-    account_free(&decoder->account, event->size_bytes, event->block_flags);
+    if (unlikely(decoder->is_weighted))
+        weigh_free(decoder, event);
+    else
+        account_free(&decoder->account, event->size_bytes, event->block_flags);
     decoder->released_slot = slot;
 }
 
@@ -249,6 +306,8 @@ static int decode_undo_free(struct event_decoder *decoder, struct trace_event *e
     if (event->slot == SLOT_NONE)
         return STATUS_NO_MEMORY;
     model_allocated(decoder->model, event->slot);
+    if (decoder->is_weighted)
+        return weigh_undo(decoder, event);
     account_live(&decoder->account, size_bytes, event->flags);
     return 0;
 }
@@ -310,6 +369,8 @@ static int decode_other(struct event_decoder *decoder, struct trace_event *event
         event->size_bytes = take(decoder, SECTION_MISC, &ok);
         if (event->size_bytes > TRACE_MAX_SIZE_BYTES)
             return corrupt(decoder, "a sampling interval out of bounds");
+        if (decoder->is_weighted && weight_table_set_interval(&decoder->weights, decoder->model->thread, event->size_bytes))
+            return STATUS_NO_MEMORY;
         break;
     default:
         return corrupt(decoder, "an unknown op");

@@ -15,6 +15,8 @@ struct event_decoder {
     struct event_model *model;
     struct live_slots slots;
     struct trace_account account;
+    struct weight_table weights;
+    int is_weighted;        /* what is sampled counts as what it stands for */
     uint32_t run;           /* predicted events still to come */
     uint32_t released_slot; /* freed by the last event, released by the next; SLOT_NONE: none */
     uint32_t stack_count, thread_count; /* defined so far: set by the owner before events are read */
@@ -24,7 +26,7 @@ struct event_decoder {
 };
 
 /* Returns 0 or STATUS_NO_MEMORY. */
-int event_decoder_init(struct event_decoder *decoder, uint32_t format_version);
+int event_decoder_init(struct event_decoder *decoder, uint32_t format_version, const struct trace_identity *identity);
 void event_decoder_done(struct event_decoder *decoder);
 
 /* Sections begin: `raw` is a whole payload with VARINT_MAX_BYTES readable bytes behind it. Returns 0 or STATUS_CORRUPT. */

@@ -3,6 +3,9 @@
 
 #include "trace_format.h"
 
+/* Beside enum trace_allocation_flag: behind its size stands what the block counts as. */
+#define SEGMENT_FLAG_WEIGHTED 0x40u
+
 /* ---- encoding: column by column ---- */
 
 static uint8_t *put_number(uint8_t *to, size_t *bytes, uint64_t value)
@@ -11,6 +14,22 @@ static uint8_t *put_number(uint8_t *to, size_t *bytes, uint64_t value)
     size_t count = (size_t)(varint_put(at, value) - at);
     *bytes += count;
     return to ? to + count : NULL;
+}
+
+static struct trace_weight weight_of(const struct segment_state *state, uint32_t slot)
+{
+    static const struct trace_weight itself;
+    return slot < state->weights->weight_count ? state->weights->weights[slot] : itself;
+}
+
+static uint8_t *put_size(const struct segment_state *state, uint32_t slot, uint8_t *to, size_t *bytes)
+{
+    struct trace_weight weight = weight_of(state, slot);
+    to = put_number(to, bytes, live_slots_size(state->slots, slot));
+    if (!weight.count)
+        return to;
+    to = put_number(to, bytes, weight.count);
+    return put_number(to, bytes, weight.bytes);
 }
 
 static size_t put_column(const struct segment_state *state, enum segment_section section, uint8_t *to)
@@ -29,10 +48,10 @@ static size_t put_column(const struct segment_state *state, enum segment_section
             next = i + 1ull;
             break;
         case SEGMENT_SECTION_SIZES:
-            value = live_slots_size(slots, i);
-            break;
+            to = put_size(state, i, to, &bytes);
+            continue;
         case SEGMENT_SECTION_FLAGS:
-            value = live_slot_flags(slot) & CLASS_FLAGS;
+            value = (live_slot_flags(slot) & CLASS_FLAGS) | (weight_of(state, i).count ? SEGMENT_FLAG_WEIGHTED : 0);
             break;
         case SEGMENT_SECTION_STACKS:
             value = slot->stack_id;
@@ -116,9 +135,10 @@ static uint64_t take(const uint8_t **next, const uint8_t *end)
 
 enum { GAP, SIZE, FLAGS, STACK };
 
-static const char *restore_slot(const uint64_t row[4], uint64_t *next_slot, uint32_t stack_count, struct live_slots *slots,
-                                struct event_model *model, struct trace_level *level)
+static const char *restore_slot(const uint64_t row[4], struct trace_weight weight, uint64_t *next_slot, uint32_t stack_count,
+                                const struct segment_target *target, struct trace_level *level)
 {
+    struct event_model *model = target->model;
     uint64_t sequence = model->next_sequence;
     if (row[SIZE] > TRACE_MAX_SIZE_BYTES || row[FLAGS] > CLASS_FLAGS || row[STACK] > stack_count)
         return "a live block is impossible";
@@ -126,10 +146,11 @@ static const char *restore_slot(const uint64_t row[4], uint64_t *next_slot, uint
     if (row[GAP] > SEGMENT_MAX_GAPS || *next_slot + row[GAP] > SEGMENT_MAX_GAPS + SEGMENT_MAX_GAP_SHARE * (sequence + 1))
         return "its live blocks' slots are too far apart";
     *next_slot += row[GAP];
-    if (live_slots_restore(slots, (uint32_t)*next_slot, row[SIZE], (unsigned)row[FLAGS], (uint32_t)row[STACK], (uint32_t)sequence))
+    if (live_slots_restore(target->slots, (uint32_t)*next_slot, row[SIZE], (unsigned)row[FLAGS], (uint32_t)row[STACK], (uint32_t)sequence) ||
+        weight_table_put(target->weights, (uint32_t)*next_slot, row[SIZE], weight))
         return "it lists more live blocks than there is memory for";
     model_allocated(model, (uint32_t)(*next_slot)++);
-    trace_level_change(level, (unsigned)row[FLAGS], row[SIZE], 1);
+    trace_level_change(level, (unsigned)row[FLAGS], weight.bytes, 1);
     return NULL;
 }
 
@@ -143,21 +164,31 @@ static const char *check_latest(const struct segment_payload *payload, uint32_t 
     return cursor.latest == payload->latest_end ? NULL : "a column ends too early";
 }
 
-const char *segment_restore(const struct segment_payload *payload, uint32_t stack_count, uint32_t thread_count, struct live_slots *slots,
-                            struct event_model *model, struct trace_level *ret_level)
+const char *segment_restore(const struct segment_payload *payload, uint32_t stack_count, uint32_t thread_count,
+                            const struct segment_target *target, struct trace_level *ret_level)
 {
+    struct live_slots *slots = target->slots;
     const uint8_t *next[4];
     uint64_t next_slot = 0, previous = 0, birth_ns;
     const char *problem = NULL;
     memcpy(next, payload->columns, sizeof next);
     *ret_level = (struct trace_level){0};
     live_slots_done(slots);
-    event_model_reset(model);
+    weight_table_reset(target->weights);
+    event_model_reset(target->model);
     while (!problem && next[GAP] < payload->column_ends[GAP]) {
         uint64_t row[4];
         for (int i = 0; i < 4; i++)
             row[i] = take(&next[i], payload->column_ends[i]);
-        problem = restore_slot(row, &next_slot, stack_count, slots, model, ret_level);
+        struct trace_weight weight = {row[SIZE], 1};
+        if (row[FLAGS] & SEGMENT_FLAG_WEIGHTED) {
+            weight.count = take(&next[SIZE], payload->column_ends[SIZE]);
+            weight.bytes = take(&next[SIZE], payload->column_ends[SIZE]);
+            row[FLAGS] ^= SEGMENT_FLAG_WEIGHTED;
+        }
+        problem = weight.count && weight.count <= TRACE_MAX_SIZE_BYTES && weight.bytes <= TRACE_MAX_SIZE_BYTES
+                      ? restore_slot(row, weight, &next_slot, stack_count, target, ret_level)
+                      : "a live block counts as something impossible";
     }
     live_slots_relink(slots);
     for (int i = 0; i < 4 && !problem; i++)

@@ -9,6 +9,7 @@
 #include "event_model.h"
 #include "live_slots.h"
 #include "trace_event.h"
+#include "trace_weight.h"
 #include "varint.h"
 
 /* A block's birth is written in units of 2^20 ns. */
@@ -17,6 +18,7 @@
 /* What a segment begins with. */
 struct segment_state {
     const struct live_slots *slots; /* linked anew: live_slots_relink */
+    const struct weight_table *weights;
     const uint32_t *births;         /* of live slots, in their order */
     const uint8_t *definitions;
     size_t definition_bytes;
@@ -41,10 +43,15 @@ struct segment_payload {
 
 /* Lengths of the sections. `raw` has VARINT_MAX_BYTES readable bytes behind it. Returns NULL or what is wrong, a clause. */
 const char *segment_begin(struct segment_payload *payload, const uint8_t *raw, size_t raw_bytes);
-/* Make slots and model what they were where the segment began, in the writer. Returns NULL, or what is wrong: they are then of no use.
+/* Make slots, their weights and the model what they were where the segment began, in the writer. Returns NULL, or what is wrong: they are then of no use.
  * *ret_level: of what is live. */
-const char *segment_restore(const struct segment_payload *payload, uint32_t stack_count, uint32_t thread_count, struct live_slots *slots,
-                            struct event_model *model, struct trace_level *ret_level);
+struct segment_target {
+    struct live_slots *slots;
+    struct weight_table *weights;
+    struct event_model *model;
+};
+const char *segment_restore(const struct segment_payload *payload, uint32_t stack_count, uint32_t thread_count,
+                            const struct segment_target *target, struct trace_level *ret_level);
 /* The next live block's birth, or the next thread's latest allocation. Return 0 at the end. */
 int segment_next_birth(struct segment_payload *payload, uint64_t *previous, uint64_t *ret_time_ns);
 int segment_next_latest(struct segment_payload *payload, struct segment_latest *ret_latest);

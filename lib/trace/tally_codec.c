@@ -14,6 +14,16 @@ enum stack_part {
 
 /* ---- encoding ---- */
 
+/* As the bits of a double (IEEE 754). Sums and differences may end up a little below zero. */
+static uint8_t *put_variance(uint8_t *to, double variance)
+{
+    uint64_t bits;
+    if (!(variance > 0))
+        variance = 0;
+    memcpy(&bits, &variance, sizeof bits);
+    return varint_put(to, bits);
+}
+
 uint8_t *tally_put_figures(uint8_t *to, const struct trace_tally *tally)
 {
     to = varint_put(to, tally->lost_events);
@@ -25,7 +35,12 @@ uint8_t *tally_put_figures(uint8_t *to, const struct trace_tally *tally)
         to = varint_put(to, tally->peak_level.outside_bytes);
         to = varint_put(to, tally->peak_level.arena_bytes);
     }
-    return to;
+    if (!tally->longest_interval_bytes)
+        return to;
+    to = varint_put(to, tally->longest_interval_bytes);
+    to = put_variance(to, tally->allocated_variance);
+    to = put_variance(to, tally->live_variance);
+    return put_variance(to, tally->peak_variance);
 }
 
 uint8_t *tally_put_moment(uint8_t *to, const struct tally_moment *moment, uint64_t *previous_ns)
@@ -176,6 +191,15 @@ const char *tally_payload_begin(struct tally_payload *payload, const uint8_t *ra
     return NULL;
 }
 
+/* What is no number, or none that can be, counts as none. */
+static double take_variance(struct tally_cursor *cursor)
+{
+    uint64_t bits = take(cursor);
+    double variance;
+    memcpy(&variance, &bits, sizeof variance);
+    return variance >= 0 && variance < 1e200 ? variance : 0;
+}
+
 static const char *check_figures(struct tally_payload *payload)
 {
     struct trace_tally *tally = &payload->tally;
@@ -190,6 +214,12 @@ static const char *check_figures(struct tally_payload *payload)
         tally->peak_level.arena_bytes = take(&figures);
         if (trace_level_total(&tally->peak_level) != tally->peak_bytes)
             return "its figures make another high-water mark than its header";
+    }
+    if (figures.next < figures.end) {
+        tally->longest_interval_bytes = take(&figures);
+        tally->allocated_variance = take_variance(&figures);
+        tally->live_variance = take_variance(&figures);
+        tally->peak_variance = take_variance(&figures);
     }
     return figures.next == figures.end ? NULL : "its figures don't fill their section";
 }

@@ -12,7 +12,7 @@
 #include "varint.h"
 
 /* No row takes more. */
-#define TALLY_FIGURES_MAX_BYTES (7 * VARINT_MAX_BYTES)
+#define TALLY_FIGURES_MAX_BYTES (11 * VARINT_MAX_BYTES)
 #define TALLY_MOMENT_MAX_BYTES (4 * VARINT_MAX_BYTES)
 #define TALLY_STACK_MAX_BYTES (1 + 12 * VARINT_MAX_BYTES)
 

@@ -5,6 +5,7 @@
 
 #include "compiler.h"
 #include "trace_event.h"
+#include "trace_weight.h"
 
 struct trace_account {
     struct trace_totals totals;
@@ -72,6 +73,25 @@ HOT_INLINE void account_copy(struct trace_account *account, uint64_t size_bytes)
     account->totals.copied_bytes += size_bytes;
     account->attributed_copies++;
     account->attributed_copied_bytes += size_bytes;
+}
+
+/* The same of what counts as more than it is. Deallocations of it: account_free, with its weight. */
+static inline void account_allocate_weighted(struct trace_account *account, struct trace_weight weight, unsigned flags)
+{
+    if (!(flags & (TRACE_ARENA | TRACE_INHERITED))) {
+        account->totals.allocations += weight.count;
+        account->totals.allocated_bytes += weight.bytes;
+    }
+    account_live(account, weight.bytes, flags);
+}
+
+static inline void account_copy_weighted(struct trace_account *account, struct trace_weight weight)
+{
+    account->totals.event_count++;
+    account->totals.copies += weight.count;
+    account->totals.copied_bytes += weight.bytes;
+    account->attributed_copies += weight.count;
+    account->attributed_copied_bytes += weight.bytes;
 }
 
 /* Running totals of copies below the threshold. */

@@ -46,8 +46,11 @@ struct trace_event {
     uint32_t stack_id;
     uint32_t thread_id;
     uint64_t size_bytes;
-    uint64_t count;
-    uint64_t time_ns;
+    uint64_t count;      /* also, of blocks and copies of a weighted trace: how many it counts as … */
+    union {
+        uint64_t time_ns;
+        uint64_t weight_bytes; /* … and how many bytes */
+    };
 };
 
 /* ---- definitions: what the numbers in events mean. Each is defined once, before its first use. ---- */
@@ -128,6 +131,7 @@ enum trace_identity_flag {
     TRACE_EXECED = 4,  /* the same process ran another image before */
     TRACE_ROTATED = 8, /* old parts of the file make room for new ones (trace_space.h) */
     TRACE_RESAMPLED = 16, /* the sampling interval has changed: TRACE_SAMPLING occurs */
+    TRACE_WEIGHTED = 32,  /* levels, totals and sums count samples by what they stand for (trace_weight.h); so they do in rotated traces */
 };
 
 /* ---- accounting: the same rules for the collector's running figures and for the replay ----

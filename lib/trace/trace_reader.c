@@ -26,7 +26,7 @@ int trace_reader_open(const char *path, struct trace_reader **ret_reader, struct
         status = trace_reader_scan(reader, detail);
     if (!status) {
         reader->zstd = ZSTD_createDCtx();
-        if (event_decoder_init(&reader->events, reader->overview.format_version) || !reader->zstd)
+        if (event_decoder_init(&reader->events, reader->overview.format_version, &reader->overview.identity) || !reader->zstd)
             status = trace_fail(detail, STATUS_NO_MEMORY, 0, "out of memory");
     }
     if (status) {

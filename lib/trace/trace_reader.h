@@ -10,6 +10,7 @@
 #include "status.h"
 #include "trace_event.h"
 #include "trace_tally.h"
+#include "trace_weight.h"
 
 struct trace_reader;
 
@@ -79,6 +80,8 @@ void trace_reader_rewind_tally(struct trace_reader *reader);
 /* Does the current block begin a segment? Then it has no events; the live slots are what it says already, with other sequences than
  * before, but the same numbers: who read what was before it need not look. */
 int trace_reader_is_segment(const struct trace_reader *reader);
+/* What the live block in this slot counts as, in a weighted trace. */
+struct trace_weight trace_reader_weight(const struct trace_reader *reader, uint32_t slot);
 /* When the live blocks were allocated, slot by slot; and which are their threads' latest allocations. 1, or 0 after the last one. */
 int trace_reader_next_birth(struct trace_reader *reader, uint32_t *ret_slot, uint64_t *ret_time_ns);
 int trace_reader_next_latest(struct trace_reader *reader, uint32_t *ret_thread_id, uint32_t *ret_slot);

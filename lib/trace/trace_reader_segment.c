@@ -28,7 +28,8 @@ const char *trace_reader_begin_segment(struct trace_reader *reader)
     if (!problem)
         problem = count_definitions(reader, &counts);
     if (!problem)
-        problem = segment_restore(&reader->segment, counts.stacks, counts.threads, &events->slots, events->model, &level);
+        problem = segment_restore(&reader->segment, counts.stacks, counts.threads,
+                                  &(struct segment_target){&events->slots, &events->weights, events->model}, &level);
     if (!problem && (!is_same_level(&level, &events->account.level) || !is_same_level(&level, &reader->block.end_level)))
         problem = "what is live adds up to another heap level than what was before";
     events->run = 0;
@@ -44,6 +45,11 @@ const char *trace_reader_begin_segment(struct trace_reader *reader)
 int trace_reader_is_segment(const struct trace_reader *reader)
 {
     return reader->in_block && reader->block.type == TRACE_BLOCK_SEGMENT;
+}
+
+struct trace_weight trace_reader_weight(const struct trace_reader *reader, uint32_t slot)
+{
+    return weight_table_of(&reader->events.weights, slot, live_slots_size(&reader->events.slots, slot));
 }
 
 int trace_reader_next_birth(struct trace_reader *reader, uint32_t *ret_slot, uint64_t *ret_time_ns)

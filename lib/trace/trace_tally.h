@@ -17,6 +17,9 @@ struct trace_tally {
     struct trace_level peak_level;
     /* totals since the trace's beginning */
     uint64_t lost_events, unknown_frees, small_copies, small_copied_bytes, peak_rss_bytes;
+    uint64_t longest_interval_bytes; /* of samples; 0: all that was recorded counts as itself */
+    double allocated_variance;       /* of the sums of bytes, where there were samples … */
+    double live_variance, peak_variance; /* … of what is live at the end, and was at the latest high-water mark */
 };
 
 /* A point of the timeline. */

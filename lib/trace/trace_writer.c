@@ -43,6 +43,7 @@ static void release(struct trace_writer *writer)
     trace_writer_rotation_done(writer);
     free(writer->lasts);
     live_slots_done(&writer->slots);
+    weight_table_done(&writer->weights);
     definition_log_done(&writer->definitions);
     ZSTD_freeCCtx(writer->zstd);
     free(writer->raw);
@@ -77,6 +78,7 @@ int trace_writer_open(int file, const struct trace_identity *identity, struct tr
     live_slots_init(&writer->slots);
     writer->file = file;
     writer->identity = *identity;
+    weight_table_init(&writer->weights, identity->sampling_interval_bytes);
     writer->zstd = ZSTD_createCCtx();
     if (!writer->zstd || trace_writer_reserve(writer, TRACE_SECTION_TABLE_BYTES + 2 * ENCODER_COLUMN_BYTES)) {
         release(writer);
@@ -473,7 +475,7 @@ void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id)
 static void mark_resampled(struct trace_writer *writer)
 {
     uint8_t header[TRACE_FILE_HEADER_BYTES];
-    writer->identity.flags |= TRACE_RESAMPLED;
+    writer->identity.flags |= TRACE_RESAMPLED | (writer->rotation ? TRACE_WEIGHTED : 0);
     trace_file_header_pack(&writer->identity, header);
     int error = writer->failed ? 0 : file_write_at(writer->file, header, sizeof header, 0);
     if (error)
@@ -484,10 +486,13 @@ void trace_writer_sampling(struct trace_writer *writer, uint64_t interval_bytes)
 {
     if (!(writer->identity.flags & TRACE_RESAMPLED))
         mark_resampled(writer);
-    if (!begin_event(writer))
-        return;
-    event_encoder_other(&writer->encoder, OP_SAMPLING);
-    event_encoder_put(&writer->encoder, SECTION_MISC, clamp_size(interval_bytes));
+    interval_bytes = clamp_size(interval_bytes);
+    if (begin_event(writer)) {
+        event_encoder_other(&writer->encoder, OP_SAMPLING);
+        event_encoder_put(&writer->encoder, SECTION_MISC, interval_bytes);
+    } else if (writer->rotation) {
+        trace_writer_rotation_sampling(writer, interval_bytes);
+    }
 }
 
 void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes)
@@ -579,6 +584,11 @@ size_t trace_writer_pending_bytes(const struct trace_writer *writer)
 uint64_t trace_writer_file_bytes(const struct trace_writer *writer)
 {
     return writer->file_bytes;
+}
+
+int trace_writer_is_rotated(const struct trace_writer *writer)
+{
+    return writer->rotation != NULL;
 }
 
 int trace_writer_definitions_closed(const struct trace_writer *writer)

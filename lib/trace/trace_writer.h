@@ -36,6 +36,8 @@ struct trace_rotate {
 /* Before any event. What was listed and makes room is added up. Returns 0 or STATUS_NO_MEMORY. */
 int trace_writer_rotate(struct trace_writer *writer, const struct trace_identity *identity, const struct trace_rotate *settings);
 
+int trace_writer_is_rotated(const struct trace_writer *writer);
+
 /* Definitions: copied at once. Numbers must come in order (trace_event.h). Strings past 1 MiB are cut, line tables past 16 MiB
  * left out. Returns 0, STATUS_INVALID (a number out of order, a reference to what isn't defined), STATUS_NO_MEMORY or
  * STATUS_TOO_LARGE (it would exceed the file's bound; properties never do): then nothing is defined. */
@@ -58,7 +60,8 @@ void trace_writer_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_
 /* Times must not run backwards: an earlier one is ignored. */
 void trace_writer_time(struct trace_writer *writer, uint64_t time_ns);
 void trace_writer_thread(struct trace_writer *writer, uint32_t thread_id);
-/* The current thread samples by this interval from here on. Not while events are added up: sums of them could not be weighted. */
+/* The current thread samples by this interval from here on. Not while events of a bounded trace are added up:
+ * sums of them could not be weighted. Those of a rotated one are. */
 void trace_writer_sampling(struct trace_writer *writer, uint64_t interval_bytes);
 void trace_writer_rss(struct trace_writer *writer, uint64_t rss_bytes);
 /* The largest resident set of all, where that is known better than from the samples: goes into the totals. */

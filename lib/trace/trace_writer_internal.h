@@ -21,6 +21,8 @@ struct last_allocation {
 struct trace_writer {
     struct event_encoder encoder;
     struct live_slots slots;
+    struct weight_table weights;       /* of a rotated trace */
+    double allocated_variance, live_variance, peak_variance; /* of sums of bytes */
     struct trace_account account;
     int64_t budget;               /* events that certainly still fit into this block's columns */
 
@@ -95,6 +97,7 @@ void trace_writer_rotation_shrink(struct trace_writer *writer, uint32_t slot, ui
 void trace_writer_rotation_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id);
 void trace_writer_rotation_time(struct trace_writer *writer, uint64_t time_ns);
 void trace_writer_rotation_thread(struct trace_writer *writer, uint32_t thread_id);
+void trace_writer_rotation_sampling(struct trace_writer *writer, uint64_t interval_bytes);
 /* One of the events that state a figure or two. */
 void trace_writer_rotation_figures(struct trace_writer *writer, unsigned op, uint64_t first, uint64_t second);
 void trace_writer_rotation_flush(struct trace_writer *writer);

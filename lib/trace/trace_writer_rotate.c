@@ -369,7 +369,7 @@ static void put_live(struct trace_writer *writer)
 {
     const struct trace_account *account = &writer->account;
     struct segment_latest *latest = calloc(writer->definitions.counts.threads + (size_t)1, sizeof *latest);
-    struct segment_state state = {&writer->slots, writer->rotation->births, NULL, 0, latest, 0};
+    struct segment_state state = {&writer->slots, &writer->weights, writer->rotation->births, NULL, 0, latest, 0};
     if (!latest) {
         fail_writer(writer, ENOMEM);
         return;
@@ -394,10 +394,30 @@ static int can_list(const struct trace_writer *writer)
 {
     const struct trace_rotation *rotation = writer->rotation;
     uint64_t room = (uint64_t)rotation->space.extent_count * rotation->space.extent_bytes / LIVE_SHARE, live = writer->slots.live_count;
-    uint64_t latest_max = live * 24 + (writer->definitions.counts.threads + 1ull) * 2 * VARINT_MAX_BYTES + writer->definitions.count -
+    uint64_t latest_max = live * 40 + (writer->definitions.counts.threads + 1ull) * 2 * VARINT_MAX_BYTES + writer->definitions.count -
                           writer->definitions_written;
     return live * LIVE_BLOCK_BYTES < room && latest_max < TRACE_MAX_RAW_BYTES / 2 &&
            writer->slots.used_count < SEGMENT_MAX_GAPS + SEGMENT_MAX_GAP_SHARE * live;
+}
+
+static void put_thread(struct trace_writer *writer, uint32_t thread_id)
+{
+    model_switch_thread(writer->encoder.model, thread_id);
+    event_encoder_other(&writer->encoder, OP_THREAD);
+    event_encoder_put(&writer->encoder, SECTION_MISC, thread_id);
+}
+
+/* What threads sample by that don't as the header says. */
+static void put_intervals(struct trace_writer *writer)
+{
+    const struct weight_table *weights = &writer->weights;
+    for (uint32_t thread = 0; thread < weights->interval_count && thread <= writer->definitions.counts.threads; thread++)
+        if (weights->intervals[thread] != weights->base_bytes) {
+            rotation_begin_event(writer);
+            put_thread(writer, thread);
+            event_encoder_other(&writer->encoder, OP_SAMPLING);
+            event_encoder_put(&writer->encoder, SECTION_MISC, weights->intervals[thread]);
+        }
 }
 
 static void begin_segment(struct trace_writer *writer)
@@ -414,11 +434,10 @@ static void begin_segment(struct trace_writer *writer)
     }
     begin_stretch(writer);
     begin_block(writer);
+    weight_table_forget_freed(&writer->weights);
     if (rotation->is_listing) {
-        /* The model begins with thread 0. */
-        model_switch_thread(writer->encoder.model, writer->thread_id);
-        event_encoder_other(&writer->encoder, OP_THREAD);
-        event_encoder_put(&writer->encoder, SECTION_MISC, writer->thread_id);
+        put_intervals(writer);
+        put_thread(writer, writer->thread_id); /* the model began with thread 0 */
     }
 }
 
@@ -547,8 +566,9 @@ static void divide(struct trace_rotation *rotation, const struct trace_rotate *s
 
 int trace_writer_rotate(struct trace_writer *writer, const struct trace_identity *identity, const struct trace_rotate *settings)
 {
-    struct trace_identity rotated = *identity;
     struct trace_rotation *rotation = calloc(1, sizeof *rotation);
+    writer->identity = *identity;
+    writer->identity.flags |= TRACE_ROTATED | (identity->sampling_interval_bytes ? TRACE_WEIGHTED : 0);
     if (rotation)
         writer->tally = tally_new(writer->definitions.counts.stacks, writer->definitions.counts.threads);
     if (!rotation || !writer->tally) {
@@ -560,11 +580,10 @@ int trace_writer_rotate(struct trace_writer *writer, const struct trace_identity
     writer->rotate = *settings;
     writer->max_bytes = settings->max_bytes;
     writer->budget = 0;
-    rotated.flags |= TRACE_ROTATED;
     /* The index first: who finds the flag finds it. */
     commit(writer, 0);
     begin_segment(writer);
-    trace_file_header_pack(&rotated, writer->stored);
+    trace_file_header_pack(&writer->identity, writer->stored);
     if (!writer->failed && pwrite(writer->file, writer->stored, TRACE_FILE_HEADER_BYTES, 0) != TRACE_FILE_HEADER_BYTES)
         fail_writer(writer, errno);
     return 0;

@@ -4,6 +4,8 @@
  * One thread; allocates when the live set grows. */
 #include "trace_writer_rotation.h"
 
+#include <errno.h>
+
 static void note_level(struct trace_writer *writer)
 {
     const struct trace_totals *totals = &writer->account.totals;
@@ -11,6 +13,32 @@ static void note_level(struct trace_writer *writer)
     if (totals->live_bytes > tally->moment_peak_bytes)
         tally->moment_peak_bytes = totals->live_bytes;
     tally->mark += totals->peak_event == totals->event_count;
+    if (totals->peak_event == totals->event_count)
+        writer->peak_variance = writer->live_variance;
+}
+
+/* ---- what samples count as ---- */
+
+static uint64_t interval_now(const struct trace_writer *writer)
+{
+    return weight_table_interval(&writer->weights, writer->tally->thread_id);
+}
+
+static struct trace_weight weigh(const struct trace_writer *writer, uint64_t size_bytes, unsigned flags)
+{
+    if (likely(!writer->weights.longest_bytes))
+        return (struct trace_weight){size_bytes, 1};
+    return weight_table_weigh(&writer->weights, writer->tally->thread_id, size_bytes, flags, writer->account.totals.event_count);
+}
+
+/* The block becomes live. */
+static void keep_weight(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes, struct trace_weight weight)
+{
+    if (likely(!writer->weights.longest_bytes))
+        return;
+    if (weight_table_put(&writer->weights, slot, size_bytes, weight) && !writer->failed)
+        writer->failed = ENOMEM;
+    writer->live_variance += trace_weight_variance(size_bytes, weight);
 }
 
 /* The slot may be another block's by now, or nobody's. */
@@ -26,28 +54,49 @@ static struct tally_use *use_of(struct trace_writer *writer, uint32_t stack_id)
     return tally_touch(writer->tally, tally_place(writer->tally, stack_id));
 }
 
+/* It is freed. */
+static void forget_weight(struct trace_writer *writer, uint32_t stack_id, uint64_t size_bytes, struct trace_weight weight)
+{
+    if (likely(!writer->weights.longest_bytes))
+        return;
+    writer->live_variance -= trace_weight_variance(size_bytes, weight);
+    if (weight_table_freed(&writer->weights, writer->tally->thread_id, size_bytes, stack_id, weight) && !writer->failed)
+        writer->failed = ENOMEM;
+}
+
+/* The block becomes its thread's latest allocation. */
+static void set_last(struct trace_writer *writer, uint32_t slot, uint32_t sequence)
+{
+    struct tally_thread *thread = &writer->tally->threads[writer->tally->thread_id];
+    retire_last(writer, thread);
+    thread->last_slot = slot;
+    thread->last_age = sequence;
+    thread->allocations++;
+}
+
 uint32_t trace_writer_rotation_allocate(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id, unsigned flags)
 {
     int is_listed = rotation_begin_event(writer), is_counted = !(flags & (TRACE_ARENA | TRACE_INHERITED));
+    int is_last = is_counted && !interval_now(writer); /* a sample doesn't tell what comes in between */
     struct event_model *model = writer->encoder.model;
     uint32_t sequence = (uint32_t)model->next_sequence;
-    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags | (is_counted ? SLOT_LAST : 0), stack_id, sequence);
+    uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags | (is_last ? SLOT_LAST : 0), stack_id, sequence);
     if (unlikely(slot == SLOT_NONE))
         return SLOT_NONE;
-    account_allocate(&writer->account, size_bytes, flags);
+    struct trace_weight weight = weigh(writer, size_bytes, flags);
+    keep_weight(writer, slot, size_bytes, weight);
+    account_allocate_weighted(&writer->account, weight, flags);
     if (!(flags & TRACE_ARENA)) {
         struct tally_use *use = use_of(writer, stack_id);
-        use->live_bytes += size_bytes;
-        use->live_allocations++;
+        use->live_bytes += weight.bytes;
+        use->live_allocations += weight.count;
         if (is_counted) {
-            struct tally_thread *thread = &writer->tally->threads[writer->tally->thread_id];
-            use->allocated_bytes += size_bytes;
-            use->allocations++;
-            retire_last(writer, thread);
-            thread->last_slot = slot;
-            thread->last_age = sequence;
-            thread->allocations++;
+            use->allocated_bytes += weight.bytes;
+            use->allocations += weight.count;
+            writer->allocated_variance += trace_weight_variance(size_bytes, weight);
         }
+        if (is_last)
+            set_last(writer, slot, sequence);
     }
     note_level(writer);
     if (likely(is_listed))
@@ -76,11 +125,13 @@ void trace_writer_rotation_free(struct trace_writer *writer, uint32_t slot, unsi
     const struct live_slot *freed = &writer->slots.slots[slot];
     uint64_t size_bytes = live_slots_size(&writer->slots, slot);
     unsigned flags = live_slot_flags(freed);
-    account_free(&writer->account, size_bytes, flags);
+    struct trace_weight weight = weight_table_of(&writer->weights, slot, size_bytes);
+    forget_weight(writer, freed->stack_id, size_bytes, weight);
+    account_free(&writer->account, weight.bytes, flags);
     if (!(flags & TRACE_ARENA)) {
         struct tally_use *use = use_of(writer, freed->stack_id);
-        use->live_bytes -= size_bytes;
-        use->live_allocations--;
+        use->live_bytes -= weight.bytes;
+        use->live_allocations -= weight.count;
         use->temporary_allocations += (flags & SLOT_LAST) != 0;
     }
     if (free_flags & TRACE_REALLOC)
@@ -101,13 +152,17 @@ uint32_t trace_writer_rotation_undo_free(struct trace_writer *writer, uint64_t s
     uint32_t slot = live_slots_take(&writer->slots, size_bytes, flags | (is_last ? SLOT_LAST : 0), stack_id, sequence);
     if (slot == SLOT_NONE)
         return SLOT_NONE;
+    struct trace_weight weight = {size_bytes, 1};
+    if (writer->weights.longest_bytes)
+        weight = weight_table_undo(&writer->weights, writer->tally->thread_id, size_bytes, stack_id, flags, writer->account.totals.event_count);
     thread->freed_valid = 0;
     model_allocated_unread(model, slot);
-    account_live(&writer->account, size_bytes, flags);
+    keep_weight(writer, slot, size_bytes, weight);
+    account_live(&writer->account, weight.bytes, flags);
     if (!(flags & TRACE_ARENA)) {
         struct tally_use *use = use_of(writer, stack_id);
-        use->live_bytes += size_bytes;
-        use->live_allocations++;
+        use->live_bytes += weight.bytes;
+        use->live_allocations += weight.count;
         use->temporary_allocations -= (unsigned)was_temporary;
     }
     if (is_last) {
@@ -143,10 +198,11 @@ void trace_writer_rotation_copy(struct trace_writer *writer, uint64_t size_bytes
 {
     int is_listed = rotation_begin_event(writer);
     uint32_t place = tally_place(writer->tally, stack_id);
+    struct trace_weight weight = weigh(writer, size_bytes, 0);
     tally_touch(writer->tally, place);
-    writer->tally->copies[place].copied_bytes += size_bytes;
-    writer->tally->copies[place].copies++;
-    account_copy(&writer->account, size_bytes);
+    writer->tally->copies[place].copied_bytes += weight.bytes;
+    writer->tally->copies[place].copies += weight.count;
+    account_copy_weighted(&writer->account, weight);
     if (likely(is_listed))
         event_encoder_block(&writer->encoder, CLASS_COPY, stack_id, size_bytes);
 }
@@ -170,6 +226,21 @@ void trace_writer_rotation_thread(struct trace_writer *writer, uint32_t thread_i
         event_encoder_put(&writer->encoder, SECTION_MISC, thread_id);
     }
     writer->tally->thread_id = thread_id;
+}
+
+void trace_writer_rotation_sampling(struct trace_writer *writer, uint64_t interval_bytes)
+{
+    struct tally_thread *thread = &writer->tally->threads[writer->tally->thread_id];
+    if (rotation_begin_event(writer)) {
+        event_encoder_other(&writer->encoder, OP_SAMPLING);
+        event_encoder_put(&writer->encoder, SECTION_MISC, interval_bytes);
+    }
+    if (weight_table_set_interval(&writer->weights, writer->tally->thread_id, interval_bytes) && !writer->failed)
+        writer->failed = ENOMEM;
+    if (!interval_bytes)
+        return;
+    retire_last(writer, thread);
+    thread->last_slot = SLOT_NONE;
 }
 
 void trace_writer_rotation_figures(struct trace_writer *writer, unsigned op, uint64_t first, uint64_t second)

@@ -68,7 +68,7 @@ static void make_seeds(void)
             script_random(&script, 100 * i + seed, steps[i]);
             if (seed == 1) {
                 script_event(&script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = 1000});
-                script_random_more(&script, 200 * i + seed, steps[i]);
+                script_random_more(&script, 200 * i + seed, 2 * steps[i]);
             } else {
                 script_tally(&script);
                 script_random_more(&script, 200 * i + seed, 2 * steps[i]);

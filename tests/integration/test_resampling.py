@@ -126,6 +126,26 @@ def test_unbiased(tmp_path, intervals):
             assert abs(allocated[phase] / runs - truth.bytes) <= 4 * truth.bytes_error / math.sqrt(runs) + slack
 
 
+@pytest.mark.parametrize("intervals", [(0, 1 * K, 512, 0), (1 * K, 1 * K, 1 * K, 1 * K), (1 * K, 0, 2 * K, 64 * K)], ids=["exact-first", "constant", "sample-first"])
+def test_rotated(tmp_path, intervals):
+    """What makes room is added up by what it stands for: totals, what is left, and errors are those of the whole."""
+    run = run_phases(tmp_path, intervals, target("resampled"), options="copies,rotate=5ms,max-trace-size=8M")
+    report = run.report
+    assert report["events_from_ns"] > 0 and report["complete"] is True and report["lost_events"] == 0
+    assert report["sampling_interval_bytes"] == max(intervals)
+    variance = 0
+    for phase, interval in enumerate(intervals):
+        (row,) = [row for row in run.lines if row["function"] == f"allocate_{phase + 1}"]
+        truth = phase_truth(interval)
+        variance += truth.bytes_error ** 2 if interval else 0
+        exact_or(truth, interval, intervals[phase - 1] if phase else 0).check(row["allocated_bytes"])
+    live, error = live_error(intervals)
+    assert abs(report["live_bytes_at_end"] - live) <= 4 * error + THREADS * (max(intervals) + 64 * K)
+    assert report["allocated_bytes_error"] == pytest.approx(math.sqrt(variance), rel=0.15)
+    assert 0 < report["peak_bytes_error"] <= report["allocated_bytes_error"]
+    run.check_sums()
+
+
 def test_what_was_exact_stays_exact(tmp_path):
     """Blocks that were recorded one by one count once for ever: what is left of them is known to the byte, though its frees came by a sample."""
     run = run_phases(tmp_path, (0, 512 * K, 512 * K, 512 * K), target("resampled"))

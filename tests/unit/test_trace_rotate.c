@@ -19,13 +19,15 @@ struct pair {
 
 static void open_pair(struct pair *pair, const struct script *script, const struct trace_rotate *settings)
 {
+    struct trace_identity identity = script_identity;
+    identity.sampling_interval_bytes = script->sampling_interval_bytes;
     for (int i = 0; i < 2; i++) {
         pair->files[i] = script_open_file();
         pair->slots[i] = calloc(script->slot_count + 1, sizeof *pair->slots[i]);
         CHECK(pair->slots[i]);
-        CHECK_EQUAL(trace_writer_open(pair->files[i], &script_identity, &pair->writers[i]), 0);
+        CHECK_EQUAL(trace_writer_open(pair->files[i], &identity, &pair->writers[i]), 0);
     }
-    CHECK_EQUAL(trace_writer_rotate(pair->writers[1], &script_identity, settings), 0);
+    CHECK_EQUAL(trace_writer_rotate(pair->writers[1], &identity, settings), 0);
 }
 
 static void write_pair(struct pair *pair, const struct script *script, size_t from, size_t to)
@@ -33,6 +35,9 @@ static void write_pair(struct pair *pair, const struct script *script, size_t fr
     for (size_t i = from; i < to; i++)
         for (int j = 0; j < 2; j++) {
             const struct script_step *step = &script->steps[i];
+            /* Only mappings shrink, which are never sampled; a script's shrinks are of any blocks. */
+            if (step->what == STEP_EVENT && step->event.kind == TRACE_SHRINK && script->is_resampled)
+                continue;
             if (step->what == STEP_EVENT)
                 script_write_event(&step->event, pair->writers[j], pair->slots[j]);
             else if (step->what == STEP_DEFINE)
@@ -154,6 +159,45 @@ static void compare(uint64_t seed, size_t steps, const struct trace_rotate *sett
 }
 
 /* Segments end at each flush, at each time stamp, by size; of each kind of script so many that old ones make room. */
+static void check_errors(const struct replay *plain, const struct replay *rotated)
+{
+    const struct replay_totals *a = &plain->totals, *b = &rotated->totals;
+    CHECK_EQUAL(b->sampling_interval_bytes, a->sampling_interval_bytes);
+    CHECK(llabs((int64_t)(b->allocated_bytes_error - a->allocated_bytes_error)) <= (int64_t)(a->allocated_bytes_error / 50 + 100));
+    CHECK(llabs((int64_t)(b->peak_bytes_error - a->peak_bytes_error)) <= (int64_t)(a->peak_bytes_error / 50 + 100));
+}
+
+/* Samples, by intervals that change: what makes room is added up by what it stands for. */
+static void sampled_scripts(void)
+{
+    static const uint64_t intervals[] = {0, 1000, 50000, 0, 64};
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct script script;
+        struct pair pair;
+        script_random(&script, seed, 3000);
+        for (int i = 0; i < 20; i++) {
+            script_event(&script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = intervals[(seed + (uint64_t)i) % 5]});
+            script_random_more(&script, 100 * seed + (uint64_t)i, script.count + 2000);
+        }
+        script.sampling_interval_bytes = seed % 3 ? 0 : 4096;
+        open_pair(&pair, &script, &(struct trace_rotate){TRACE_MIN_BOUND_BYTES, 1000 * (seed % 4 + 1), 0});
+        write_pair(&pair, &script, 0, script.count);
+        struct trace_end end = {.reason = TRACE_END_EXIT, .time_ns = script.time_ns + 17};
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQUAL(trace_writer_close(pair.writers[i], &end), 0);
+            pair.writers[i] = NULL;
+        }
+        struct replay *plain = replay_file(pair.files[0]), *rotated = replay_file(pair.files[1]);
+        check_replays(plain, rotated);
+        check_errors(plain, rotated);
+        CHECK(rotated->overview.has_history);
+        replay_free(plain);
+        replay_free(rotated);
+        close_pair(&pair, NULL);
+        script_done(&script);
+    }
+}
+
 static void random_scripts(void)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {
@@ -329,6 +373,7 @@ static void spaces(void)
 int main(void)
 {
     spaces();
+    sampled_scripts();
     random_scripts();
     read_on_the_way();
     much_live();

@@ -80,7 +80,7 @@ static void resampled_scripts(void)
         script_random(&script, seed, 100 * seed);
         for (int i = 0; i < 4; i++) {
             script_event(&script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = intervals[i]});
-            script_random_more(&script, seed + 10 + (uint64_t)i, 300);
+            script_random_more(&script, seed + 10 + (uint64_t)i, script.count + 300);
         }
         check_round_trip(&script);
         script_done(&script);
