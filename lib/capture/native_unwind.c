@@ -712,7 +712,7 @@ uint32_t native_unwind(struct thread_state *thread, const void *caller, const st
     struct native_unwinder *unwinder = thread->unwinder;
     const uint64_t *frame = (const uint64_t *)thread->busy;
     uint64_t stack = (uintptr_t)(frame + 2);
-    if (likely(unwinder && unwinder->rows.epoch == atomic_load_explicit(&module_table_epoch, memory_order_acquire) &&
+    if (likely(NATIVE_MACHINE_HAS_ROWS && unwinder && unwinder->rows.epoch == atomic_load_explicit(&module_table_epoch, memory_order_acquire) &&
                unwinder->pthread_id == thread->pthread_id && native_stack_holds(unwinder, stack) &&
                segments->version == unwinder->segments_version && frame[1] == (uintptr_t)caller)) {
         struct native_place place = {.stack = stack, .frame_pointer = frame[0], .address = frame[1]};

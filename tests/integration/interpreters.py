@@ -22,8 +22,8 @@ print(json.dumps([list(sys.version_info[:3]), platform.python_implementation(), 
 
 
 class Interpreter:
-    def __init__(self, path, version, shared, free_threaded):
-        self.path, self.version, self.shared, self.free_threaded = path, tuple(version), shared, free_threaded
+    def __init__(self, path, version, shared, free_threaded, is_named=False):
+        self.path, self.version, self.shared, self.free_threaded, self.is_named = path, tuple(version), shared, free_threaded, is_named
 
     @property
     def id(self):
@@ -38,7 +38,7 @@ def probe(path):
 def named(path):
     """By this name: what it says of itself may be no program that this machine can execute (tests/cross/emulate)."""
     version, _, _, shared, free_threaded = probe(path)
-    return Interpreter(path, version, shared, free_threaded)
+    return Interpreter(path, version, shared, free_threaded, is_named=True)
 
 
 def find():

@@ -14,8 +14,10 @@ QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
 
 
 def record_script(record, python, script, *arguments, options=(), environment=None, stacks=False, **more):
-    return record(PYTHON / script, *arguments, options=["--python", python.path, *options], environment={**QUIET, **(environment or {})},
-                  stacks=stacks, **more)
+    environment = {**QUIET, **(environment or {})}
+    if python.is_named:  # it can't be asked which program it is
+        return record(python.path, PYTHON / script, *arguments, options=options, environment=environment, stacks=stacks, **more)
+    return record(PYTHON / script, *arguments, options=["--python", python.path, *options], environment=environment, stacks=stacks, **more)
 
 
 @every_interpreter
