@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -101,6 +103,22 @@ static void find_build_id(struct module_facts *facts)
     }
 }
 
+/* Programs that are several by their links are called what they were run as, if that leads to the file that runs: AT_EXECFN may be a script, or
+ * relative. Interpreters of Python keep the name with their version. */
+static size_t executed_path(char *path, size_t capacity)
+{
+    const char *name = (const char *)getauxval(AT_EXECFN), *slash = name ? strrchr(name, '/') : NULL;
+    size_t bytes = name ? strnlen(name, capacity) : 0;
+    struct stat named, running;
+    if (!slash || *name != '/' || bytes >= capacity || strncmp(slash + 1, "python", strlen("python")) == 0 ||
+        syscall(SYS_newfstatat, AT_FDCWD, name, &named, 0) != 0 || syscall(SYS_newfstatat, AT_FDCWD, "/proc/self/exe", &running, 0) != 0 ||
+        named.st_dev != running.st_dev || named.st_ino != running.st_ino)
+        return 0;
+    for (size_t i = 0; i < bytes; i++) /* once: programs that change their title write over the original */
+        path[i] = name[i];
+    return bytes;
+}
+
 /* The linker gives the main program an empty name. */
 static void find_path(struct module_facts *facts, const struct link_map *map)
 {
@@ -108,8 +126,14 @@ static void find_path(struct module_facts *facts, const struct link_map *map)
     facts->path_bytes = (uint32_t)strnlen(facts->path, PATH_MAX_BYTES);
     if (facts->path_bytes)
         return;
-    long length = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", program_path, sizeof program_path);
+    static uint32_t executed_path_bytes;
     facts->path = program_path;
+    if (!executed_path_bytes)
+        executed_path_bytes = (uint32_t)executed_path(program_path, sizeof program_path);
+    facts->path_bytes = executed_path_bytes;
+    if (executed_path_bytes)
+        return;
+    long length = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", program_path, sizeof program_path);
     facts->path_bytes = length > 0 ? (uint32_t)length : 0;
 }
 

@@ -152,6 +152,22 @@ def test_forked_child(start, tmp_path):
     assert program.finish() == 17
 
 
+def test_children_that_execute(start, tmp_path):
+    """They run as ever, and are named: nothing was put into their environment."""
+    program = start("/usr/bin/python3", "-c", "import os, subprocess, sys\nnumber = 0\nprint(0, os.getpid(), flush=True)\nfor line in sys.stdin:\n"
+                    "    number += 1\n    assert subprocess.run(['/bin/echo', 'hello'], stdout=subprocess.DEVNULL).returncode == 0\n"
+                    "    pid = os.fork()\n    if pid == 0:\n        os.execv('/bin/true', ['true'])\n    assert os.waitpid(pid, 0)[1] == 0\n"
+                    "    print(number, flush=True)")
+    attach(program.pid, tmp_path / "t.heapline")
+    program.go_on(2)
+    detach(program.pid)
+    assert program.finish() == 0
+    trace = Trace(tmp_path / "t.heapline")
+    named = [(process["command"], process["unrecorded"]) for process in trace.report["processes"] if process["unrecorded"]]
+    assert sorted(named) == sorted([("/bin/echo", "started without the recorder in its environment"),
+                                    ("/bin/true", "started without the recorder in its environment")] * 2)
+
+
 def test_forked_while_detached(start, tmp_path):
     """The child has the library, and no recorder."""
     program = start(target("attached"), "fork")

@@ -74,9 +74,12 @@ def test_musl_program_is_refused_with_the_reason(musl_program, tmp_path):
 def test_musl_program_as_a_child_is_left_alone(option, record, musl_program):
     run = record("/bin/sh", "-c", f"{musl_program}; echo $?; exec {target('simple')}", options=["--native", option])
     assert (run.returncode, run.stdout, run.stderr) == (17, b"musl: done\n7\nsimple: done\n", b"")
-    # Of a program that isn't recorded nothing is said; the one after it is, under the shell's number.
-    assert len(run.report["processes"]) == (2 if option == "--follow" else 1)
-    assert set(run.children()) == ({run.report["processes"][0]["pid"]} if option == "--follow" else set())
+    # A program that can't be recorded is named; the one after it is recorded, under the shell's number.
+    followed = option == "--follow"
+    assert len(run.report["processes"]) == (3 if followed else 1)
+    named = {process["pid"]: (process["command"], process["unrecorded"]) for process in run.report["processes"] if process["unrecorded"]}
+    assert list(named.values()) == ([(str(musl_program), "built for musl")] if followed else [])
+    assert set(run.children()) == ({run.report["processes"][0]["pid"], *named} if followed else set())
 
 
 def test_programs_in_deep_folders(record, tmp_path):

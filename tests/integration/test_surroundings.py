@@ -47,6 +47,16 @@ def test_trace_in_the_current_folder(tmp_path):
         Trace(tmp_path / name).check_sums()
 
 
+def test_program_by_another_name(record, tmp_path):
+    """A link's name is the program's, as several programs may be one file."""
+    link = tmp_path / "other name"
+    link.symlink_to(target("simple"))
+    run = record(link)
+    check_marks(run.lines, SOURCES / "simple.c")
+    paths = [row["path"] for row in run.sql("SELECT path FROM module")]
+    assert str(link) in paths and str(target("simple")) not in paths
+
+
 def test_recorder_within_a_recorder(tmp_path):
     outer, inner = tmp_path / "outer.heapline", tmp_path / "inner.heapline"
     result = heapline("run", "--quiet", "-o", outer, "--", HEAPLINE, "run", "--quiet", "-o", inner, "--", target("simple"))
