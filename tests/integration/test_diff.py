@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from interpreters import DEFAULT
 from recording import HEAPLINE, ROOT, clean_environment, heapline
 
 # A slot for each block, so that the line allocates nothing else. bytes(967) takes 1000.
@@ -62,6 +63,51 @@ def test_growing_line(recorded):
     compare(old.path, new.path, "--fail-on", "2M", status=1)
     compare(old.path, new.path, "--fail-on", "line=2500001", status=0)
     compare(old.path, new.path, "--fail-on", "line=2499999", status=1)
+
+
+SERVICE = """\
+import os, sys
+kept, cache = [None] * 4000, {}
+def remember(i):
+    kept[i] = bytes(967)
+def answer(i):
+    cache[i % 200] = bytes(467)
+print(os.getpid(), flush=True)
+served = 0
+while True:
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(0)
+    for served in range(served + 1, served + 1 + int(line)):
+        answer(served)
+        if served % 3 == 0:
+            remember(served)
+    print("served", flush=True)
+"""
+
+
+def test_two_snapshots_of_one_process(tmp_path):
+    """What was kept between them comes first, exactly; a cache that was full before isn't among what grew."""
+    script = tmp_path / "service.py"
+    script.write_text(SERVICE)
+    program = subprocess.Popen([HEAPLINE, "run", "--quiet", "--python", DEFAULT.path, "-o", tmp_path / "t.heapline", script], text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment(), cwd=tmp_path)
+    pid = int(program.stdout.readline())
+    for name, requests in (("first", 900), ("second", 1500)):
+        program.stdin.write(f"{requests}\n")
+        program.stdin.flush()
+        assert program.stdout.readline() == "served\n"
+        assert heapline("snapshot", "--quiet", "-o", tmp_path / name, pid).returncode == 0
+    program.stdin.close()
+    assert program.wait(30) == 0
+    found = compare(tmp_path / "first", tmp_path / "second")
+    first = found["rows"][0]
+    assert (first["function"], first["line"], first["status"], first["significance"]) == ("remember", 4, "grew", 1)
+    assert (first["delta_live_bytes"], first["delta_live_allocations"]) == (500 * BLOCK_BYTES, 500)
+    assert (first["old_live_allocations"], first["new_live_allocations"]) == (300, 800)
+    (cache,) = [row for row in found["rows"] if row["function"] == "answer" and row["line"] == 6]
+    assert (cache["delta_live_allocations"], cache["new_live_allocations"]) == (0, 200 + 1) and cache["status"] != "grew"  # with its table
+    assert found["delta_live_bytes"] == sum(row["delta_live_bytes"] for row in found["rows"])
 
 
 def test_same_work_twice(recorded):
