@@ -135,6 +135,7 @@ static void begin_session(struct collector *collector, uint64_t max_trace_bytes)
     }
     atomic_store(&session->lost_events, 0);
     atomic_store(&session->definitions_closed, 0);
+    atomic_store(&session->sampling_wanted_bytes, session->sampling_interval_bytes);
     collector->rss_bytes = collector->highest_rss_bytes = collector->shared_at_highest_bytes = 0;
     collector->next_rss_ns = collector->rss_written_ns = collector->next_housekeeping_ns = collector->next_flush_ns = 0;
     collector->flushed_events = 0;

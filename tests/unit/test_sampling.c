@@ -86,6 +86,47 @@ static void check_exact(void)
     CHECK_EQUAL(thread->copy_left, UINT64_MAX);
 }
 
+/* Distances are counted down in pieces, at whose ends the thread looks up: as many points as ever. */
+static void check_pieces(void)
+{
+    static const uint64_t sizes[] = {1000, 40000, 65536, 70000, 1000000, 10000000};
+    const double interval = 300000;
+    begin(6, 1);
+    for (int k = 0; k < 6; k++) {
+        uint64_t taken = 0;
+        sampling_change(thread, (uint64_t)interval);
+        for (int i = 0; i < 100000; i++) {
+            CHECK(thread->sample_left <= SAMPLING_LOOK_BYTES);
+            taken += (uint64_t)sampling_takes(thread, &thread->sample_left, sizes[k]);
+        }
+        check_share(taken, 100000, -expm1(-(double)sizes[k] / interval));
+    }
+}
+
+/* From a sample to everything and back: then all deallocations are recorded, as the table lacks blocks. */
+static void check_changes(void)
+{
+    static uint64_t words[2];
+    begin(7, 1);
+    thread->cursor = &words[1];
+    CHECK(sampling_add((const void *)0x6000));
+    CHECK(!sampling_ends((const void *)0x7000));
+    sampling_change(thread, 2 * INTERVAL);
+    CHECK_EQUAL(thread->sampling_interval_bytes, 2 * INTERVAL);
+    CHECK_EQUAL(thread->must_tell_sampling, 1);
+    CHECK(thread->limit < thread->cursor);
+    CHECK(!sampling_ends((const void *)0x7000));
+    CHECK(sampling_ends((const void *)0x6000));
+    sampling_change(thread, 0);
+    for (uint64_t size = 0; size < 100; size++)
+        CHECK(sampling_takes(thread, &thread->sample_left, size) && sampling_takes(thread, &thread->copy_left, size));
+    CHECK(sampling_add((const void *)0x8000));
+    CHECK(sampling_ends((const void *)0x7000));
+    sampling_change(thread, INTERVAL);
+    CHECK(sampling_ends((const void *)0x7000) && sampling_ends((const void *)0x8000) && sampling_ends((const void *)0x8000));
+    CHECK(!sampling_takes(thread, &thread->sample_left, 0));
+}
+
 #define BLOCKS 20000
 static char is_there[BLOCKS];
 
@@ -140,5 +181,7 @@ int main(void)
     check_addresses();
     check_added_twice();
     check_exact();
+    check_pieces();
+    check_changes();
     return 0;
 }

@@ -161,6 +161,21 @@ static void begin_small(void)
     take_definitions();
 }
 
+/* What the trace has no room for is not kept here either; what is known stays known. */
+static void check_closed(void)
+{
+    uint32_t known = stack_table_python(0, 900, 1), count = stack_table_count();
+    uint64_t lost = atomic_load(&recorder_session->lost_definitions);
+    atomic_store(&recorder_session->definitions_closed, 1);
+    CHECK_EQUAL(stack_table_python(0, 901, 1), 0);
+    CHECK_EQUAL(stack_table_count(), count);
+    CHECK_EQUAL(atomic_load(&recorder_session->lost_definitions), lost + 1);
+    CHECK_EQUAL(stack_table_python(0, 900, 1), known);
+    atomic_store(&recorder_session->definitions_closed, 0);
+    CHECK_EQUAL(stack_table_python(0, 901, 1), count + 1);
+    capture_fixture_discard();
+}
+
 int main(int count, char **arguments)
 {
     capture_fixture_begin();
@@ -169,6 +184,7 @@ int main(int count, char **arguments)
     check_random_stacks();
     check_predictions();
     check_kinds();
+    check_closed();
     check_threads();
     check_lost();
     return 0;

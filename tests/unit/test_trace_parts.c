@@ -1,8 +1,13 @@
 /* The small parts of lib/trace, each alone: checksum, variable-length numbers, live slots, headers. */
+#include <math.h>
+
 #include "check.h"
 #include "checksum.h"
 #include "live_slots.h"
+#include "random.h"
 #include "trace_block.h"
+#include "trace_event.h"
+#include "trace_weight.h"
 #include "varint.h"
 
 /* Values of RFC 3720, appendix B.4, and the usual check value. */
@@ -166,8 +171,45 @@ static void headers(void)
     CHECK_EQUAL(trace_block_unpack(bytes, 0, &block_again, NULL), STATUS_CORRUPT);
 }
 
+/* Weights against the C library's arithmetic: equal but where a rounding tips over. */
+static void weights(void)
+{
+    struct weight_table table;
+    uint64_t random = 1, differences = 0;
+    double bytes = 0, expected = 0;
+    weight_table_init(&table, 0);
+    CHECK_EQUAL(weight_table_weigh(&table, 3, 77, 0, 5).bytes, 77);
+    CHECK_EQUAL(weight_table_set_interval(&table, 3, 5000), 0);
+    for (uint64_t event = 0; event < 200000; event++) {
+        uint64_t size = 1 + check_random(&random) % 60000, seed = event;
+        struct trace_weight weight = weight_table_weigh(&table, 3, size, 0, event);
+        double p = -expm1(-(double)size / 5000), fraction = random_fraction(&seed);
+        differences += weight.bytes != (uint64_t)((double)size / p + fraction) || weight.count != (uint64_t)(1 / p + fraction);
+        bytes += (double)weight.bytes;
+        expected += (double)size / p;
+    }
+    CHECK(differences <= 2);
+    CHECK(fabs(bytes - expected) <= 4 * 0.5 * sqrt(200000));
+    /* Others count as themselves. */
+    CHECK_EQUAL(weight_table_weigh(&table, 2, 77, 0, 5).bytes, 77);
+    CHECK_EQUAL(weight_table_weigh(&table, 3, 77, TRACE_MAPPING, 5).count, 1);
+    CHECK_EQUAL(weight_table_weigh(&table, 3, 0, 0, 5).bytes, 0);
+    CHECK_EQUAL(weight_table_weigh(&table, 3, (1ull << 56) - 1, 0, 5).bytes, (1ull << 56) - 1);
+    CHECK_EQUAL(weight_table_put(&table, 5000, 10, (struct trace_weight){100, 9}), 0);
+    CHECK_EQUAL(weight_table_of(&table, 5000, 10).count, 9);
+    CHECK_EQUAL(weight_table_of(&table, 4999, 10).count, 1);
+    CHECK_EQUAL(weight_table_freed(&table, 9, 10, 2, (struct trace_weight){100, 9}), 0);
+    CHECK_EQUAL(weight_table_undo(&table, 9, 10, 2, 0, 1).bytes, 100);
+    CHECK_EQUAL(weight_table_undo(&table, 9, 10, 2, 0, 1).bytes, 10);
+    weight_table_reset(&table);
+    CHECK_EQUAL(weight_table_weigh(&table, 3, 77, 0, 5).bytes, 77);
+    CHECK_EQUAL(weight_table_of(&table, 5000, 10).count, 1);
+    weight_table_done(&table);
+}
+
 int main(void)
 {
+    weights();
     checksums();
     numbers();
     slots();
