@@ -241,6 +241,7 @@ static void print_changed_modules(const struct reading *reading, const char *pat
 void summary_print_warnings(const struct reading *reading, const struct summary *summary)
 {
     char text[512];
+    const char *right = summary->sampling_interval_bytes ? "estimates of the whole" : "exact";
     if (summary->damage) {
         char *clean = text_clean(summary->damage, reading->terminal.unicode);
         snprintf(text, sizeof text, "damaged trace (%s): this is what its good part says", clean);
@@ -280,16 +281,17 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
         free(clean);
     }
     if (summary->stream_end_ns == 0) {
-        summary_print_warning(reading, "no event is listed one by one: from the beginning more was live than the trace's size bound has room for. Peak, totals, "
-                               "copies and what was live at the end are exact, but what happened when is known only roughly");
+        snprintf(text, sizeof text, "no event is listed one by one: from the beginning more was live than the trace's size bound has room for. Peak, "
+                 "totals, copies and what was live at the end are %s, but what happened when is known only roughly", right);
+        summary_print_warning(reading, text);
     } else if (summary->stream_end_ns > 0) {
-        snprintf(text, sizeof text, "the trace reached its size bound at %s: peak, totals, copies and what was live at the end are exact, but what "
-                 "happened when is known only roughly from there on", units_time(summary->stream_end_ns).text);
+        snprintf(text, sizeof text, "the trace reached its size bound at %s: peak, totals, copies and what was live at the end are %s, but what "
+                 "happened when is known only roughly from there on", units_time(summary->stream_end_ns).text, right);
         summary_print_warning(reading, text);
     }
     if (summary->events_from_ns) {
-        snprintf(text, sizeof text, "old parts of the trace have made room: peak, totals, copies and what was live at the end are exact, but what "
-                 "happened when is known only roughly before %s", units_time(summary->events_from_ns).text);
+        snprintf(text, sizeof text, "old parts of the trace have made room: peak, totals, copies and what was live at the end are %s, but what "
+                 "happened when is known only roughly before %s", right, units_time(summary->events_from_ns).text);
         summary_print_warning(reading, text);
     }
     if (summary->unsafe_stacks) {

@@ -3,6 +3,7 @@ Only the standard library, and libzstd through ctypes."""
 
 import ctypes
 import ctypes.util
+import math
 import struct
 
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
@@ -79,11 +80,34 @@ def unrotated(data):
     return parts
 
 
+def probability(x):
+    """1 - exp(-x), operation by operation as the document says."""
+    def series(x):
+        total = 1.0
+        for term in range(24, 1, -1):
+            total = 1 - x / term * total
+        return x * total
+
+    if x > 64:
+        return 1.0
+    halvings = int(x / 0.69314718055994531)
+    rest = x - halvings * 0.69314718055994531
+    return 1 - (1 - series(max(rest, 0.0))) * 0.5 ** halvings if halvings else series(x)
+
+
+def random_fraction(state):
+    z = state + 0x9E3779B97F4A7C15 & M64
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & M64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & M64
+    return ((z ^ z >> 31) >> 11) * 2.0 ** -53
+
+
 class Block:
     """One live block of memory."""
 
     def __init__(self, size, flags, stack, sequence):
         self.size, self.flags, self.stack, self.sequence = size, flags, stack, sequence
+        self.bytes, self.count = size, 1  # what it counts as
 
 
 class Trace:
@@ -100,6 +124,7 @@ class Trace:
         self.definitions, self.events, self.end = [], [], None
         self.tallies, self.segments = [], 0
         self.counts = {0: 0, 1: 0, 2: 0, 3: 0}
+        self.is_weighted = self.identity["flags"] & (8 | 32)
         self.reset()
         self.time, self.adding_up = 0, False
         self.level = {"outside": 0, "arena": 0, "objects": 0}
@@ -117,6 +142,7 @@ class Trace:
     def reset(self):
         self.slots, self.free, self.ring, self.next_sequence = [], [], [None] * self.reach, 0
         self.thread, self.context, self.contexts = 0, 0, [0] * 64
+        self.intervals, self.freed = {}, {}
         self.predictions, self.stacks = [None] * 16384, [(0, 0, 0)] * 4096
         self.last_stack = self.highest_stack = self.last_freed = self.last_stride = self.last_slot = 0
 
@@ -195,6 +221,9 @@ class Trace:
             assert outside + max(arena, peak_objects) == peak_bytes and start <= peak_time <= end
             self.peak = (peak_bytes, peak_objects)
             self.totals.update(peak_bytes=peak_bytes, peak_event=self.totals["events"] + peak_event, peak_time=peak_time)
+        if figures.left():
+            tally["longest_interval"], *variances = figures.number(), figures.number(), figures.number(), figures.number()
+            tally["variances"] = [struct.unpack("<d", struct.pack("<Q", bits))[0] for bits in variances]
         self.time = start
         while moments.left():
             self.time += moments.number()
@@ -247,12 +276,15 @@ class Trace:
             gap = gaps.number()
             self.free += range(len(self.slots), len(self.slots) + gap)
             self.slots += [None] * gap
-            block = Block(sizes.number(), flags.number(), stacks.number(), self.next_sequence)
+            size, flag = sizes.number(), flags.number()
+            block = Block(size, flag & ~64, stacks.number(), self.next_sequence)
+            if flag & 64:
+                block.count, block.bytes = sizes.number(), sizes.number()
             assert block.size < 1 << 56 and block.flags <= 0x3F and block.stack <= self.counts[1]
             self.ring[self.next_sequence % self.reach] = len(self.slots)
             self.next_sequence += 1
             self.slots.append(block)
-            live["arena" if block.flags & 4 else "objects" if block.flags & 2 else "outside"] += block.size
+            live["arena" if block.flags & 4 else "objects" if block.flags & 2 else "outside"] += block.bytes
             birth += births.signed()
             assert 0 <= birth << 20 <= self.time
         self.free.reverse()
@@ -295,6 +327,15 @@ class Trace:
             assert kind == 4
             fields = (column.text(), column.text())
         self.definitions.append((kind, *fields))
+
+    # ---- weights
+
+    def weigh(self, size, flags):
+        interval = self.intervals.get(self.thread, self.identity["sampling_interval"])
+        if not self.is_weighted or not interval or not size or flags & (4 | 8) or (p := probability(size / interval)) >= 1:
+            return size, 1
+        fraction = random_fraction(self.totals["events"])
+        return math.floor(size / p + fraction), math.floor(1 / p + fraction)
 
     # ---- accounting
 
@@ -343,20 +384,23 @@ class Trace:
 
     def block_event(self, kind, stack, size):
         if kind == CLASS_COPY:
+            copied, copies = self.weigh(size, 0)
             self.totals["events"] += 1
-            self.big_copies += 1
-            self.big_copied_bytes += size
-            self.totals["copies"] += 1
-            self.totals["copied_bytes"] += size
+            self.big_copies += copies
+            self.big_copied_bytes += copied
+            self.totals["copies"] += copies
+            self.totals["copied_bytes"] += copied
             self.events.append(("copy", size, stack))
             self.push(stack, 1)
             return
         flags = kind - CLASS_ALLOCATE
         slot = self.take_slot(size, flags, stack)
+        block = self.slots[slot]
+        block.bytes, block.count = self.weigh(size, flags)
         if not flags & (4 | 16):
-            self.totals["allocations"] += 1
-            self.totals["allocated_bytes"] += size
-        self.change(flags, size, True)
+            self.totals["allocations"] += block.count
+            self.totals["allocated_bytes"] += block.bytes
+        self.change(flags, block.bytes, True)
         self.events.append(("allocate", slot, size, stack, flags))
         self.push(stack, 0)
 
@@ -365,7 +409,8 @@ class Trace:
         self.events.append(("free", slot, kind == CLASS_FREE_REALLOC))
         self.slots[slot] = None
         self.free.append(slot)
-        self.change(freed.flags, freed.size, False)
+        self.freed[self.thread] = freed
+        self.change(freed.flags, freed.bytes, False)
         self.last_stride = freed.sequence - self.last_freed & M32
         self.last_freed = freed.sequence
         self.push(freed.stack, 2)
@@ -426,13 +471,17 @@ class Trace:
         if op == 0x20:
             slot, size = misc.number(), misc.number()
             self.slots[slot].size -= size
+            self.slots[slot].bytes -= size
             assert self.slots[slot].size >= 0
             self.change(self.slots[slot].flags, size, False)
             self.events.append(("shrink", slot, size))
         elif op == 0x21:
             stack, size, flags = misc.number(), misc.number(), misc.number()
             slot = self.take_slot(size, flags, stack)
-            self.change(flags, size, True)
+            block, freed = self.slots[slot], self.freed.pop(self.thread, None)
+            is_same = freed and (freed.size, freed.stack) == (size, stack)
+            block.bytes, block.count = (freed.bytes, freed.count) if is_same else self.weigh(size, flags)
+            self.change(flags, block.bytes, True)
             self.events.append(("undo_free", slot, size, stack, flags))
         elif op == 0x22:
             self.time += self.columns[TIMES].number()
@@ -459,4 +508,5 @@ class Trace:
         else:
             assert op == 0x28 and self.identity["flags"] & 16
             self.events.append(("sampling", misc.number()))
+            self.intervals[self.thread] = self.events[-1][1]
             assert self.events[-1][1] < 1 << 56

@@ -120,6 +120,15 @@ def test_refused(tmp_path, value):
     assert result.returncode == 2 and b"--rotate" in result.stderr and not list(tmp_path.iterdir())
 
 
+def test_weights_as_documented(record):
+    """A reader that was written from the document weighs the sampled blocks as the writer has."""
+    rotated = record(target("random_blocks"), 400000, options=["--rotate", "10ms", "--max-trace-size", MIB, "--sample", "2K"], check=False)
+    read = format_reader.Trace(rotated.path.read_bytes())
+    assert read.tallies and read.tallies[-1]["longest_interval"] == 2048 and read.segments
+    figures = ("peak_bytes", "allocated_bytes", "allocations", "copied_bytes", "copies")
+    assert {name: read.totals[name] for name in figures} == {name: rotated.report[name] for name in figures}
+
+
 def test_of_a_sample(record):
     """By a mean of one byte hardly a block is missed, and each counts about once: figures are those of an exact recording, nearly."""
     rotated = record(target("random_blocks"), 1000000, options=[*ROTATE, "--sample", "1"], check=False)
