@@ -45,7 +45,7 @@ static void fill_thresholds(const struct leak_rows *rows)
             highest = rows->rows[i].growth.confidence;
     thresholds[THRESHOLD_LIVE].value = rows->end_bytes;
     thresholds[THRESHOLD_GROWTH].value = (int64_t)rows->growth_bytes_per_second;
-    thresholds[THRESHOLD_CANDIDATES].value = rows->confident_count;
+    thresholds[THRESHOLD_CANDIDATES].value = rows->leak_count;
     thresholds[THRESHOLD_CONFIDENCE].value = (int64_t)(highest * THRESHOLD_SHARE_UNIT);
 }
 
@@ -443,8 +443,9 @@ const struct command leaks_command = {
                 "heapline leaks --suppressions known.supp --fail-on live=0 app.heapline\n"
                 "\n"
                 "--fail-on knows confidence (the highest; exceeded where it is reached), live\n"
-                "(bytes at the end), growth (bytes a second) and candidates (how many), the last\n"
-                "two over lines of confidence 0.5 and more. What is suppressed counts for none.",
+                "(bytes at the end), growth (bytes a second) and candidates (how many; lines in\n"
+                "step with each other are one), the last two over lines of confidence 0.5 and\n"
+                "more. What is suppressed counts for none.",
     .statuses = READING_STATUSES_FAIL,
     .options = {leak_options, limit_options, suppression_options, fail_options, fold_options, reading_options},
     .run = run_leaks,

@@ -1,5 +1,6 @@
 """Lines of one leak, from a report database in which what each line held is put by hand."""
 
+import pathlib
 import sqlite3
 
 import pytest
@@ -146,12 +147,26 @@ def test_the_text_shows_one_leak(several):
     assert lines[at - 1] == "            grows with the same requests as batch.py:22  remember"
 
 
+def test_the_example_of_the_page(tmp_path):
+    path = tmp_path / "batch.heapline"
+    create(path)
+    add_line(path, 21, ("remember", BATCH, 23, "user"), MAIN, EVEN, 8000)
+    add_line(path, 24, ("Item.__init__", BATCH, 50, "user"), REMEMBER, [2 * count for count in EVEN], 1000)
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "leaks.md").read_text()
+    assert run(ON_DATABASE, "leaks", "--limit", "1", path).stdout.split("\n\n")[2].splitlines()[:10] == page.split("```\n")[2].splitlines()
+
+
 def test_the_limit_counts_all_lines_of_a_leak(several):
     """27 MiB and 24 B are resident besides; 128 blocks of 16 KiB and more in 10 s."""
     evidence = document(ON_DATABASE, "leaks", several, "--memory-limit", "64M")["candidates"][0]["evidence"]
     speed = (2 * MIB + 128 * 8000 + 256 * 1000 + 128 * 900) / 10
     seconds = (64 * MIB - (24 * MIB + 3 * MIB + 1024)) / speed
     assert f"with its further lines it fills the 37.0 MiB up to the limit of 64.0 MiB in {round(seconds)} s" in evidence
+
+
+def test_a_leak_of_several_lines_counts_once(several):
+    assert run(ON_DATABASE, "leaks", "--fail-on", "candidates=3", several).returncode == 0
+    assert run(ON_DATABASE, "leaks", "--fail-on", "candidates=2", several).returncode == 1
 
 
 def test_brief(several):
