@@ -134,6 +134,8 @@ void summary_print_title(const struct reading *reading, const struct summary *su
     text_clip(command, terminal->width, TEXT_CLIP_END, terminal_ellipsis(terminal));
     terminal_print(terminal, STYLE_BOLD, "%s\n", command);
     summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
+    if (summary->cut || summary->unrecorded)
+        snprintf(ending, sizeof ending, "%s", summary->cut ? "end not known" : "not recorded");
     const char *dot = terminal_dot(terminal);
     terminal_print(terminal, STYLE_DIM, "pid %lld %s %s %s %s %s %s events\n", (long long)summary->pid, dot, ending, dot,
                    units_time(summary->duration_ns).text, dot, units_count(summary->event_count).text);

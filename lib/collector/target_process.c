@@ -52,12 +52,28 @@ static int is_another_image(int maps_file, uint64_t inode)
     return lines > 0 && !found;
 }
 
+/* Its number in /proc, which may be that of another PID namespace than ours: where the program is the first of a new one, /proc/1 is somebody
+ * else. The file system tells (proc(5), pidfd_open(2)). Returns `pid` where it doesn't. */
+static int number_in_proc(int pidfd, int pid)
+{
+    char path[48], line[128];
+    int number = pid;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    FILE *info = pidfd < 0 ? NULL : fopen(path, "re");
+    while (info && fgets(line, sizeof line, info))
+        if (sscanf(line, "Pid: %d", &number) == 1)
+            break;
+    if (info)
+        fclose(info);
+    return number;
+}
+
 void target_process_open(struct target_process *target, int pid, int pidfd, uint64_t session_inode)
 {
     char path[32];
     *target = (struct target_process){.pid = pid, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
     target->pidfd = pidfd >= 0 ? pidfd : (int)syscall(SYS_pidfd_open, pid, 0);
-    snprintf(path, sizeof path, "/proc/%d", pid);
+    snprintf(path, sizeof path, "/proc/%d", number_in_proc(target->pidfd, pid));
     target->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     target->maps_file = openat(target->folder, "maps", O_RDONLY | O_CLOEXEC);
     target->statm_file = openat(target->folder, "statm", O_RDONLY | O_CLOEXEC);

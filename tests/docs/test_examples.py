@@ -95,6 +95,13 @@ def test_long_services(folder):
     assert shown.count("exit 0") >= 2 and "Sessions.open" in shown # nothing is missing from the trace
 
 
+def test_survival(folder):
+    text, = blocks(DOCS / "survival.md", "sh")
+    shown = " ".join(folder.shell(text).split())
+    assert shown.startswith("unharmed status 139 ") and "SIGSEGV" in shown
+    assert "1 program not recorded: /bin/echo (started without the recorder in its environment)" in shown
+
+
 def test_viewer(folder):
     if not (HEAPLINE.parent.parent / "viewer" / "viewer.html").exists():
         pytest.skip("the viewer is not built: no node or npm when meson configured")

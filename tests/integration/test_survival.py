@@ -299,6 +299,17 @@ def test_in_a_namespace(tmp_path, kind):
     assert report["processes"][0]["exit"] == 13
 
 
+def test_goes_into_a_namespace(tmp_path):
+    """The recorded program starts the first process of a namespace of its own, where /proc shows the others."""
+    trace = tmp_path / "t.heapline"
+    unshare("pid")
+    result = heapline("run", "--quiet", "-o", trace, "--", "unshare", "--pid", "--fork", target("many_events"), 300000)
+    assert (result.returncode, result.stdout) == (13, b"many_events: done\n"), result.stderr
+    (inner,) = [process for process in completed(trace).report["processes"] if process["pid"] == 1]
+    assert inner["command"] == f"{target('many_events')} 300000" and inner["allocations"] == 300000
+    assert (inner["exit"], inner["complete"], inner["lost_events"]) == (13, True, 0)
+
+
 def test_first_process_of_a_namespace(tmp_path):
     """It takes all others with it when it ends: its trace is whole all the same, and it sees no child that isn't its own."""
     trace = tmp_path / "t.heapline"
