@@ -61,6 +61,16 @@ def test_every_view(firefox, page):
     assert len(pictures) == 6 and firefox.console() == []
 
 
+def test_a_line_far_down_is_in_sight(firefox, page, trace):
+    row = max((row for row in document("lines", trace)["lines"] if (row["file"] or "").endswith("threading.py")), key=lambda row: row["line"])
+    firefox.open(page, f"tab=source&file={row['file']}&line={row['line']}")
+    firefox.ask("WebDriver:ExecuteAsyncScript", args=[], script="""const done = arguments[arguments.length - 1];
+        const wait = () => document.querySelector('.source-view').dataset.complete ? done() : setTimeout(wait, 20); wait();""")
+    assert firefox.evaluate("""(() => { const line = document.querySelector('tr.target').getBoundingClientRect(), box = document.querySelector('.code').getBoundingClientRect();
+        return line.top > box.top && line.bottom < box.bottom; })()""")
+    assert firefox.console() == []
+
+
 def test_range_and_theme(firefox, page):
     last = None
     firefox.open(page)

@@ -177,3 +177,15 @@ def test_prints_light_and_open(browser, page):
 def test_what_is_nobodys_line_is_explained(browser, page):
     browser.open(page, "tab=lines&filter=arena%20slack")
     assert "room that Python keeps" in browser.evaluate("document.querySelector('tbody th').textContent")
+
+
+def test_a_line_far_down_is_in_sight(browser, page, trace):
+    """Lines around it come first, and stay in sight when the rest of the file has come."""
+    row = max((row for row in document("lines", trace)["lines"] if (row["file"] or "").endswith("typing.py") or (row["file"] or "").endswith("threading.py")),
+              key=lambda row: row["line"])
+    browser.open(page, f"tab=source&file={row['file']}&line={row['line']}")
+    browser.evaluate("new Promise(done => { const wait = () => document.querySelector('.source-view').dataset.complete ? done() : setTimeout(wait, 10); wait(); })")
+    assert row["line"] > 500 and browser.evaluate("document.querySelectorAll('.code tbody tr').length") >= row["line"]
+    assert browser.evaluate("""(() => { const line = document.querySelector('tr.target').getBoundingClientRect(), box = document.querySelector('.code').getBoundingClientRect();
+        return line.top > box.top && line.bottom < box.bottom; })()""")
+    assert browser.evaluate("[...document.querySelectorAll('.code .line-number')].every((cell, i) => cell.textContent == i + 1)")

@@ -28,7 +28,7 @@ function columnsOf(model: Model, state: State): Column[] {
     { key: "old", title: "old", hint: "in the old trace", bytes, value: (row) => row.old![measure] }, { key: "new", title: "new", hint: "in the new trace", bytes, value: (row) => row.figures[measure] }];
 }
 
-const CHUNK = 120, SLICE_MS = 12; // lines that are there at once, around the one that is looked for; the others follow in slices
+const CHUNK = 120, SLICE = 50, SLICE_MS = 12; // lines that are there at once, around the one that is looked for; the others follow in slices
 
 const coloredFiles = new Map<string, { text: string; lines: string[] }>();
 function coloredLines(text: string, file: string): string[] {
@@ -150,25 +150,24 @@ export class SourceView {
     if (row) requestAnimationFrame(() => { code.scrollTop = row.offsetTop - code.clientHeight / 3; });
   }
 
-  /** The lines around `goal` at once, so that a click is answered; the rest when there is time, before anybody scrolls that far. */
+  /** The lines around `goal` at once, so that a click is answered; the rest when there is time, before anybody scrolls that far. The browser
+   *  keeps what is seen where it is (scroll anchoring). */
   private fillLines(body: HTMLElement, lines: (string | number)[], makeLine: (content: string | number, i: number) => HTMLElement, goal: number): void {
     let from = Math.max(0, goal - CHUNK / 2), to = Math.min(lines.length, from + CHUNK);
     body.append(...lines.slice(from, to).map((content, i) => makeLine(content, from + i)));
-    const box = this.element.querySelector<HTMLElement>(".code");
     const step = () => {
       if (!body.isConnected) return;
-      const until = performance.now() + SLICE_MS, first = body.firstElementChild as HTMLElement | null, before = first?.offsetTop ?? 0;
+      const until = performance.now() + SLICE_MS;
       while (performance.now() < until && (from > 0 || to < lines.length)) {
-        const next = Math.min(lines.length, to + 25), previous = Math.max(0, from - 25);
+        const next = Math.min(lines.length, to + SLICE), previous = Math.max(0, from - SLICE);
         body.append(...lines.slice(to, next).map((content, i) => makeLine(content, to + i)));
         body.prepend(...lines.slice(previous, from).map((content, i) => makeLine(content, previous + i)));
         [from, to] = [previous, next];
       }
-      if (box && first) box.scrollTop += first.offsetTop - before;
       if (from > 0 || to < lines.length) setTimeout(step);
       else this.element.dataset.complete = "yes";
     };
     delete this.element.dataset.complete;
-    setTimeout(step, 30);
+    setTimeout(step, 100);
   }
 }

@@ -98,12 +98,12 @@ export class TableView {
   private inOrder(state: State): Row[] {
     const { columns, sort } = this.order(state), key = [sort, state.down, state.cost, state.unit].join();
     if (this.sorted?.key === key) return this.sorted.rows;
-    const sign = state.down ? -1 : 1, column = columns.find((c) => c.key === sort), rows = this.cache!.rows.slice();
+    const sign = state.down ? -1 : 1, column = columns.find((c) => c.key === sort), { rows } = this.cache!;
     if (column) {
       const size = column.isChange ? (row: Row) => Math.abs(column.value(row)) : column.value;
-      const values = rows.map((row) => ({ row, value: size(row), more: row.figures.allocated_bytes }));
-      values.sort((a, b) => sign * (a.value - b.value) || b.more - a.more || (a.row.place < b.row.place ? -1 : a.row.place > b.row.place ? 1 : 0));
-      this.sorted = { key, rows: values.map(({ row }) => row) };
+      const values = Float64Array.from(rows, size), more = Float64Array.from(rows, (row) => row.figures.allocated_bytes);
+      const order = Uint32Array.from(rows, (_, i) => i).sort((a, b) => sign * (values[a]! - values[b]!) || more[b]! - more[a]! || a - b);
+      this.sorted = { key, rows: Array.from(order, (i) => rows[i]!) };
     } else {
       const text = sort as "place" | "functionName" | "status", texts = rows.map((row) => ({ row, text: row[text] }));
       const ranks = new Map([...new Set(texts.map((entry) => entry.text))].sort(names.compare).map((name, i) => [name, i])); // comparing names is dear
