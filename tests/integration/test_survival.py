@@ -213,6 +213,45 @@ def test_started_with_little(tmp_path, name):
         assert report["lost_events"] == 0 and report["allocations"] >= 30000
 
 
+def processes_of(folder):
+    """The collectors that write into the folder, and the programs that run for it."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            is_collector = (entry / "comm").read_text() == "heapline-collec\n"
+            if is_collector and any(os.readlink(file).startswith(f"{folder}/") for file in (entry / "fd").iterdir()):
+                found.append(int(entry.name))
+            elif (entry / "cmdline").read_bytes().startswith(os.fsencode(target("children")) + b"\0") and \
+                    os.fsencode(f"={folder}/") in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_anybody_killed(tmp_path):
+    """Parents, children and their collectors, at random moments: the command ends, nothing is left behind, and every trace reads."""
+    for attempt in range(25):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        run = start(folder / "t.heapline", target("children"), ("threads", "grandchildren", "fork", "exec")[attempt % 4], "3")
+        for _ in range(random.randint(1, 3)):
+            time.sleep(random.uniform(0, 0.05))
+            for pid in random.sample(found, 1) if (found := processes_of(folder)) else []:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        run.communicate(timeout=60)
+        for path in folder.glob("t.heapline*"):
+            if path.stat().st_size:
+                assert Trace(path).report["damage"] is None
+        deadline = time.monotonic() + 10
+        while processes_of(folder) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert processes_of(folder) == []
+
+
 # ---- the machine ----
 
 @pytest.fixture
