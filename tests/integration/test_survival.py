@@ -14,7 +14,7 @@ import pytest
 from recording import BUILD, HEAPLINE, Trace, clean_environment, collector_of, completed, heapline, run_bare, target
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-ROUNDS = 1500000
+ROUNDS = 1000000
 
 
 def start(trace, *command, options=(), **more):
@@ -67,13 +67,13 @@ def check_cut(trace, all_events):
     assert "the trace was cut (the collector was killed)" in " ".join(text.split()) and "lost: figures lack" in text
 
 
-@pytest.mark.parametrize("round", range(8))
+@pytest.mark.parametrize("round", range(6))
 def test_collector_killed(tmp_path, all_events, round):
     """At any moment: the program goes on to its end, and what it did afterwards is counted."""
     trace = tmp_path / "t.heapline"
     run = start(trace, target("many_events"), ROUNDS)
     collector = collector_for(trace)
-    time.sleep(0.3 * random.uniform(0, 1) * round / 7)
+    time.sleep(0.06 * random.uniform(0, 1) * round / 5)
     os.kill(collector, signal.SIGKILL)
     ended(run, 13, b"many_events: done\n")
     check_cut(Trace(trace), all_events)
@@ -133,10 +133,10 @@ def test_suspended(tmp_path, all_events):
     for number in (signal.SIGSTOP, signal.SIGCONT) * 2:
         for pid in both:
             os.kill(pid, number)
-        time.sleep(0.7 if number == signal.SIGSTOP else 0.05)
+        time.sleep(0.5 if number == signal.SIGSTOP else 0.05)
     ended(run, 13, b"many_events: done\n")
     report = completed(trace).check_sums().report
-    assert report["lost_events"] == 0 and report["events"] == all_events and report["duration_ns"] > 1_400_000_000
+    assert report["lost_events"] == 0 and report["events"] == all_events and report["duration_ns"] > 1_000_000_000
 
 
 # ---- the program ----
@@ -145,7 +145,7 @@ def test_fault(tmp_path):
     trace = tmp_path / "t.heapline"
     result = heapline("run", "--quiet", "-o", trace, "-c", "import ctypes; kept = bytearray(1 << 20); ctypes.string_at(0)")
     assert result.returncode == -signal.SIGSEGV
-    report = Trace(trace).check_sums().report
+    report = Trace(trace).check_sums(stacks=False).report
     assert report["complete"] is False and report["has_end"] is True and report["damage"] is None
     assert report["processes"][0]["exit"] == -signal.SIGSEGV
     assert report["live_bytes_at_end"] > 1 << 20 and report["lost_events"] == 0
@@ -154,10 +154,10 @@ def test_fault(tmp_path):
 def test_killed_as_it_starts(tmp_path):
     """Before the recorder is up, while it comes up, and after: what is there reads, and nobody waits for what is not."""
     read = 0
-    for attempt in range(20):
+    for attempt in range(12):
         trace = tmp_path / f"{attempt}.heapline"
         run = start(trace, target("many_events"), ROUNDS)
-        time.sleep(0.03 * attempt / 19)
+        time.sleep(0.03 * attempt / 11)
         children = pathlib.Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
         for child in children:
             os.kill(int(child), signal.SIGKILL)
@@ -187,7 +187,7 @@ def test_restricts_itself(tmp_path, before):
     code = f"import os, resource; {before}; kept = [bytearray(1000) for i in range(5000)]; os._exit(7)"
     result = heapline("run", "--quiet", "-o", trace, "-c", code, cwd=tmp_path)
     assert result.returncode == 7, result.stderr
-    report = completed(trace).check_sums().report
+    report = completed(trace).check_sums(stacks=False).report
     assert report["complete"] is True and report["lost_events"] == 0 and report["live_bytes_at_end"] > 5000 * 1000
 
 
@@ -231,7 +231,7 @@ def processes_of(folder):
 
 def test_anybody_killed(tmp_path):
     """Parents, children and their collectors, at random moments: the command ends, nothing is left behind, and every trace reads."""
-    for attempt in range(25):
+    for attempt in range(16):
         folder = tmp_path / str(attempt)
         folder.mkdir()
         run = start(folder / "t.heapline", target("children"), ("threads", "grandchildren", "fork", "exec")[attempt % 4], "3")
