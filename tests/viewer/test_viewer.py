@@ -128,6 +128,9 @@ def test_leaks(browser, page, trace):
     rest = [c for c in candidates[:100] if c["confidence"] < 0.5]
     assert shown == [[f"{c['file'] if c['file'] is not None else 'null'}:{c['line'] if c['line'] is not None else 'null'}", c["live_bytes"]] for c in grows + rest]
     assert any(c["function"] == "leak" for c in grows)
+    leaks = [c["leak"] for c in grows]
+    assert browser.evaluate("[...document.querySelectorAll('.leak-group')].map(g => [+g.dataset.leak, g.querySelectorAll('.leak').length])") == [
+        [leak, leaks.count(leak)] for leak in dict.fromkeys(leaks) if leaks.count(leak) > 1]
 
 
 def test_copies(browser, page, trace):

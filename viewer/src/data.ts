@@ -28,6 +28,7 @@ export interface LeakCandidate {
   file: string | null; line: number | null; function: string | null; live_bytes: number; live_allocations: number;
   growth_bytes_per_second: number; confidence: number; shape: string; evidence: string; window_bytes: number[]; allocations: number;
   stacks: number; since_ns: number | null; live_bytes_at_end: number; frames: StackFrame[];
+  leak: number | null; in_step_with: number | null; // which one it belongs to; which other one grows as it does
   owner?: Process; // of all processes together: whose it is
 }
 

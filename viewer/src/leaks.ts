@@ -49,6 +49,22 @@ function card(model: Model, entry: Candidate, open: (path: string, line: number)
     h("figure", null, curve(entry), h("figcaption", { class: "dim" }, `up to ${formatBytes(Math.max(0, ...candidate.window_bytes))}${old ? "; dashed: the old trace" : ""}`)));
 }
 
+/** Several lines that are one leak stand together, in the place of the first of them. */
+function together(model: Model, growing: Candidate[], open: (path: string, line: number) => void): HTMLElement[] {
+  const leaks = new Map<string, Candidate[]>();
+  growing.forEach((entry, i) => {
+    const key = entry.candidate.leak === null ? `alone ${i}` : `${entry.run.summary.pid} ${entry.candidate.leak}`;
+    leaks.set(key, [...(leaks.get(key) ?? []), entry]);
+  });
+  return [...leaks.values()].map((lines) => {
+    if (lines.length === 1) return card(model, lines[0]!, open);
+    const sum = (of: (candidate: LeakCandidate) => number) => lines.reduce((all, { candidate }) => all + of(candidate), 0);
+    return h("section", { class: "leak-group", "data-leak": lines[0]!.candidate.leak },
+      h("h2", null, `One leak of ${lines.length} lines: ${formatBytes(sum((c) => c.live_bytes))}, ${perSecond(sum((c) => c.growth_bytes_per_second))}`),
+      ...lines.map((entry) => card(model, entry, open)));
+  });
+}
+
 const placeOf = (file: string | null, line: number | null, functionName: string | null): string => `${file ?? ""}\0${line ?? 0}\0${functionName ?? ""}`;
 
 /** The old trace's candidate of the same line, which an edit may have moved. */
@@ -79,7 +95,7 @@ export function showLeaks(element: HTMLElement, model: Model, open: (path: strin
   const parts: HTMLElement[] = [
     h("p", { class: "lead" }, growing.length ? h("strong", null, `${growing.length} ${growing.length === 1 ? "line keeps" : "lines keep"} growing.`) : h("strong", null, "Nothing keeps growing."),
       baseline ? ` In the old trace, ${formatExact(baseline.leaks.growing)} did.` : "", judged),
-    ...growing.map((entry) => card(model, entry, open)),
+    ...together(model, growing, open),
   ];
   if (ended.length) parts.push(h("h2", { class: "lead" }, "Kept growing in the old trace, and no longer"), ...ended.map((entry) => card(model, entry, open)));
   if (others.length) {
