@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "leak_groups.h"
+#include "leak_imports.h"
 #include "leak_owner.h"
 
 /* Keys of rows: 0 what has no line, 1 what no stack owns, then one for each line. */
@@ -19,6 +20,7 @@ struct loading {
     uint32_t *line_keys, key_count; /* by frame id */
     uint32_t *stack_keys;           /* by stack index: its row + KEY_FIRST; NOT_KEYED */
     uint32_t *row_of_key;           /* NOT_KEYED */
+    uint8_t *came_once;             /* by stack index: through an import, and without growth since */
     int64_t row_capacity;
     int64_t allocations;            /* of all stacks */
     int window_total;
@@ -126,10 +128,45 @@ static void load_uses(struct loading *loading)
 static void place_series(struct leak_rows *rows)
 {
     size_t width = (size_t)rows->window_count;
-    rows->series = allocate(2 * width * (size_t)rows->count, sizeof *rows->series);
+    rows->series = allocate(4 * width * (size_t)rows->count, sizeof *rows->series);
     for (int64_t i = 0; i < rows->count; i++) {
-        rows->rows[i].bytes = rows->series + 2 * width * (size_t)i;
-        rows->rows[i].blocks = rows->rows[i].bytes + width;
+        struct leak_row *row = &rows->rows[i];
+        row->bytes = rows->series + 4 * width * (size_t)i;
+        row->blocks = row->bytes + width;
+        row->judged_bytes = row->blocks + width;
+        row->judged_blocks = row->judged_bytes + width;
+    }
+}
+
+/* Which stacks are of modules that were imported once. */
+static void find_imported(struct loading *loading)
+{
+    struct leak_rows *rows = loading->rows;
+    loading->came_once = leak_find_imports(&rows->set);
+    uint8_t *rises = allocate(rows->set.stack_count, sizeof *rises);
+    sqlite3_stmt *span = query_prepare(loading->database, "SELECT stack_id, live_bytes, first_window_id FROM live_span WHERE stack_id >= 0 "
+                                                          "ORDER BY stack_id, first_window_id");
+    int64_t last_id = -1, last_bytes = 0;
+    while (query_step(span)) {
+        int64_t stack_id = sqlite3_column_int64(span, 0), bytes = sqlite3_column_int64(span, 1);
+        uint32_t index = stack_set_index(&rows->set, stack_id);
+        if (stack_id != last_id)
+            last_bytes = 0;
+        if (sqlite3_column_int64(span, 2) < rows->window_count && bytes > last_bytes && rises[index] <= LEAK_IMPORT_RISES)
+            rises[index]++;
+        last_id = stack_id;
+        last_bytes = bytes;
+    }
+    for (uint32_t index = 0; index < rows->set.stack_count; index++)
+        loading->came_once[index] &= rises[index] <= LEAK_IMPORT_RISES;
+    free(rises);
+}
+
+static void count_as_judged(struct leak_row *row, int64_t first, int64_t last, int64_t bytes, int64_t blocks)
+{
+    for (int64_t window = first; window <= last; window++) {
+        row->judged_bytes[window] += (double)bytes;
+        row->judged_blocks[window] += (double)blocks;
     }
 }
 
@@ -137,19 +174,25 @@ static void place_series(struct leak_rows *rows)
 static void load_spans(struct loading *loading)
 {
     struct leak_rows *rows = loading->rows;
+    find_imported(loading);
     sqlite3_stmt *span = query_prepare(loading->database, "SELECT stack_id, first_window_id, last_window_id, live_bytes, live_allocations FROM live_span "
                                                           "WHERE stack_id >= 0 ORDER BY stack_id, first_window_id");
     while (query_step(span)) {
         int64_t stack_id = sqlite3_column_int64(span, 0), first = sqlite3_column_int64(span, 1), last = sqlite3_column_int64(span, 2);
         int64_t bytes = sqlite3_column_int64(span, 3);
-        uint32_t number = loading->stack_keys[stack_set_index(&rows->set, stack_id)];
+        int64_t blocks = sqlite3_column_int64(span, 4);
+        uint32_t index = stack_set_index(&rows->set, stack_id), number = loading->stack_keys[index];
         if (number == NOT_KEYED)
             continue;
         struct leak_row *row = &rows->rows[number];
         for (int64_t window = first < 0 ? 0 : first; window <= last && window < rows->window_count; window++) {
             row->bytes[window] += (double)bytes;
-            row->blocks[window] += (double)sqlite3_column_int64(span, 4);
+            row->blocks[window] += (double)blocks;
         }
+        if (!loading->came_once[index])
+            count_as_judged(row, first < 0 ? 0 : first, last < rows->window_count ? last : rows->window_count - 1, bytes, blocks);
+        else if (first < rows->window_count && last >= rows->window_count - 1)
+            count_as_judged(row, 0, rows->window_count - 1, bytes, blocks);
         if (first >= rows->window_count || last < rows->window_count - 1)
             continue;
         row->stack_count++;
@@ -169,9 +212,9 @@ static void load_births(struct loading *loading)
     rows->knows_births = query_integer(loading->database, "SELECT survivor_window_id IS NOT NULL AND stream_end_ns IS NULL FROM summary") != 0;
     sqlite3_stmt *born = query_prepare(loading->database, "SELECT stack_id, born_0, born_1, born_2, born_3, born_4, born_5, born_6, born_7 FROM survivor");
     while (query_step(born)) {
-        uint32_t number = loading->stack_keys[stack_set_index(&rows->set, sqlite3_column_int64(born, 0))];
+        uint32_t index = stack_set_index(&rows->set, sqlite3_column_int64(born, 0)), number = loading->stack_keys[index];
         for (int part = 0; number != NOT_KEYED && part < LEAK_BORN_PARTS; part++)
-            rows->rows[number].born[part] += (double)sqlite3_column_int64(born, part + 1);
+            rows->rows[number].born[loading->came_once[index] ? 0 : part] += (double)sqlite3_column_int64(born, part + 1);
     }
 }
 
@@ -208,7 +251,7 @@ int64_t leak_limit_ns(const struct leak_rows *rows, double bytes_per_second)
 static void judge(struct leak_rows *rows, struct leak_row *row)
 {
     struct growth_series series = {
-        .seconds = rows->seconds, .bytes = row->bytes, .blocks = row->blocks, .count = rows->window_count,
+        .seconds = rows->seconds, .bytes = row->judged_bytes, .blocks = row->judged_blocks, .count = rows->window_count,
         .born = rows->knows_births ? row->born : NULL, .born_count = LEAK_BORN_PARTS, .run_seconds = rows->run_seconds,
         .grain_bytes = rows->grain_bytes,
     };
@@ -316,6 +359,7 @@ void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64
     free(loading.line_keys);
     free(loading.row_of_key);
     free(loading.stack_keys);
+    free(loading.came_once);
     *ret_rows = rows;
 }
 

@@ -36,6 +36,7 @@ struct leak_row {
     int64_t limit_ns;                      /* time until the limit at this pace; -1: no limit, or no growth */
     double born[LEAK_BORN_PARTS];          /* live bytes when judged by the eighth of the run in which they were allocated */
     double *bytes, *blocks;                /* by window; owned by the rows */
+    double *judged_bytes, *judged_blocks;  /* the same with what came once, by an import, counted as there from the start */
     int64_t stack_bytes;                   /* of stack_id */
     int64_t leak;                          /* the leak that it is a line of, from 1; 0: not reported */
     int is_first;                          /* of that leak's lines */
