@@ -17,7 +17,7 @@ REPLAYED_GROUPS = ("python", "native", "scaling")
 EXACT = {"python": ("heapline", "heapline-native"), "native": ("heapline-native", "heapline")}  # by the program's kind: the recording of interest first
 TOOLS_OF_GROUP = {
     "python": ("bare", "pass-through", "heapline", "heapline-native", "heapline-paused", "heapline-sampled", "memray"),
-    "native": ("bare", "pass-through", "heapline-native", "heapline-paused", "heapline-sampled", "heaptrack"),
+    "native": ("bare", "pass-through", "least-recorder", "heapline-native", "heapline-paused", "heapline-sampled", "heaptrack"),
     "pyperformance": ("bare", "heapline", "memray"),
     "scaling": ("bare", "heapline", "heapline-native"),
     "single-core": ("bare", "heapline", "heapline-native"),
