@@ -172,9 +172,11 @@ static void check_added_twice(void)
 
 int main(void)
 {
+    static uint64_t ring[8];
     capture_fixture_begin();
     thread = capture_fixture_thread();
     thread->shared = pages_map(sizeof *thread->shared);
+    thread->cursor = ring + 1;
     check_distances();
     check_sizes();
     check_seeds();
