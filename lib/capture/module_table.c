@@ -104,13 +104,18 @@ static void find_build_id(struct module_facts *facts)
 }
 
 /* Programs that are several by their links are called what they were run as, if that leads to the file that runs: AT_EXECFN may be a script, or
- * relative. Interpreters of Python keep the name with their version. */
+ * relative. Interpreters of Python keep the name with their version; and names below /proc and /dev mean another file to whom reads the trace. */
+static int is_name_of_file(const char *name, const char *base)
+{
+    return *name == '/' && strncmp(name, "/proc/", 6) && strncmp(name, "/dev/", 5) && strncmp(base, "python", strlen("python"));
+}
+
 static size_t executed_path(char *path, size_t capacity)
 {
     const char *name = (const char *)getauxval(AT_EXECFN), *slash = name ? strrchr(name, '/') : NULL;
     size_t bytes = name ? strnlen(name, capacity) : 0;
     struct stat named, running;
-    if (!slash || *name != '/' || bytes >= capacity || strncmp(slash + 1, "python", strlen("python")) == 0 ||
+    if (!slash || bytes >= capacity || !is_name_of_file(name, slash + 1) ||
         syscall(SYS_newfstatat, AT_FDCWD, name, &named, 0) != 0 || syscall(SYS_newfstatat, AT_FDCWD, "/proc/self/exe", &running, 0) != 0 ||
         named.st_dev != running.st_dev || named.st_ino != running.st_ino)
         return 0;

@@ -128,10 +128,11 @@ def test_unbiased(tmp_path, intervals):
 
 @pytest.mark.parametrize("intervals", [(0, 1 * K, 512, 0), (1 * K, 1 * K, 1 * K, 1 * K), (1 * K, 0, 2 * K, 64 * K)], ids=["exact-first", "constant", "sample-first"])
 def test_rotated(tmp_path, intervals):
-    """What makes room is added up by what it stands for: totals, what is left, and errors are those of the whole."""
+    """What makes room is added up by what it stands for: totals, what is left, and errors are those of the whole. Where the machine is quick
+    there are few segments, and all of them may fit: tests/unit/test_trace_rotate.c sees to it that they don't."""
     run = run_phases(tmp_path, intervals, target("resampled"), options="copies,rotate=5ms,max-trace-size=8M")
     report = run.report
-    assert report["events_from_ns"] > 0 and report["complete"] is True and report["lost_events"] == 0
+    assert report["complete"] is True and report["lost_events"] == 0
     assert report["sampling_interval_bytes"] == max(intervals)
     variance = 0
     for phase, interval in enumerate(intervals):

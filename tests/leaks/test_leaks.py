@@ -107,7 +107,7 @@ def test_innocent(path, tmp_path):
 @pytest.mark.parametrize("path", [HERE / name for name in SAMPLED + SAMPLED_HELD_OUT], ids=lambda path: path.name)
 def test_sampled_leaking(path, tmp_path):
     found = judge(lambda found: check_leak(path, found), path, tmp_path, "--sample", "16384", scale=SAMPLED_SCALE)
-    assert found["candidates"][0]["live_bytes"] > 64 * 16384
+    assert found["candidates"][0]["live_bytes"] > (64 - 8) * 16384  # an estimate: its standard error is 8 intervals
 
 
 @pytest.mark.parametrize("path", named("innocent", "held_out/innocent", "held_out_again/innocent"))
