@@ -108,6 +108,7 @@ static void add_change(struct collector *collector, uint64_t time_ns, uint64_t i
     if (collector->change_count == COLLECTOR_MAX_SPANS)
         collector->change_count--;
     collector->changes[collector->change_count++] = (struct sampling_change){time_ns, interval_bytes};
+    collector->blocks.unknown_is_usual = 1; /* from now on: a thread that follows late sees the frees that another one has asked for */
     put_changes(collector);
 }
 
