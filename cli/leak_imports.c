@@ -4,10 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* runpy, too, is of this origin, and is on all stacks of a program that was started with -m. */
 static int imports(const struct set_frame *frame)
 {
-    return frame->origin && !strcmp(frame->origin, "import") && frame->file && strstr(frame->file, "importlib");
+    return frame->file && !strncmp(frame->file, "<frozen importlib.", strlen("<frozen importlib."));
+}
+
+/* What a module's own code does begins with its frame. */
+static uint8_t of_frame(const struct set_frame *frame, uint8_t of_caller)
+{
+    if (imports(frame))
+        return LEAK_BY_IMPORT;
+    return of_caller && frame->function && !strcmp(frame->function, "<module>") ? LEAK_WHILE_IMPORTING : of_caller;
 }
 
 uint8_t *leak_find_imports(const struct stack_set *set)
@@ -17,7 +24,7 @@ uint8_t *leak_find_imports(const struct stack_set *set)
         abort();
     for (uint32_t index = SET_EMPTY + 1; index < set->stack_count; index++) {
         const struct set_stack *stack = &set->stacks[index];
-        found[index] = found[stack->caller] || imports(&set->frames[stack->frame]);
+        found[index] = of_frame(&set->frames[stack->frame], found[stack->caller]);
     }
     return found;
 }

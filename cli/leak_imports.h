@@ -12,7 +12,10 @@
 /* A stack that grew in more windows than this is no import that happened once. */
 #define LEAK_IMPORT_RISES 2
 
-/* By index: 1 where a module is being imported somewhere on the stack. malloc'ed. */
+/* By index: LEAK_WHILE_IMPORTING where a module's own code runs because it is being imported; LEAK_BY_IMPORT for what the import system does itself, its
+ * finders and loaders included: by the same stack for all modules that one line imports. The modules' own lines tell if they come again and
+ * again. malloc'ed. */
+enum { LEAK_WHILE_IMPORTING = 1, LEAK_BY_IMPORT };
 uint8_t *leak_find_imports(const struct stack_set *set);
 
 #endif

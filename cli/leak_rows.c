@@ -158,7 +158,8 @@ static void find_imported(struct loading *loading)
         last_bytes = bytes;
     }
     for (uint32_t index = 0; index < rows->set.stack_count; index++)
-        loading->came_once[index] &= rises[index] <= LEAK_IMPORT_RISES;
+        if (loading->came_once[index] == LEAK_WHILE_IMPORTING && rises[index] > LEAK_IMPORT_RISES)
+            loading->came_once[index] = 0;
     free(rises);
 }
 
