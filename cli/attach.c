@@ -12,8 +12,11 @@
 #include "collector_client.h"
 #include "inject.h"
 #include "library.h"
+#include "memory.h"
 #include "message.h"
 #include "paths.h"
+#include "process_family.h"
+#include "rotation.h"
 #include "run_output.h"
 #include "trace_event.h"
 #include "units.h"
@@ -21,11 +24,13 @@
 /* To write the end of a long recording's trace. */
 #define END_PATIENCE_S 600
 #define MAX_NUMBER 10000
+#define MAX_CHILDREN 16 /* that are named */
 
 struct attach_options {
-    const char *output;
+    const char *output, *rotate;
     int native, copies, force;
     uint64_t copy_threshold_bytes, max_trace_bytes, sampling_interval_bytes; /* NOT_GIVEN: the recorder's own */
+    struct rotation rotation;
 };
 #define NOT_GIVEN UINT64_MAX
 
@@ -42,6 +47,9 @@ static const struct option_spec attach_options[] = {
      "record a sample, one block in so many bytes on average (512K); figures are then estimates"},
     {"max-trace-size", 0, OPTION_BYTES, offsetof(struct attach_options, max_trace_bytes), 0, "BYTES",
      "bound the trace: when it has grown so large, events are added up instead of listed; 0: no bound"},
+    {"rotate", 0, OPTION_TEXT, offsetof(struct attach_options, rotate), 0, "SIZE|TIME",
+     "record for ever: what happened last is listed event by event, in segments of this size (64M) or time (10min, 1h); when --max-trace-size "
+     "(default 1G) is reached, the oldest segment is added up to make room"},
     {0},
 };
 
@@ -54,10 +62,35 @@ static void make_options(const struct attach_options *settings, char *out, size_
     if (settings->sampling_interval_bytes != NOT_GIVEN)
         used += snprintf(out + used, size - (size_t)used, ",sample=%llu", (unsigned long long)settings->sampling_interval_bytes);
     if (settings->max_trace_bytes != NOT_GIVEN)
-        snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
+        used += snprintf(out + used, size - (size_t)used, ",max-trace-size=%llu", (unsigned long long)settings->max_trace_bytes);
+    /* In the units that a collector understands, which is told by `attach` once more. */
+    if (settings->rotation.segment_bytes)
+        snprintf(out + used, size - (size_t)used, ",rotate=%llu", (unsigned long long)settings->rotation.segment_bytes);
+    else if (settings->rotation.segment_ms)
+        snprintf(out + used, size - (size_t)used, ",rotate=%llums", (unsigned long long)settings->rotation.segment_ms);
 }
 
 /* ---- the trace's name ---- */
+
+/* The name that a program goes by where its file has another one (redis-server is a link to redis-check-rdb): the first word of its command
+ * line, if the process is named like that, too; else the file's. */
+static void read_own_name(pid_t pid, const char *arguments, const char *program, char *name, size_t size)
+{
+    char path[32], own[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file || !fgets(own, sizeof own, file))
+        own[0] = '\0';
+    if (file)
+        fclose(file);
+    own[strcspn(own, "\n")] = '\0';
+    snprintf(name, size, "%.*s", (int)strcspn(arguments, " "), arguments);
+    const char *word = paths_base(name);
+    if (*own && !strncmp(word, own, strlen(own)))
+        memmove(name, word, strlen(word) + 1);
+    else
+        snprintf(name, size, "%s", paths_base(program));
+}
 
 /* The process's program: of an interpreter, the script that it runs. */
 static void read_program(pid_t pid, char *name, size_t size)
@@ -72,12 +105,14 @@ static void read_program(pid_t pid, char *name, size_t size)
     char program[PATH_MAX];
     ssize_t length = readlink(path, program, sizeof program - 1);
     program[length > 0 ? length : 0] = '\0';
-    const char *chosen = *program ? paths_base(program) : "program";
+    char own_name[PATH_MAX];
+    read_own_name(pid, arguments, *program ? program : "program", own_name, sizeof own_name);
+    const char *chosen = own_name;
     const char *script = arguments + strlen(arguments) + 1;
     if (paths_is_interpreter(program) && script < arguments + bytes && *script && *script != '-')
         chosen = paths_base(script);
     size_t chosen_bytes = strlen(chosen);
-    if (chosen != paths_base(program) && chosen_bytes > 3 && !strcmp(chosen + chosen_bytes - 3, ".py"))
+    if (chosen != own_name && chosen_bytes > 3 && !strcmp(chosen + chosen_bytes - 3, ".py"))
         chosen_bytes -= 3;
     snprintf(name, size, "%.*s", (int)chosen_bytes, chosen);
 }
@@ -127,17 +162,13 @@ static enum presence find_presence(pid_t pid, const char *library)
     fail(CLI_SYSTEM, "attach: process %d is recorded already, into %s", (int)pid, paths_relative(status.trace_path));
 }
 
-/* Have a thread of the process call a function of the library, which is loaded first where it isn't there. */
-static int call_in_process(const char *command, pid_t pid, const char *library, const char *function, const void *argument,
-                           size_t argument_bytes)
+/* Have a stopped thread of the process call a function of the library, which is loaded first where it isn't there. */
+static int call_in_thread(const char *command, pid_t pid, const char *library, const char *function, const void *argument,
+                          size_t argument_bytes)
 {
     struct injection *injection;
     struct inject_detail detail = {{0}};
-    int result = 0, status = inject_check(pid, library, &detail);
-    if (status == INJECT_DONE)
-        status = inject_begin(pid, &injection, &detail);
-    if (status == INJECT_NO_SAFE_POINT && attach_by_python(pid, library, function, argument, argument_bytes) == 0)
-        return argument ? ATTACH_STARTED : DETACH_DONE; /* whether it has is seen by what it started */
+    int result = 0, status = inject_begin(pid, &injection, &detail);
     if (status != INJECT_DONE)
         fail_process(command, pid, &detail);
     if (!inject_has_library(pid, library))
@@ -148,6 +179,24 @@ static int call_in_process(const char *command, pid_t pid, const char *library, 
     if (status != INJECT_DONE)
         fail_process(command, pid, &detail);
     return result;
+}
+
+/* The same, by its interpreter where it has one that takes requests. */
+static int call_in_process(const char *command, pid_t pid, const char *library, const char *function, const void *argument,
+                           size_t argument_bytes)
+{
+    struct inject_detail detail = {{0}};
+    int result = 0;
+    if (inject_check(pid, library, &detail) != INJECT_DONE)
+        fail_process(command, pid, &detail);
+    switch (attach_by_python(pid, library, function, argument, argument_bytes, &result)) {
+    case ATTACH_PYTHON_CALLED:
+        return result;
+    case ATTACH_PYTHON_AT_WORK:
+        fail(CLI_SYSTEM, "%s: process %d did not finish loading the recorder in 20 seconds", command, (int)pid);
+    default:
+        return call_in_thread(command, pid, library, function, argument, argument_bytes);
+    }
 }
 
 static void check_result(pid_t pid, int result)
@@ -180,6 +229,18 @@ static void fill_settings(struct attach_settings *settings, const char *options,
     snprintf(settings->collector_path, sizeof settings->collector_path, "%s", collector ? collector : "");
 }
 
+/* Whoever attaches to a server with worker processes often means those. */
+static void say_children(const pid_t *children, int count)
+{
+    if (count == 0)
+        return;
+    printf(count == 1 ? "a process that it has started before is not recorded by that; attach to it as well if it matters:"
+                      : "%d processes that it has started before are not recorded by that; attach to those that matter as well:", count);
+    for (int i = 0; i < count && i < MAX_CHILDREN; i++)
+        printf(" %d", (int)children[i]);
+    puts(count > MAX_CHILDREN ? " …" : "");
+}
+
 /* The collector has been started by the process: it opens the trace, as the process's user. */
 static void await_collector(pid_t pid, const char *library, const char *output, struct control_answer *ret_status)
 {
@@ -192,9 +253,7 @@ static void await_collector(pid_t pid, const char *library, const char *output, 
 
 static void begin_again(pid_t pid, const char *library, const char *options, const char *output, struct control_answer *ret_answer)
 {
-    char *argument;
-    if (asprintf(&argument, "%s\n%s", options, output) < 0)
-        abort();
+    char *argument = memory_format("%s\n%s", options, output);
     struct collector_question question = {.verb = CONTROL_ATTACH, .argument = argument};
     enum collector_reply reply = collector_try(pid, &question, ret_answer);
     free(argument);
@@ -218,10 +277,14 @@ static int run_attach(int argc, char **argv)
     if (settings.max_trace_bytes && settings.max_trace_bytes < TRACE_MIN_BOUND_BYTES)
         fail_usage("attach", "attach: --max-trace-size %s is too little: the names of a program's stacks and sums for each take %s at least",
                    units_bytes((int64_t)settings.max_trace_bytes).text, units_bytes(TRACE_MIN_BOUND_BYTES).text);
+    if (settings.rotate)
+        settings.rotation = rotation_parse("attach", settings.rotate, settings.max_trace_bytes);
     char *library = library_find();
     if (inject_check(pid, library, &detail) != INJECT_DONE)
         fail_process("attach", pid, &detail);
     enum presence presence = find_presence(pid, library);
+    pid_t children[MAX_CHILDREN];
+    int child_count = process_family_children(pid, children, MAX_CHILDREN);
     char *output = settings.output ? run_output_prepare("attach", settings.output, settings.force) : default_output(pid);
     make_options(&settings, options, sizeof options);
     fill_settings(&request, options, output);
@@ -231,6 +294,8 @@ static int run_attach(int argc, char **argv)
     else
         await_collector(pid, library, output, &answer);
     printf("process %d is recorded from now on, into %s; 'heapline detach %d' ends it\n", (int)pid, paths_relative(answer.trace_path), (int)pid);
+    if (presence == PRESENCE_NONE)
+        say_children(children, child_count);
     free(output);
     free(library);
     return CLI_DONE;
@@ -275,7 +340,8 @@ const struct command attach_command = {
     .description = "Begins to record a process that was started without heapline. What was allocated before is not known: its deallocations "
                    "are not counted, and what is live is what has been allocated since.\n"
                    "One of its threads is interrupted for some milliseconds, at a moment when it is neither in the allocator nor in the loader; "
-                   "it loads the recorder and goes on. No debugger is needed. Children that it forks are recorded too, each in PATH.PID; "
+                   "it loads the recorder and goes on. No debugger is needed. A CPython from 3.14 on is asked to do that itself, and has a second "
+                   "for it. Children that it forks are recorded too, each in PATH.PID; "
                    "other programs that they run are not.\n"
                    "A process that can't be attached to (static, in a container, confined, another user's …) is left alone, and the message "
                    "says why.",

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "compiler.h"
+#include "count_error.h"
 #include "frames.h"
 #include "line_rows.h"
+#include "memory.h"
 #include "paths.h"
 #include "stack_set.h"
 
@@ -51,6 +53,7 @@ const char *attribution_noun(enum attribution by)
 
 struct row_sums {
     int64_t measures[MEASURE_COUNT];
+    struct count_error error;
 };
 
 struct credit {
@@ -111,9 +114,7 @@ uint32_t *attribution_frames(const struct stack_set *set, enum attribution by)
 {
     int is_native = by == ATTRIBUTE_NATIVE || by == ATTRIBUTE_MODULE;
     int picks = is_native || by == ATTRIBUTE_PYTHON || by == ATTRIBUTE_TAG;
-    uint32_t *credited = calloc(set->stack_count, sizeof *credited);
-    if (!credited)
-        abort();
+    uint32_t *credited = memory_new(set->stack_count, sizeof *credited);
     for (uint32_t i = SET_EMPTY + 1; picks && i < set->stack_count; i++)
         credited[i] = pick(set, by, &set->stacks[i], credited[set->stacks[i].caller]);
     /* Only now: what a stack falls back on is no pick of those that it called. */
@@ -130,6 +131,7 @@ static void add_stack(struct credit *credit, uint32_t frame, uint32_t stack, con
     uint32_t key = credit->keys[frame];
     if (!credit->key_frames[key])
         credit->key_frames[key] = frame;
+    count_error_add(&credit->sums[key].error, &use->error);
     for (int m = 0; m < MEASURE_COUNT; m++) {
         credit->sums[key].measures[m] += use->measures[m];
         if (use->measures[m] > credit->most[key].measures[m]) {
@@ -169,13 +171,11 @@ static void add_whole_stack(struct credit *credit, uint32_t stack, const struct 
 
 static void begin_table(struct credit *credit)
 {
-    credit->key_frames = calloc(credit->key_count, sizeof *credit->key_frames);
-    credit->sums = calloc(credit->key_count, sizeof *credit->sums);
-    credit->most = calloc(credit->key_count, sizeof *credit->most);
-    credit->heaviest = calloc((size_t)credit->key_count * MEASURE_COUNT, sizeof *credit->heaviest);
-    credit->seen_by = calloc(credit->key_count, sizeof *credit->seen_by);
-    if (!credit->key_frames || !credit->sums || !credit->most || !credit->heaviest || !credit->seen_by)
-        abort();
+    credit->key_frames = memory_new(credit->key_count, sizeof *credit->key_frames);
+    credit->sums = memory_new(credit->key_count, sizeof *credit->sums);
+    credit->most = memory_new(credit->key_count, sizeof *credit->most);
+    credit->heaviest = memory_new((size_t)credit->key_count * MEASURE_COUNT, sizeof *credit->heaviest);
+    credit->seen_by = memory_new(credit->key_count, sizeof *credit->seen_by);
 }
 
 static void end_table(struct credit *credit)
@@ -191,7 +191,8 @@ static void add_uses(struct credit *credit, int inclusive)
 {
     sqlite3_stmt *row = query_prepare(credit->database,
                                       "SELECT stack_id, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, "
-                                      "allocations, temporary_allocations, copied_bytes, copies FROM stack_use");
+                                      "allocations, temporary_allocations, copied_bytes, copies, " COUNT_ERROR_COLUMNS
+                                      " FROM stack_use LEFT JOIN stack_error USING (stack_id)");
     while (query_step(row)) {
         uint32_t index = stack_set_index(&credit->set, sqlite3_column_int64(row, 0));
         struct row_sums use;
@@ -199,6 +200,7 @@ static void add_uses(struct credit *credit, int inclusive)
             continue;
         for (int m = 0; m < MEASURE_COUNT; m++)
             use.measures[m] = sqlite3_column_int64(row, 1 + m);
+        use.error = count_error_read(row, 1 + MEASURE_COUNT);
         if (inclusive)
             add_whole_stack(credit, index, &use);
         else
@@ -250,10 +252,21 @@ static void insert_heaviest(const struct credit *credit, sqlite3_stmt *statement
     insert(statement);
 }
 
+static void insert_error(sqlite3_stmt *statement, uint32_t key, const struct count_error *error)
+{
+    const double figures[] = {error->peak, error->live, error->allocations, error->copies, error->largest_block, error->largest_copy};
+    sqlite3_bind_int64(statement, 1, key);
+    for (int i = 0; i < (int)ARRAY_LENGTH(figures); i++)
+        sqlite3_bind_double(statement, 2 + i, figures[i]);
+    insert(statement);
+}
+
 static void write_lines(const struct credit *credit, int inclusive)
 {
-    execute(credit->database, inclusive ? "CREATE TEMP TABLE line_use_inclusive AS SELECT * FROM main.line_use_inclusive WHERE 0"
+    execute(credit->database, inclusive ? "CREATE TEMP TABLE line_use_inclusive AS SELECT * FROM main.line_use_inclusive WHERE 0;"
+                                          "CREATE TEMP TABLE line_error_inclusive (line_id INTEGER PRIMARY KEY, " COUNT_ERROR_COLUMNS ")"
                                         : "CREATE TEMP TABLE line_use AS SELECT * FROM main.line_use WHERE 0;"
+                                          "CREATE TEMP TABLE line_error (line_id INTEGER PRIMARY KEY, " COUNT_ERROR_COLUMNS ");"
                                           "CREATE TEMP TABLE line_stack AS SELECT * FROM main.line_stack WHERE 0");
     sqlite3_stmt *row = query_prepare(credit->database,
                                       inclusive ? "INSERT INTO temp.line_use_inclusive (rowid, file, line, function, kind, origin, peak_bytes, "
@@ -262,16 +275,20 @@ static void write_lines(const struct credit *credit, int inclusive)
                                                 : "INSERT INTO temp.line_use (rowid, file, line, function, kind, origin, peak_bytes, "
                                                   "peak_allocations, live_bytes, live_allocations, allocated_bytes, allocations, "
                                                   "temporary_allocations, copied_bytes, copies) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    sqlite3_stmt *error = query_prepare(credit->database, inclusive ? "INSERT INTO temp.line_error_inclusive VALUES (?,?,?,?,?,?,?)"
+                                                                    : "INSERT INTO temp.line_error VALUES (?,?,?,?,?,?,?)");
     sqlite3_stmt *heaviest = inclusive ? NULL : query_prepare(credit->database, "INSERT INTO temp.line_stack VALUES (?,?,?,?,?,?,?,?,?,?)");
     execute(credit->database, "BEGIN");
     for (uint32_t key = 0; key < credit->key_count; key++)
         if (credit->key_frames[key]) {
             insert_row(credit, row, key);
+            insert_error(error, key, &credit->sums[key].error);
             if (heaviest)
                 insert_heaviest(credit, heaviest, key);
         }
     execute(credit->database, "COMMIT");
     sqlite3_finalize(row);
+    sqlite3_finalize(error);
     sqlite3_finalize(heaviest);
 }
 
@@ -281,9 +298,7 @@ static void find_tagged(struct credit *credit, const struct reading *reading)
 {
     const struct stack_set *set = &credit->set;
     int any = 0;
-    credit->is_tagged = calloc(set->stack_count, 1);
-    if (!credit->is_tagged)
-        abort();
+    credit->is_tagged = memory_new(set->stack_count, 1);
     for (uint32_t i = SET_EMPTY + 1; i < set->stack_count; i++) {
         const struct set_frame *frame = &set->frames[set->stacks[i].frame];
         credit->is_tagged[i] = credit->is_tagged[set->stacks[i].caller] || (is_kind(frame, "tag") && !strcmp(frame->function, reading->tag));

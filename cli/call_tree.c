@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_error.h"
+#include "memory.h"
 #include "name_pattern.h"
 #include "paths.h"
 
@@ -14,9 +16,7 @@ static uint32_t add_node(struct call_tree *tree, uint32_t parent, uint32_t frame
 {
     if (tree->node_count == tree->node_capacity) {
         tree->node_capacity = tree->node_capacity ? 2 * tree->node_capacity : 1024;
-        tree->nodes = realloc(tree->nodes, tree->node_capacity * sizeof *tree->nodes);
-        if (!tree->nodes)
-            abort();
+        tree->nodes = memory_resize(tree->nodes, tree->node_capacity, sizeof *tree->nodes);
     }
     struct tree_node *node = &tree->nodes[tree->node_count];
     *node = (struct tree_node){.parent = parent, .frame = frame, .key = key};
@@ -59,9 +59,7 @@ static int is_function(const struct set_frame *frame, const char *wanted)
 /* By frame id. */
 static uint8_t *find_function(const struct call_tree *tree, const char *wanted)
 {
-    uint8_t *found = calloc(tree->set.frame_count, 1);
-    if (!found)
-        abort();
+    uint8_t *found = memory_new(tree->set.frame_count, 1);
     for (uint32_t i = 1; i < tree->set.frame_count; i++)
         found[i] = (uint8_t)is_function(&tree->set.frames[i], wanted);
     return found;
@@ -102,9 +100,7 @@ static void place_stacks(struct call_tree *tree, uint32_t *places, const uint8_t
     struct child_index index = {.capacity = 1024};
     while (index.capacity < 2 * (size_t)tree->set.stack_count)
         index.capacity *= 2;
-    index.slots = calloc(index.capacity, sizeof *index.slots);
-    if (!index.slots)
-        abort();
+    index.slots = memory_new(index.capacity, sizeof *index.slots);
     for (uint32_t i = 0; i < tree->set.stack_count; i++) {
         const struct set_stack *stack = &tree->set.stacks[i];
         uint32_t frame = stack->frame ? stack->frame : stack->line_frame;
@@ -115,6 +111,13 @@ static void place_stacks(struct call_tree *tree, uint32_t *places, const uint8_t
     free(index.slots);
 }
 
+void tree_error_add(struct tree_error *sum, const struct tree_error *error)
+{
+    sum->variance += error->variance;
+    if (error->largest > sum->largest)
+        sum->largest = error->largest;
+}
+
 /* Parents have lower numbers than their children. */
 static void sum_up(struct call_tree *tree)
 {
@@ -122,18 +125,19 @@ static void sum_up(struct call_tree *tree)
         struct tree_node *node = &tree->nodes[i], *parent = &tree->nodes[node->parent];
         node->amount += node->self_amount;
         node->count += node->self_count;
+        tree_error_add(&node->error, &node->self_error);
         parent->amount += node->amount;
         parent->count += node->count;
+        tree_error_add(&parent->error, &node->error);
     }
     tree->nodes[0].amount += tree->nodes[0].self_amount;
     tree->nodes[0].count += tree->nodes[0].self_count;
+    tree_error_add(&tree->nodes[0].error, &tree->nodes[0].self_error);
 }
 
 static void build_top_down(struct call_tree *tree, const uint8_t *found)
 {
-    uint32_t *places = malloc(tree->set.stack_count * sizeof *places);
-    if (!places)
-        abort();
+    uint32_t *places = memory_new(tree->set.stack_count, sizeof *places);
     place_stacks(tree, places, found);
     for (int64_t i = 0; i < tree->entry_count; i++) {
         const struct tree_entry *entry = &tree->entries[i];
@@ -142,6 +146,7 @@ static void build_top_down(struct call_tree *tree, const uint8_t *found)
             continue;
         tree->nodes[place].self_amount += entry->amount;
         tree->nodes[place].self_count += entry->count;
+        tree_error_add(&tree->nodes[place].self_error, &entry->error);
     }
     free(places);
     sum_up(tree);
@@ -153,9 +158,7 @@ static void build_top_down(struct call_tree *tree, const uint8_t *found)
 static void move_to_function(struct call_tree *tree, const uint8_t *found)
 {
     int64_t kept = 0;
-    uint32_t *outermost = calloc(tree->set.stack_count, sizeof *outermost);
-    if (!outermost)
-        abort();
+    uint32_t *outermost = memory_new(tree->set.stack_count, sizeof *outermost);
     for (uint32_t i = SET_EMPTY + 1; i < tree->set.stack_count; i++) {
         const struct set_stack *stack = &tree->set.stacks[i];
         outermost[i] = outermost[stack->caller] ? outermost[stack->caller] : found[stack->frame] ? i : 0;
@@ -215,6 +218,7 @@ static void add_children(struct call_tree *tree, uint32_t parent, const struct s
         while (is_merged(tree, node->key) && *cursor != NO_NODE && tree->keys[frame_at(tree, *cursor)] == node->key);
         node->amount += sorted[i].entry.amount;
         node->count += sorted[i].entry.count;
+        tree_error_add(&node->error, &sorted[i].entry.error);
         node->entry_count++;
     }
 }
@@ -223,9 +227,7 @@ static void expand_bottom_up(struct call_tree *tree, uint32_t number)
 {
     struct tree_node *node = &tree->nodes[number];
     int64_t count = node->entry_count, first = node->first_entry;
-    struct sorted_entry *sorted = malloc(((size_t)count + 1) * sizeof *sorted);
-    if (!sorted)
-        abort();
+    struct sorted_entry *sorted = memory_new((size_t)count + 1, sizeof *sorted);
     node->entry_count = 0;
     for (int64_t i = 0; i < count; i++) {
         uint32_t cursor = tree->entries[first + i].cursor, frame = frame_at(tree, cursor);
@@ -261,9 +263,7 @@ static void sort_children(struct call_tree *tree, uint32_t parent)
         count++;
     if (count < 2)
         return;
-    struct sibling *siblings = malloc(count * sizeof *siblings);
-    if (!siblings)
-        abort();
+    struct sibling *siblings = memory_new(count, sizeof *siblings);
     count = 0;
     for (uint32_t child = tree->nodes[parent].first_child; child; child = tree->nodes[child].next_sibling)
         siblings[count++] = (struct sibling){child, tree->nodes[child].key, tree->nodes[child].amount, tree->nodes[child].count};
@@ -281,24 +281,36 @@ void call_tree_expand(struct call_tree *tree, uint32_t node)
     sort_children(tree, node);
 }
 
+/* The columns of stack_error that speak of the count. */
+static const char *error_columns(enum measure count)
+{
+    return count == PEAK_ALLOCATIONS   ? "peak_variance, largest_block"
+           : count == LIVE_ALLOCATIONS ? "live_variance, largest_block"
+           : count == COPIES           ? "copies_variance, largest_copy"
+                                       : "allocations_variance, largest_block";
+}
+
 static void load_entries(sqlite3 *database, const struct tree_query *query, struct call_tree *tree)
 {
-    char sql[256];
+    char sql[320];
     const char *amount = measures[query->amount].name, *count = measures[query->count].name;
     int64_t rows = query_integer(database, "SELECT count(*) FROM stack_use");
-    tree->entries = calloc((size_t)rows + 1, sizeof *tree->entries);
-    if (!tree->entries)
-        abort();
-    snprintf(sql, sizeof sql, "SELECT stack_id, %s, %s FROM stack_use WHERE %s > 0 OR %s > 0", amount, count, amount, count);
+    tree->entries = memory_new((size_t)rows + 1, sizeof *tree->entries);
+    snprintf(sql, sizeof sql, "SELECT stack_id, %s, %s, %s FROM stack_use LEFT JOIN stack_error USING (stack_id) WHERE %s > 0 OR %s > 0", amount, count,
+             error_columns(query->count), amount, count);
     sqlite3_stmt *row = query_prepare(database, sql);
     while (query_step(row)) {
         if (tree->entry_count == rows)
             continue;
-        struct tree_entry entry = {stack_set_index(&tree->set, sqlite3_column_int64(row, 0)), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2)};
+        struct tree_entry entry = {stack_set_index(&tree->set, sqlite3_column_int64(row, 0)), sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2),
+                                   {sqlite3_column_double(row, 3), sqlite3_column_double(row, 4)}};
         tree->entries[tree->entry_count++] = entry;
         tree->total_amount += entry.amount;
         tree->total_count += entry.count;
+        tree_error_add(&tree->total_error, &entry.error);
     }
+    tree->sampling_interval_bytes = query_sampling_interval(database);
+    tree->knows_errors = count_errors_known(database);
 }
 
 /* All frames of the import system get one key, that of no frame: keys[0]. */
@@ -319,6 +331,7 @@ static void begin_bottom_up(struct call_tree *tree, const uint8_t *found)
     for (int64_t i = 0; i < tree->entry_count; i++) {
         root->amount += tree->entries[i].amount;
         root->count += tree->entries[i].count;
+        tree_error_add(&root->error, &tree->entries[i].error);
     }
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "process_family.h"
 #include "session.h"
 
 /* A collector that is busy with a fork may take a while; one that is stopped never answers. */
@@ -133,10 +134,9 @@ static void set_patience(int connection, int limit_s)
     setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
-enum collector_reply collector_try(pid_t pid, const struct collector_question *question, struct control_answer *ret_answer)
+static enum collector_reply ask(int connection, const struct collector_question *question, struct control_answer *ret_answer)
 {
     struct control_answer answer;
-    int connection = find_collector(pid);
     if (connection < 0)
         return COLLECTOR_NONE;
     set_patience(connection, question->patience_s ? question->patience_s : ANSWER_LIMIT_S);
@@ -156,6 +156,19 @@ enum collector_reply collector_try(pid_t pid, const struct collector_question *q
     answer.text[sizeof answer.text - 1] = '\0';
     *ret_answer = answer;
     return COLLECTOR_ANSWERED;
+}
+
+enum collector_reply collector_try(pid_t pid, const struct collector_question *question, struct control_answer *ret_answer)
+{
+    return ask(find_collector(pid), question, ret_answer);
+}
+
+int collector_writes(pid_t pid, const char *trace_path)
+{
+    struct control_answer answer;
+    struct stat here, there;
+    return ask(look_for_collector(pid), &(struct collector_question){.verb = CONTROL_STATUS, .patience_s = 1}, &answer) == COLLECTOR_ANSWERED &&
+           stat(trace_path, &here) == 0 && stat(answer.trace_path, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
 _Noreturn static void fail_not_found(const char *name, pid_t pid)
@@ -196,7 +209,7 @@ pid_t collector_pid_of_text(const char *text)
     char *end;
     errno = 0;
     long pid = strtol(text, &end, 10);
-    return errno || end == text || *end || pid <= 0 || pid > 0x7fffffff ? 0 : (pid_t)pid;
+    return errno || end == text || *end || pid <= 0 || pid > 0x7fffffff ? 0 : process_family_program((pid_t)pid);
 }
 
 pid_t collector_parse_pid(const struct command *command, void *settings, int argc, char **argv)

@@ -10,7 +10,7 @@
 
 /* The command line of `heapline NAME PID`: what is left of it once options are parsed into `settings`. Other operands are wrong usage. */
 pid_t collector_parse_pid(const struct command *command, void *settings, int argc, char **argv);
-/* Is this text the id of a process? Returns it, 0: it isn't. */
+/* Is this text the id of a process? Returns it, of `heapline run` its program's; 0: it isn't. */
 pid_t collector_pid_of_text(const char *text);
 
 struct collector_question {
@@ -32,6 +32,9 @@ enum collector_reply {
     COLLECTOR_OLDER,   /* it does not know this verb */
 };
 enum collector_reply collector_try(pid_t pid, const struct collector_question *question, struct control_answer *ret_answer);
+
+/* Is it this trace that a collector writes for the process, here and now? Asks once, and waits for a second at most. */
+int collector_writes(pid_t pid, const char *trace_path);
 
 /* End the program with a message for such a reply, or for the reason that a refusal gives. */
 _Noreturn void collector_fail(const char *name, pid_t pid, enum collector_reply reply, const struct control_answer *answer);

@@ -47,6 +47,7 @@ static int print_copies(const struct reading *reading, sqlite3 *database, const 
     } else {
         terminal_heading(terminal, attribution_title(by), NULL);
         line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
+        line_rows_explain(reading, rows, 0);
         terminal_heading(terminal, "By stack", "innermost frame first");
         stack_listing_print(reading, database, &listing, reading_limit(reading, STACKS_SHOWN), summary->copied_bytes);
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "paths.h"
 
 static void make_keys(struct diff_files *files)
@@ -22,8 +23,7 @@ static void make_keys(struct diff_files *files)
             piece = paths_portable(piece, files->directory, &kind);
             length = (int)strlen(piece);
         }
-        if (asprintf(&file->key, "%c%.*s", kind, length, piece) < 0)
-            abort();
+        file->key = memory_format("%c%.*s", kind, length, piece);
         file->partner = DIFF_NO_FILE;
         file->id = 0;
     }
@@ -38,9 +38,7 @@ static int compare_keys(const void *a, const void *b)
 
 static uint32_t *sort_by_key(const struct diff_files *files)
 {
-    uint32_t *order = malloc((files->count + 1u) * sizeof *order);
-    if (!order)
-        abort();
+    uint32_t *order = memory_new(files->count + 1u, sizeof *order);
     for (uint32_t i = 0; i < files->count; i++)
         order[i] = i;
     sorted_files = files->files;

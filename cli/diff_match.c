@@ -6,14 +6,7 @@
 
 #include "diff_files.h"
 #include "line_map.h"
-
-static void *allocate(size_t count, size_t bytes)
-{
-    void *memory = calloc(count + 1, bytes);
-    if (!memory)
-        abort();
-    return memory;
-}
+#include "memory.h"
 
 /* ---- files ---- */
 
@@ -65,7 +58,7 @@ static int compare_paths(const void *a, const void *b)
 static void list_frames(struct matching *matching)
 {
     uint32_t total = matching->sides[0].set.frame_count + matching->sides[1].set.frame_count;
-    matching->places = allocate(total, sizeof *matching->places);
+    matching->places = memory_new(total, sizeof *matching->places);
     for (int side = 0; side < 2; side++) {
         const struct stack_set *set = &matching->sides[side].set;
         for (uint32_t i = 1; i < set->frame_count; i++) {
@@ -91,8 +84,8 @@ static void list_files(struct matching *matching)
     for (int side = 0; side < 2; side++) {
         struct diff_files *files = &matching->files[side];
         uint32_t begin = side ? matching->counts[0] : 0;
-        *files = (struct diff_files){.files = allocate(matching->counts[side], sizeof *files->files), .directory = matching->sides[side].reading.directory};
-        matching->ranges[side] = allocate(matching->counts[side], sizeof *matching->ranges[side]);
+        *files = (struct diff_files){.files = memory_new(matching->counts[side], sizeof *files->files), .directory = matching->sides[side].reading.directory};
+        matching->ranges[side] = memory_new(matching->counts[side], sizeof *matching->ranges[side]);
         for (uint32_t i = begin; i < begin + matching->counts[side]; i++) {
             struct place *place = &matching->places[i];
             const struct diff_file *last = files->count ? &files->files[files->count - 1] : NULL;
@@ -153,7 +146,7 @@ static void map_by_texts(struct range old_file, const char *old_text, size_t old
 
 static int64_t *lines_of(struct range range)
 {
-    int64_t *lines = allocate(range.count, sizeof *lines);
+    int64_t *lines = memory_new(range.count, sizeof *lines);
     for (uint32_t i = 0; i < range.count; i++)
         lines[i] = range.places[i].line;
     return lines;
@@ -264,7 +257,7 @@ static void number_places(const struct matching *matching, struct diff_match *ma
 {
     qsort(matching->places, matching->count, sizeof *matching->places, compare_places);
     for (int side = 0; side < 2; side++)
-        match->places[side] = allocate(matching->sides[side].set.frame_count, sizeof *match->places[side]);
+        match->places[side] = memory_new(matching->sides[side].set.frame_count, sizeof *match->places[side]);
     for (uint32_t i = 0; i < matching->count; i++) {
         const struct place *place = &matching->places[i];
         if (!i || compare_places(place - 1, place))
@@ -324,10 +317,10 @@ uint32_t diff_match_stacks(const struct diff_side *sides, const struct diff_matc
     uint64_t most = (uint64_t)sides[0].set.stack_count + sides[1].set.stack_count, capacity = 64;
     while (capacity < 2 * most)
         capacity *= 2;
-    struct stack_numbers numbers = {.slots = allocate(capacity, sizeof *numbers.slots), .mask = (uint32_t)(capacity - 1), .next = SET_EMPTY + 1};
+    struct stack_numbers numbers = {.slots = memory_new(capacity, sizeof *numbers.slots), .mask = (uint32_t)(capacity - 1), .next = SET_EMPTY + 1};
     for (int side = 0; side < 2; side++) {
         const struct stack_set *set = &sides[side].set;
-        ret_stacks[side] = allocate(set->stack_count, sizeof **ret_stacks);
+        ret_stacks[side] = memory_new(set->stack_count, sizeof **ret_stacks);
         for (uint32_t i = 0; i < set->stack_count; i++)
             ret_stacks[side][i] = i <= SET_EMPTY ? i : number_of(&numbers, ret_stacks[side][set->stacks[i].caller], match->places[side][set->stacks[i].frame]);
     }

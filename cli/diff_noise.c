@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "memory.h"
+
 /* From the median of absolute values to the standard deviation, of the normal distribution. */
 #define MEDIAN_TO_DEVIATION 1.482602
 /* The variance of x[i-1] - 2 x[i] + x[i+1] where each has 1. */
@@ -28,14 +30,6 @@ static double quantile(double *values, int64_t count, double share)
     return before + 1 < count ? values[before] + (position - (double)before) * (values[before + 1] - values[before]) : values[before];
 }
 
-static double *allocate(int64_t count)
-{
-    double *values = malloc(((size_t)count + 1) * sizeof *values);
-    if (!values)
-        abort();
-    return values;
-}
-
 double noise_of_sample(double bytes, double count, int64_t interval_bytes)
 {
     if (interval_bytes <= 0 || bytes <= 0 || count <= 0)
@@ -57,7 +51,7 @@ double noise_of_levels(const double *levels, int count)
 {
     if (count < 5)
         return 0;
-    double *sizes = allocate(count);
+    double *sizes = memory_new((size_t)count, sizeof *sizes);
     for (int i = 1; i + 1 < count; i++)
         sizes[i - 1] = fabs(levels[i - 1] - 2 * levels[i] + levels[i + 1]);
     double deviation = quantile(sizes, count - 2, 0.5) * MEDIAN_TO_DEVIATION;
@@ -97,10 +91,8 @@ static double residual(double old_count, double new_count, double ratio)
 void noise_scatter(const double *old_counts, const double *new_counts, int64_t count, struct noise_scatter *ret_scatter)
 {
     struct noise_scatter scatter = {.ratio = 1};
-    struct weighted *ratios = malloc(((size_t)count + 1) * sizeof *ratios);
-    double *residuals = allocate(count);
-    if (!ratios)
-        abort();
+    struct weighted *ratios = memory_new((size_t)count, sizeof *ratios);
+    double *residuals = memory_new((size_t)count, sizeof *residuals);
     for (int64_t i = 0; i < count; i++)
         if (old_counts[i] >= SCATTER_COUNT && new_counts[i] >= SCATTER_COUNT)
             ratios[scatter.row_count++] = (struct weighted){new_counts[i] / old_counts[i], old_counts[i] + new_counts[i]};

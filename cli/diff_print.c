@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "diff_output.h"
+#include "memory.h"
 #include "paths.h"
 #include "stack_rows.h"
 #include "table.h"
@@ -142,13 +143,13 @@ static char *caller_of(const struct printing *printing, const struct diff_row *r
     const struct stack_set *set = &printing->sides[side].set;
     const struct set_frame *credited = row->frames[side];
     if (!credited || !credited->origin || !strcmp(credited->origin, "user") || !(credited->file || credited->module))
-        return strdup("");
+        return memory_copy("");
     for (uint32_t stack = row->stacks[side]; stack > SET_EMPTY; stack = set->stacks[stack].caller) {
         const struct set_frame *frame = &set->frames[set->stacks[stack].frame];
         if (frame->origin && !strcmp(frame->origin, "user") && frame->file)
             return line_place(printing->reading, paths_base(frame->file), frame->line, NULL);
     }
-    return strdup("");
+    return memory_copy("");
 }
 
 static int is_folded(const struct printing *printing, const struct diff_row *row)
@@ -169,10 +170,8 @@ static void add_place(struct table *table, const struct printing *printing, cons
     }
     const char *file = by == ATTRIBUTE_MODULE && frame->module ? frame->module : frame->file;
     int is_source = file && file == frame->file && !has_line;
-    char *place = is_source ? strdup(paths_shorten(file, printing->reading->directory))
+    char *place = is_source ? memory_copy(paths_shorten(file, printing->reading->directory))
                             : line_place(printing->reading, file ? file : frame->module, has_line ? frame->line : 0, frame->function);
-    if (!place)
-        abort();
     table_cell(table, "%s", place);
     table_cell(table, "%s", by == ATTRIBUTE_MODULE || !(frame->file || frame->module) || !frame->function ? "" : frame->function);
     free(place);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+
 /* The stack of arena slack: id -1. */
 #define SET_SLACK 1
 /* pymalloc serves blocks up to this size from its arenas. Of a sample, slack is the arenas' size, which is known, less that of these blocks, which
@@ -23,14 +25,6 @@ struct loading {
     int side, level_count;
     double *levels;         /* by row, then by window */
 };
-
-static void *allocate(size_t count, size_t bytes)
-{
-    void *memory = calloc(count + 1, bytes);
-    if (!memory)
-        abort();
-    return memory;
-}
 
 static enum set_key key_of(struct diff_rule rule)
 {
@@ -55,7 +49,7 @@ static void key_stacks(struct loading *loading, int fold_imports)
         loading->credited[side] = attribution_frames(set, rule.by_stack ? ATTRIBUTE_LINE : rule.by);
         if (rule.by_stack)
             continue;
-        loading->keys[side] = allocate(set->stack_count, sizeof *loading->keys[side]);
+        loading->keys[side] = memory_new(set->stack_count, sizeof *loading->keys[side]);
         for (uint32_t i = 0; i < set->stack_count; i++) {
             uint32_t frame = loading->credited[side][i];
             loading->keys[side][i] = fold_imports && is_import(&set->frames[frame]) ? loading->key_count : loading->match.places[side][frame];
@@ -133,7 +127,7 @@ static void add_fluctuation(struct loading *loading)
     for (int side = 0; side < 2; side++) {
         loading->side = side;
         loading->level_count = diff_side_level_count(&loading->sides[side]);
-        loading->levels = allocate((size_t)loading->level_count * loading->key_count, sizeof *loading->levels);
+        loading->levels = memory_new((size_t)loading->level_count * loading->key_count, sizeof *loading->levels);
         diff_side_each_level(&loading->sides[side], add_level, loading);
         for (uint32_t i = 0; i < loading->key_count; i++)
             loading->rows->rows[i].levels_variance += noise_of_levels(loading->levels + (size_t)i * (size_t)loading->level_count, loading->level_count);
@@ -154,7 +148,7 @@ static void find_scatter(struct loading *loading)
     if (diff_sides_are_one_process(loading->sides))
         return;
     int is_sampled = loading->sides[0].summary.sampling_interval_bytes || loading->sides[1].summary.sampling_interval_bytes;
-    double *old_counts = allocate(loading->key_count, sizeof *old_counts), *new_counts = allocate(loading->key_count, sizeof *new_counts);
+    double *old_counts = memory_new(loading->key_count, sizeof *old_counts), *new_counts = memory_new(loading->key_count, sizeof *new_counts);
     for (uint32_t i = 0; i < loading->key_count; i++) {
         old_counts[i] = count_of(loading, &loading->rows->rows[i], 0);
         new_counts[i] = count_of(loading, &loading->rows->rows[i], 1);
@@ -282,7 +276,7 @@ void diff_rows_load(const struct diff_side *sides, struct diff_rule rule, const 
     struct diff_rows rows = {.of = of, .rule = rule};
     struct loading loading = {.sides = sides, .rows = &rows};
     key_stacks(&loading, fold_imports && !rule.by_stack);
-    rows.rows = allocate(loading.key_count + 1u, sizeof *rows.rows);
+    rows.rows = memory_new(loading.key_count + 1u, sizeof *rows.rows);
     add_uses(&loading);
     add_fluctuation(&loading);
     find_scatter(&loading);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory.h"
+
 /* ---- TRACE@MOMENT ---- */
 
 /* "1h2m3.5s", "10s", "250ms", "10". Returns 0 or -1. */
@@ -68,9 +70,7 @@ void diff_side_parse(struct diff_side *side, const struct reading *reading, cons
         else if (!strchr(mark, '/'))
             fail_usage("diff", "diff: '%s' is no moment: 10s, 1h30m, 50%%, start, peak, exit or end", mark + 1);
     }
-    side->path = strndup(operand, length);
-    if (!side->path)
-        abort();
+    side->path = memory_copy_part(operand, length);
     side->reading = *reading;
     side->reading.trace = side->path;
 }
@@ -135,9 +135,7 @@ void diff_side_open(struct diff_side *side, int folds)
     stack_set_load(side->database, &side->set);
     if (folds)
         stack_set_fold_interpreter(&side->set);
-    side->uses = calloc(side->set.stack_count, sizeof *side->uses);
-    if (!side->uses)
-        abort();
+    side->uses = memory_new(side->set.stack_count, sizeof *side->uses);
     side->teardown_ns = query_integer(side->database, "SELECT coalesce(teardown_ns, -1) FROM summary");
     if (side->point.moment == MOMENT_WHOLE)
         load_run(side);
@@ -198,10 +196,8 @@ void diff_side_each_level(const struct diff_side *side, void (*visit)(void *cont
 
 static FILE *open_source(const struct diff_side *side, const char *file)
 {
-    char *path = NULL;
-    if (file[0] != '/' && side->reading.directory && asprintf(&path, "%s/%s", side->reading.directory, file) < 0)
-        abort();
-    FILE *opened = fopen(path ? path : file, "re");
+    char *path = file[0] != '/' && side->reading.directory ? memory_format("%s/%s", side->reading.directory, file) : memory_copy(file);
+    FILE *opened = fopen(path, "re");
     free(path);
     return opened;
 }
@@ -229,9 +225,7 @@ static char *read_all(FILE *opened, size_t *ret_bytes)
     size_t bytes = 0, size = 0, got;
     do {
         size += 65536;
-        text = realloc(text, size);
-        if (!text)
-            abort();
+        text = memory_resize(text, size, 1);
         got = fread(text + bytes, 1, size - bytes, opened);
         bytes += got;
     } while (bytes == size);

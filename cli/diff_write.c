@@ -5,6 +5,7 @@
 
 #include "diff_output.h"
 #include "frame_name.h"
+#include "memory.h"
 #include "stack_rows.h"
 #include "text.h"
 
@@ -50,9 +51,7 @@ struct stack_frames diff_stack_frames(const struct diff_side *side, uint32_t sta
     uint32_t depth = 0;
     for (uint32_t at = stack; at != SET_EMPTY && (at > SET_EMPTY || !depth); at = set->stacks[at].caller)
         depth++;
-    frames.frames = calloc(depth + 1u, sizeof *frames.frames);
-    if (!frames.frames)
-        abort();
+    frames.frames = memory_new(depth + 1u, sizeof *frames.frames);
     for (uint32_t at = stack, i = 0; i < depth; at = set->stacks[at].caller, i++) {
         const struct set_frame *frame = &set->frames[set->stacks[at].frame];
         if (!set->stacks[at].frame)

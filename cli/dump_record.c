@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "message.h"
 #include "reading.h"
 #include "text.h"
@@ -45,6 +46,14 @@ static void put_signed(struct dump_writer *writer, const char *name, int64_t val
         printf(" %s=%" PRId64, name, value);
 }
 
+static void put_real(struct dump_writer *writer, const char *name, double value)
+{
+    if (writer->is_json)
+        json_real(&writer->json, name, value);
+    else
+        printf(" %s=%.17g", name, value);
+}
+
 static void put_hex(struct dump_writer *writer, const char *name, uint64_t value)
 {
     char text[24];
@@ -58,9 +67,7 @@ static void put_hex(struct dump_writer *writer, const char *name, uint64_t value
 /* Text that isn't NUL-terminated and may hold anything; in text output quoted, control characters disarmed. */
 static void put_text(struct dump_writer *writer, const char *name, const char *bytes, size_t size)
 {
-    char *copy = strndup(bytes ? bytes : "", size);
-    if (!copy)
-        abort();
+    char *copy = memory_copy_part(bytes ? bytes : "", size);
     if (writer->is_json) {
         json_text(&writer->json, name, copy);
     } else {
@@ -281,6 +288,11 @@ static void put_birth(struct dump_writer *writer, const char *of_slot, const cha
     put_number(writer, birth & TALLY_BIRTH_TIME ? at_time : of_slot, birth >> 1);
 }
 
+static int has_errors(const struct tally_errors *errors)
+{
+    return errors->live != 0 || errors->allocations != 0 || errors->peak != 0 || errors->copies != 0;
+}
+
 void dump_tally_stack(struct dump_writer *writer, const struct tally_stack *stack, int has_peak)
 {
     begin_record(writer, "tally-stack");
@@ -295,6 +307,15 @@ void dump_tally_stack(struct dump_writer *writer, const struct tally_stack *stac
     if (has_peak) {
         put_signed(writer, "peak_bytes", stack->peak_bytes);
         put_signed(writer, "peak_allocations", stack->peak_allocations);
+    }
+    if (has_errors(&stack->errors)) {
+        put_real(writer, "live_variance", stack->errors.live);
+        put_real(writer, "allocations_variance", stack->errors.allocations);
+        if (has_peak)
+            put_real(writer, "peak_variance", stack->errors.peak);
+        put_real(writer, "copies_variance", stack->errors.copies);
+        put_real(writer, "largest_block", stack->errors.largest_block);
+        put_real(writer, "largest_copy", stack->errors.largest_copy);
     }
     if (stack->has_births) {
         put_birth(writer, "oldest_slot", "oldest_ns", stack->oldest);

@@ -6,6 +6,7 @@
 #include "compiler.h"
 #include "cost.h"
 #include "export.h"
+#include "memory.h"
 #include "output.h"
 #include "report_database.h"
 
@@ -87,9 +88,7 @@ static void open_processes(const struct export_settings *settings, sqlite3 *data
     *list = (struct export_list){0};
     if (settings->processes && report_processes_find(settings->reading.trace, &list->found, &list->found_count, &detail))
         fail_trace(settings->reading.trace, detail.status, &detail);
-    list->processes = calloc((size_t)list->found_count + 1, sizeof *list->processes);
-    if (!list->processes)
-        abort();
+    list->processes = memory_new((size_t)list->found_count + 1, sizeof *list->processes);
     list->processes[list->count++] = (struct export_process){settings->reading.trace, database};
     for (uint32_t i = 1; i < list->found_count; i++) { /* the first is the one that was named */
         struct reading reading = settings->reading;
@@ -102,9 +101,7 @@ static void open_processes(const struct export_settings *settings, sqlite3 *data
 
 void export_html(const struct export *export)
 {
-    struct viewer_process *processes = calloc(export->process_count, sizeof *processes);
-    if (!processes)
-        abort();
+    struct viewer_process *processes = memory_new(export->process_count, sizeof *processes);
     for (uint32_t i = 0; i < export->process_count; i++)
         processes[i] = (struct viewer_process){export->processes[i].trace, export->processes[i].database};
     viewer_page_write(export->reading, processes, export->process_count, &export->viewer, export->out);
@@ -126,14 +123,11 @@ int export_notes(const struct export *export, char **ret_notes)
     char *text, *rest;
     size_t bytes;
     int count = 0;
-    reading.terminal = (struct terminal){.out = open_memstream(&text, &bytes), .width = INT_MAX, .unicode = 1};
-    if (!reading.terminal.out)
-        abort();
+    reading.terminal = (struct terminal){.out = memory_stream(&text, &bytes), .width = INT_MAX, .unicode = 1};
     summary_print_warnings(&reading, &export->summary);
     fclose(reading.terminal.out);
     for (char *line = strtok_r(text, "\n", &rest); line && count < EXPORT_MAX_NOTES; line = strtok_r(NULL, "\n", &rest))
-        if (!(ret_notes[count++] = strdup(line + strlen("! "))))
-            abort();
+        ret_notes[count++] = memory_copy(line + strlen("! "));
     free(text);
     return count;
 }

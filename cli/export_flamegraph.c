@@ -9,6 +9,7 @@
 #include "cost.h"
 #include "export.h"
 #include "flamegraph_script.h"
+#include "memory.h"
 #include "paths.h"
 #include "text.h"
 #include "units.h"
@@ -87,21 +88,15 @@ static char *frame_name(const struct flamegraph *flamegraph, uint32_t node)
 {
     const struct set_frame *frame = &flamegraph->tree->set.frames[flamegraph->tree->nodes[node].frame];
     const char *function = frame->function ? frame->function : "?";
-    char *name;
-    int length;
     if (!node)
-        length = asprintf(&name, "all");
-    else if (is_imports(flamegraph, node))
-        length = asprintf(&name, "(imports)");
-    else if (frame->file && frame->line > 0)
-        length = asprintf(&name, "%s (%s:%lld)", function, paths_base(frame->file), (long long)frame->line);
-    else if (frame->file || frame->module)
-        length = asprintf(&name, "%s (%s)", function, paths_base(frame->file ? frame->file : frame->module));
-    else
-        length = asprintf(&name, "%s", function);
-    if (length < 0)
-        abort();
-    return name;
+        return memory_copy("all");
+    if (is_imports(flamegraph, node))
+        return memory_copy("(imports)");
+    if (frame->file && frame->line > 0)
+        return memory_format("%s (%s:%lld)", function, paths_base(frame->file), (long long)frame->line);
+    if (frame->file || frame->module)
+        return memory_format("%s (%s)", function, paths_base(frame->file ? frame->file : frame->module));
+    return memory_copy(function);
 }
 
 static const char *class_of(const struct flamegraph *flamegraph, uint32_t node)
@@ -122,9 +117,7 @@ static void write_label(const struct flamegraph *flamegraph, const char *name, d
     int columns = (int)((width - 6) / CHARACTER_WIDTH);
     if (columns < 3)
         return;
-    char *clean = malloc(strlen(name) + 8); /* and the ellipsis */
-    if (!clean)
-        abort();
+    char *clean = memory_new(strlen(name) + 8, 1); /* and the ellipsis */
     strcpy(clean, name);
     text_clip(clean, columns, TEXT_CLIP_END, "…");
     fprintf(flamegraph->out, "<text x=\"%.1f\" y=\"%d\">", x + 3, y + 13);
@@ -184,10 +177,8 @@ struct open_node {
  * count rows, and what is left out. */
 static int walk_frames(struct flamegraph *flamegraph, int is_measured)
 {
-    struct open_node *open = calloc(flamegraph->tree->node_count + 1, sizeof *open);
+    struct open_node *open = memory_new((size_t)flamegraph->tree->node_count + 1, sizeof *open);
     int depth = 0, rows = 1;
-    if (!open)
-        abort();
     if (!is_measured)
         write_frame(flamegraph, 0, 0, 0);
     open[0].child = flamegraph->tree->nodes[0].first_child;
@@ -226,10 +217,8 @@ static struct page make_notes(const struct export *export, const struct flamegra
 {
     struct page page = {0};
     size_t bytes;
-    FILE *out = open_memstream(&page.text, &bytes);
+    FILE *out = memory_stream(&page.text, &bytes);
     char *notes[EXPORT_MAX_NOTES];
-    if (!out)
-        abort();
     int count = export_notes(export, notes);
     for (int i = 0; i < count; i++) {
         terminal_wrap(out, notes[i], NOTE_COLUMNS, 0);
@@ -246,9 +235,7 @@ static struct page make_notes(const struct export *export, const struct flamegra
 
 static void write_line(FILE *out, const char *classes, int y, const char *text, int length)
 {
-    char *line = strndup(text, (size_t)length);
-    if (!line)
-        abort();
+    char *line = memory_copy_part(text, (size_t)length);
     fprintf(out, "<text class=\"page %s\" x=\"%d\" y=\"%d\">", classes, PAD, y);
     write_xml(out, line);
     fputs("</text>\n", out);
@@ -258,25 +245,20 @@ static void write_line(FILE *out, const char *classes, int y, const char *text, 
 static void write_heading(const struct export *export, const struct flamegraph *flamegraph)
 {
     const struct summary *summary = &export->summary;
-    char *title, *line;
     const char *what = flamegraph->cost->amount == PEAK_BYTES ? "Heap at its peak" : flamegraph->cost->amount == LIVE_BYTES ? "Heap at the end" :
                        flamegraph->cost->amount == COPIED_BYTES ? "Bytes copied" : flamegraph->cost->amount == ALLOCATED_BYTES ? "Bytes allocated" :
                        "Temporary allocations";
-    char *clipped = strdup(summary_command(summary));
-    if (!clipped || !(clipped = realloc(clipped, strlen(clipped) + 8)))
-        abort();
+    char *clipped = memory_copy(summary_command(summary));
+    clipped = memory_resize(clipped, strlen(clipped) + 8, 1); /* and the ellipsis */
     text_clip(clipped, 110, TEXT_CLIP_END, "…");
-    if (asprintf(&title, "%s: %s%s", what, amount_text(flamegraph->cost->amount, flamegraph->tree->total_amount).text,
-                 export->summary.sampling_interval_bytes ? " (estimated from a sample)" : "") < 0)
-        abort();
+    char *title = memory_format("%s: %s%s", what, amount_text(flamegraph->cost->amount, flamegraph->tree->total_amount).text,
+                                export->summary.sampling_interval_bytes ? " (estimated from a sample)" : "");
     write_line(flamegraph->out, "title", 26, title, (int)strlen(title));
-    int length = measures[flamegraph->cost->amount].is_bytes
-        ? asprintf(&line, "%s · pid %lld · in %s", clipped, (long long)summary->pid,
-                   units_noun(flamegraph->tree->total_count, flamegraph->cost->count == COPIES ? "copy" : "allocation").text)
-        : asprintf(&line, "%s · pid %lld", clipped, (long long)summary->pid);
-    if (length < 0)
-        abort();
-    write_line(flamegraph->out, "", 46, line, length);
+    char *line = measures[flamegraph->cost->amount].is_bytes
+        ? memory_format("%s · pid %lld · in %s", clipped, (long long)summary->pid,
+                        units_noun(flamegraph->tree->total_count, flamegraph->cost->count == COPIES ? "copy" : "allocation").text)
+        : memory_format("%s · pid %lld", clipped, (long long)summary->pid);
+    write_line(flamegraph->out, "", 46, line, (int)strlen(line));
     free(title);
     free(line);
     free(clipped);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "export.h"
+#include "memory.h"
 #include "source.h"
 #include "text.h"
 
@@ -47,9 +48,7 @@ static int is_module(const char *function)
 /* The function that a comprehension or lambda is written in: 'main' of 'main.<locals>.<listcomp>'. malloc'ed; "" where its name doesn't say. */
 static char *enclosing_function(const char *function)
 {
-    char *name = strdup(function ? function : "");
-    if (!name)
-        abort();
+    char *name = memory_copy(function ? function : "");
     for (;;) {
         char *last = strrchr(name, '.');
         const char *part = last ? last + 1 : name;
@@ -69,13 +68,9 @@ static struct block *find_block(struct blocks *blocks, const char *file, const c
     for (size_t i = 0; i < blocks->count; i++)
         if (!strcmp(blocks->blocks[i].function, function) && !strcmp(blocks->blocks[i].file, file))
             return &blocks->blocks[i];
-    blocks->blocks = reallocarray(blocks->blocks, blocks->count + 1, sizeof *blocks->blocks);
-    if (!blocks->blocks)
-        abort();
+    blocks->blocks = memory_resize(blocks->blocks, blocks->count + 1, sizeof *blocks->blocks);
     struct block *block = &blocks->blocks[blocks->count++];
-    *block = (struct block){.file = strdup(file), .function = strdup(function)};
-    if (!block->file || !block->function)
-        abort();
+    *block = (struct block){.file = memory_copy(file), .function = memory_copy(function)};
     return block;
 }
 
@@ -91,9 +86,7 @@ static void add_line(struct block *block, int64_t line, int64_t amount, int64_t 
     }
     if (block->count == block->capacity) {
         block->capacity = block->capacity ? 2 * block->capacity : 16;
-        block->lines = reallocarray(block->lines, (size_t)block->capacity, sizeof *block->lines);
-        if (!block->lines)
-            abort();
+        block->lines = memory_resize(block->lines, (size_t)block->capacity, sizeof *block->lines);
     }
     block->lines[block->count++] = (struct block_line){line, amount, count};
     block->amount += amount;
@@ -145,9 +138,7 @@ static void split_lines(struct source *source)
     for (int64_t capacity = 0; at && *at;) {
         if (source->count == capacity) {
             capacity = capacity ? 2 * capacity : 256;
-            source->lines = reallocarray(source->lines, (size_t)capacity, sizeof *source->lines);
-            if (!source->lines)
-                abort();
+            source->lines = memory_resize(source->lines, (size_t)capacity, sizeof *source->lines);
         }
         source->lines[source->count++] = at;
         at += strcspn(at, "\n");
@@ -170,9 +161,7 @@ static void load_source(const struct export *export, struct source *source, cons
         return;
     int is_newer;
     free_source(source);
-    source->name = strdup(file);
-    if (!source->name)
-        abort();
+    source->name = memory_copy(file);
     source->bytes = source_text_copy(export->reading, export->database, file, MAX_FILE_BYTES, &is_newer);
     split_lines(source);
 }

@@ -4,6 +4,7 @@
 
 #include "compiler.h"
 #include "export.h"
+#include "memory.h"
 #include "paths.h"
 #include "text.h"
 
@@ -136,9 +137,7 @@ void export_openmetrics(const struct export *export)
 {
     uint32_t count = export->process_count;
     int64_t limit = export->reading->limit == LIMIT_DEFAULT ? LINES_SHOWN : export->reading->limit;
-    struct process_figures *processes = calloc(count, sizeof *processes);
-    if (!processes)
-        abort();
+    struct process_figures *processes = memory_new(count, sizeof *processes);
     for (uint32_t i = 0; i < count; i++) {
         processes[i].database = export->processes[i].database;
         summary_load(processes[i].database, &processes[i].summary);

@@ -4,6 +4,7 @@
 
 #include "compiler.h"
 #include "export.h"
+#include "memory.h"
 #include "parquet_writer.h"
 #include "text.h"
 
@@ -134,9 +135,7 @@ static void write_rows(struct parquet_writer *writer, const struct export *expor
     summary_load(process->database, &rows.summary);
     export_load_stacks(export, process->database, &rows.set);
     rows.capacity = export_max_depth(&rows.set);
-    rows.frames = calloc(rows.capacity, sizeof *rows.frames);
-    if (!rows.frames)
-        abort();
+    rows.frames = memory_new(rows.capacity, sizeof *rows.frames);
     sqlite3_stmt *row = query_prepare(process->database,
                                       "SELECT stack_use.stack_id, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, "
                                       "allocations, temporary_allocations, copied_bytes, copies, line_frame_id FROM stack_use "
@@ -159,7 +158,7 @@ void export_parquet(const struct export *export)
     char *notes[EXPORT_MAX_NOTES];
     struct parquet_writer *writer = parquet_writer_new(&schema);
     if (!writer)
-        abort();
+        memory_exhausted();
     for (uint32_t i = 0; i < export->process_count; i++)
         write_rows(writer, export, &export->processes[i], &out);
     int note_count = export_notes(export, notes);

@@ -9,6 +9,7 @@
 #include "cost.h"
 #include "export.h"
 #include "gzip.h"
+#include "memory.h"
 #include "paths.h"
 #include "protobuf.h"
 #include "summary.h"
@@ -71,10 +72,8 @@ static void write_value_type(struct pprof *pprof, unsigned field, const char *ty
 /* 1, 2, 3 …; *ret_is_new: it has to be written. */
 static int64_t id_of(struct text_index *index, const char *first, const char *second, int *ret_is_new)
 {
-    char *text;
     size_t count = index->count;
-    if (asprintf(&text, "%s\n%s", first ? first : "", second ? second : "") < 0)
-        abort();
+    char *text = memory_format("%s\n%s", first ? first : "", second ? second : "");
     int64_t id = (int64_t)text_index_of(index, text) + 1;
     free(text);
     *ret_is_new = index->count > count;
@@ -261,14 +260,12 @@ static void write_process(struct pprof *pprof, const struct export *export, cons
                                       .threads = query_prepare(process->database, "SELECT kernel_id, name FROM thread WHERE thread_id = ?1")};
     export_load_stacks(export, process->database, &samples.set);
     summary_load(process->database, &samples.summary);
-    thread_uses_load(process->trace, process->database, samples.summary.duration_ns, &samples.uses);
+    thread_uses_load(process->trace, process->database, &samples.summary, &samples.uses);
     write_executable(pprof, &samples);
     samples.capacity = export_max_depth(&samples.set);
-    samples.frames = calloc(samples.capacity, sizeof *samples.frames);
-    samples.locations = calloc(samples.set.frame_count, sizeof *samples.locations);
-    pprof->values = calloc(samples.capacity, sizeof *pprof->values);
-    if (!samples.frames || !samples.locations || !pprof->values)
-        abort();
+    samples.frames = memory_new(samples.capacity, sizeof *samples.frames);
+    samples.locations = memory_new(samples.set.frame_count, sizeof *samples.locations);
+    pprof->values = memory_new(samples.capacity, sizeof *pprof->values);
     write_samples(pprof, export, process->database, &samples);
     free(pprof->values);
     free(samples.locations);

@@ -5,6 +5,7 @@
 #include "cost.h"
 #include "export.h"
 #include "frame_name.h"
+#include "memory.h"
 #include "paths.h"
 
 /* ---- stacks, root first ---- */
@@ -21,9 +22,7 @@ static uint32_t caller_of(const struct stack_set *set, uint32_t stack)
 
 uint32_t export_max_depth(const struct stack_set *set)
 {
-    uint32_t *depths = calloc(set->stack_count, sizeof *depths), deepest = 1;
-    if (!depths)
-        abort();
+    uint32_t *depths = memory_new(set->stack_count, sizeof *depths), deepest = 1;
     for (uint32_t i = SET_EMPTY + 1; i < set->stack_count; i++) {
         depths[i] = depths[set->stacks[i].caller] + 1;
         deepest = depths[i] > deepest ? depths[i] : deepest;
@@ -90,9 +89,7 @@ static void write_folded(void *context, uint32_t stack, int64_t amount)
 
 static uint32_t *frame_buffer(uint32_t capacity)
 {
-    uint32_t *frames = malloc(capacity * sizeof *frames);
-    if (!frames)
-        abort();
+    uint32_t *frames = memory_new(capacity, sizeof *frames);
     return frames;
 }
 

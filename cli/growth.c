@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "memory.h"
 #include "trend.h"
 
 /* The floor is past its beginning once it has made so much of its growth. */
@@ -131,9 +132,7 @@ void growth_judge(const struct growth_series *series, struct growth *ret_growth)
 {
     int count = series->count, last = count - 1, first = growth_warm_window(count);
     struct growth growth = {.p = 1, .old_bytes = -1, .end_bytes = count ? series->bytes[last] : 0};
-    double *floor = malloc(((size_t)count + 1) * sizeof *floor), *block_floor = malloc(((size_t)count + 1) * sizeof *floor);
-    if (!floor || !block_floor)
-        abort();
+    double *floor = memory_new((size_t)count, sizeof *floor), *block_floor = memory_new((size_t)count, sizeof *block_floor);
     growth_floor(series->bytes, floor, count);
     growth_floor(series->blocks, block_floor, count);
     if (count && floor[last] > floor[first]) {

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_error.h"
 #include "leak_owner.h"
 #include "lockstep.h"
+#include "memory.h"
 
 /* A caller farther out runs many things. */
 #define NEAR_CALLS 3
@@ -28,9 +30,7 @@ static double *floor_of(const struct grouping *grouping, int64_t row)
 static void find_floors(struct grouping *grouping)
 {
     const struct leak_rows *rows = grouping->rows;
-    grouping->floors = calloc((size_t)(rows->confident_count * rows->window_count) + 1, sizeof *grouping->floors);
-    if (!grouping->floors)
-        abort();
+    grouping->floors = memory_new((size_t)(rows->confident_count * rows->window_count) + 1, sizeof *grouping->floors);
     for (int64_t i = 0; i < rows->confident_count; i++)
         growth_floor(rows->rows[i].growth.by_new_blocks ? rows->rows[i].blocks : rows->rows[i].bytes, floor_of(grouping, i), rows->window_count);
 }
@@ -154,10 +154,8 @@ void leak_groups_find(struct leak_rows *rows)
     size_t count = (size_t)rows->confident_count + 1;
     struct grouping grouping = {
         .rows = rows, .first = growth_warm_window(rows->window_count),
-        .members = calloc(count, sizeof *grouping.members), .in_step = calloc(count, 1),
+        .members = memory_new(count, sizeof *grouping.members), .in_step = memory_new(count, 1),
     };
-    if (!grouping.members || !grouping.in_step)
-        abort();
     grouping.count = rows->window_count - grouping.first;
     find_floors(&grouping);
     for (int64_t i = 0; i < rows->confident_count; i++)
@@ -179,6 +177,7 @@ struct leak_sum leak_sum(const struct leak_rows *rows, int64_t leak)
         sum.live_bytes += row->live_bytes;
         sum.live_allocations += row->live_allocations;
         sum.bytes_per_second += row->growth.bytes_per_second;
+        count_error_add(&sum.judged, &row->judged);
     }
     return sum;
 }

@@ -20,6 +20,7 @@ void leak_groups_find(struct leak_rows *rows);
 struct leak_sum {
     int64_t lines, live_bytes, live_allocations;
     double bytes_per_second;
+    struct count_error judged; /* of live_allocations */
 };
 struct leak_sum leak_sum(const struct leak_rows *rows, int64_t leak);
 

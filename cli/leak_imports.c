@@ -1,8 +1,9 @@
 /* See leak_imports.h. */
 #include "leak_imports.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "memory.h"
 
 static int imports(const struct set_frame *frame)
 {
@@ -19,9 +20,7 @@ static uint8_t of_frame(const struct set_frame *frame, uint8_t of_caller)
 
 uint8_t *leak_find_imports(const struct stack_set *set)
 {
-    uint8_t *found = calloc((size_t)set->stack_count + 1, 1);
-    if (!found)
-        abort();
+    uint8_t *found = memory_new((size_t)set->stack_count + 1, 1);
     for (uint32_t index = SET_EMPTY + 1; index < set->stack_count; index++) {
         const struct set_stack *stack = &set->stacks[index];
         found[index] = of_frame(&set->frames[stack->frame], found[stack->caller]);

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_error.h"
 #include "leak_groups.h"
 #include "leak_imports.h"
 #include "leak_owner.h"
+#include "memory.h"
 
 /* Keys of rows: 0 what has no line, 1 what no stack owns, then one for each line. */
 #define KEY_UNKNOWN 0
@@ -29,16 +31,38 @@ struct loading {
 
 /* Lines of libraries count a tenth; so do lines that keep only 0.2 % of what they allocate. */
 #define FOREIGN_WEIGHT 0.1
+/* Idle: less than this share of the usual number of events, at the end; before that there are windows enough to judge growth by. */
+#define IDLE_SHARE 0.02
+#define LEAST_ACTIVE 12
 #define USUAL_KEPT 0.02
 /* What int64_t holds as nanoseconds: some 285 years. */
 #define LONGEST_SECONDS 9e9
 
-static void *allocate(size_t count, size_t bytes)
+static int by_size(const void *a, const void *b)
 {
-    void *memory = calloc(count + 1, bytes);
-    if (!memory)
-        abort();
-    return memory;
+    return (*(const int64_t *)a > *(const int64_t *)b) - (*(const int64_t *)a < *(const int64_t *)b);
+}
+
+/* `events`: of each window that is judged. What is usual is told by the busier windows after warm-up, but not by the busiest. */
+static void find_idle(struct leak_rows *rows, const int64_t *events)
+{
+    int warm = growth_warm_window(rows->window_count), active = rows->window_count, count = rows->window_count - warm - 1;
+    if (count < 1)
+        return;
+    int64_t *sorted = memory_new((size_t)count, sizeof *sorted);
+    memcpy(sorted, events + warm + 1, (size_t)count * sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_size);
+    double least = IDLE_SHARE * (double)sorted[count - 1 - count / 4];
+    free(sorted);
+    /* What a program does that is told to end, before it frees what it holds, is no work. */
+    if (rows->teardown_ns >= 0 && (double)events[active - 2] < least)
+        active--;
+    while (active > LEAST_ACTIVE && (double)events[active - 1] < least)
+        active--;
+    if (active == rows->window_count || (double)events[active - 1] < least)
+        return;
+    rows->active_count = active;
+    rows->idle_ns = (int64_t)(rows->seconds[active - 1] * 1e9);
 }
 
 static void load_windows(struct loading *loading)
@@ -46,17 +70,26 @@ static void load_windows(struct loading *loading)
     struct leak_rows *rows = loading->rows;
     int64_t count = query_integer(loading->database, "SELECT count(*) FROM window");
     int64_t teardown_ns = query_integer(loading->database, "SELECT coalesce(teardown_ns, -1) FROM summary");
-    rows->seconds = allocate((size_t)count, sizeof *rows->seconds);
+    rows->seconds = memory_new((size_t)count, sizeof *rows->seconds);
     rows->teardown_ns = teardown_ns;
-    sqlite3_stmt *row = query_prepare(loading->database, "SELECT end_time_ns FROM window ORDER BY window_id");
+    int64_t *events = memory_new((size_t)count, sizeof *events), before = 0;
+    sqlite3_stmt *row = query_prepare(loading->database, "SELECT end_time_ns, event_count FROM window ORDER BY window_id");
     while (query_step(row)) {
         int64_t end_ns = sqlite3_column_int64(row, 0);
         loading->window_total++;
         if (teardown_ns >= 0 && end_ns > teardown_ns && rows->window_count)
             continue;
+        events[rows->window_count] = sqlite3_column_int64(row, 1) - before;
+        before = sqlite3_column_int64(row, 1);
         rows->seconds[rows->window_count++] = (double)end_ns / 1e9;
         rows->judged_ns = end_ns;
     }
+    rows->idle_ns = -1;
+    rows->active_count = rows->window_count;
+    /* Where the last events are not listed, nobody knows when they were. */
+    if (!query_integer(loading->database, "SELECT stream_end_ns IS NOT NULL FROM summary"))
+        find_idle(rows, events);
+    free(events);
     if (!rows->window_count)
         rows->judged_ns = query_integer(loading->database, "SELECT duration_ns FROM summary");
 }
@@ -66,9 +99,7 @@ static struct leak_row *append_row(struct loading *loading)
     struct leak_rows *rows = loading->rows;
     if (rows->count == loading->row_capacity) {
         loading->row_capacity = 2 * loading->row_capacity + 64;
-        rows->rows = realloc(rows->rows, (size_t)loading->row_capacity * sizeof *rows->rows);
-        if (!rows->rows)
-            abort();
+        rows->rows = memory_resize(rows->rows, (size_t)loading->row_capacity, sizeof *rows->rows);
     }
     rows->rows[rows->count] = (struct leak_row){.oldest_ns = -1, .newest_ns = -1, .limit_ns = -1};
     return &rows->rows[rows->count++];
@@ -101,8 +132,8 @@ static void load_uses(struct loading *loading)
 {
     struct leak_rows *rows = loading->rows;
     int64_t end_ns = query_integer(loading->database, "SELECT duration_ns FROM summary");
-    sqlite3_stmt *use = query_prepare(loading->database, "SELECT stack_id, allocations, live_bytes, live_allocations, oldest_live_ns, newest_live_ns "
-                                                         "FROM stack_use WHERE allocations > 0 OR live_bytes > 0 OR live_allocations > 0");
+    sqlite3_stmt *use = query_prepare(loading->database, "SELECT stack_id, allocations, live_bytes, live_allocations, oldest_live_ns, newest_live_ns, "
+                                                         COUNT_ERROR_COLUMNS " FROM stack_use LEFT JOIN stack_error USING (stack_id) WHERE allocations > 0 OR live_bytes > 0 OR live_allocations > 0");
     while (query_step(use)) {
         int64_t stack_id = sqlite3_column_int64(use, 0);
         uint32_t index = stack_set_index(&rows->set, stack_id), number = row_of_stack(loading, stack_id);
@@ -115,6 +146,8 @@ static void load_uses(struct loading *loading)
         row->allocations += sqlite3_column_int64(use, 1);
         row->end_bytes += end_bytes;
         row->end_allocations += end_allocations;
+        struct count_error error = count_error_read(use, 6);
+        count_error_add(&row->error, &error);
         if (sqlite3_column_type(use, 4) == SQLITE_NULL)
             continue;
         int64_t oldest_ns = end_ns - sqlite3_column_int64(use, 4), newest_ns = end_ns - sqlite3_column_int64(use, 5);
@@ -128,7 +161,7 @@ static void load_uses(struct loading *loading)
 static void place_series(struct leak_rows *rows)
 {
     size_t width = (size_t)rows->window_count;
-    rows->series = allocate(4 * width * (size_t)rows->count, sizeof *rows->series);
+    rows->series = memory_new(4 * width * (size_t)rows->count, sizeof *rows->series);
     for (int64_t i = 0; i < rows->count; i++) {
         struct leak_row *row = &rows->rows[i];
         row->bytes = rows->series + 4 * width * (size_t)i;
@@ -143,7 +176,7 @@ static void find_imported(struct loading *loading)
 {
     struct leak_rows *rows = loading->rows;
     loading->came_once = leak_find_imports(&rows->set);
-    uint8_t *rises = allocate(rows->set.stack_count, sizeof *rises);
+    uint8_t *rises = memory_new(rows->set.stack_count, sizeof *rises);
     sqlite3_stmt *span = query_prepare(loading->database, "SELECT stack_id, live_bytes, first_window_id FROM live_span WHERE stack_id >= 0 "
                                                           "ORDER BY stack_id, first_window_id");
     int64_t last_id = -1, last_bytes = 0;
@@ -208,6 +241,7 @@ static void load_spans(struct loading *loading)
 static void load_births(struct loading *loading)
 {
     struct leak_rows *rows = loading->rows;
+    rows->knows_errors = count_errors_known(loading->database);
     rows->grain_bytes = (double)query_integer(loading->database, "SELECT sampling_interval_bytes FROM summary");
     rows->run_seconds = (double)query_integer(loading->database, "SELECT duration_ns FROM summary") / 1e9;
     rows->knows_births = query_integer(loading->database, "SELECT survivor_window_id IS NOT NULL AND stream_end_ns IS NULL FROM summary") != 0;
@@ -249,6 +283,33 @@ int64_t leak_limit_ns(const struct leak_rows *rows, double bytes_per_second)
     return room <= 0 ? 0 : (int64_t)(room / bytes_per_second * 1e9);
 }
 
+/* A program that has nothing to do keeps what it leaked, which then looks like a cache that is full. */
+static void judge_until_idle(const struct leak_rows *rows, struct leak_row *row, struct growth_series *series)
+{
+    struct growth growth;
+    series->count = rows->active_count;
+    growth_judge(series, &growth);
+    if (growth.confidence < LEAK_CONFIDENT || row->bytes[rows->window_count - 1] < growth.end_bytes)
+        return;
+    row->grew_until_idle = 1;
+    row->growth = growth;
+    row->growth.confidence *= LEAK_UNTIL_IDLE;
+}
+
+static struct count_error judged_error(const struct leak_row *row)
+{
+    struct count_error judged = {.live = row->error.live, .largest_block = row->error.largest_block};
+    if (row->live_allocations != row->end_allocations && row->allocations > 0)
+        judged.live = row->error.allocations * (double)row->live_allocations / (double)row->allocations;
+    return judged;
+}
+
+int leak_count_interval(const struct leak_rows *rows, const struct count_error *judged, int64_t live_allocations, struct estimate_interval *ret_interval)
+{
+    *ret_interval = count_error_interval(judged, LIVE_ALLOCATIONS, live_allocations);
+    return rows->knows_errors && ret_interval->low != ret_interval->high;
+}
+
 static void judge(struct leak_rows *rows, struct leak_row *row)
 {
     struct growth_series series = {
@@ -260,8 +321,11 @@ static void judge(struct leak_rows *rows, struct leak_row *row)
         return;
     row->live_bytes = (int64_t)row->bytes[rows->window_count - 1];
     row->live_allocations = (int64_t)row->blocks[rows->window_count - 1];
+    row->judged = judged_error(row);
     row->laplace_score = laplace(row->allocations, row->live_allocations);
     growth_judge(&series, &row->growth);
+    if (rows->idle_ns >= 0 && row->growth.confidence < LEAK_CONFIDENT)
+        judge_until_idle(rows, row, &series);
     if (row->growth.confidence >= LEAK_CONFIDENT)
         row->limit_ns = leak_limit_ns(rows, row->growth.bytes_per_second);
 }
@@ -284,10 +348,16 @@ static double pace(const struct leak_rows *rows, struct leak_row *row)
     return row->growth.bytes_per_second * weight * (row->is_carrier ? kept / USUAL_KEPT : 1);
 }
 
+/* Reported; not, but it grew as long as it could; neither. */
+static int how_sure(const struct leak_row *row)
+{
+    return row->growth.confidence >= LEAK_CONFIDENT ? 2 : row->grew_until_idle;
+}
+
 static int compare_rows(const void *a, const void *b)
 {
     const struct leak_row *left = a, *right = b;
-    int left_grows = left->growth.confidence >= LEAK_CONFIDENT, right_grows = right->growth.confidence >= LEAK_CONFIDENT;
+    int left_grows = how_sure(left), right_grows = how_sure(right);
     if (left_grows != right_grows)
         return right_grows - left_grows;
     if (left_grows && left->pace != right->pace)
@@ -317,6 +387,7 @@ static void judge_all(struct loading *loading)
             rows->confident_count++;
             rows->growth_bytes_per_second += row.growth.bytes_per_second;
         }
+        rows->held_count += row.grew_until_idle;
         rows->rows[kept++] = row;
     }
     rows->count = kept;
@@ -345,8 +416,8 @@ void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64
     struct loading loading = {.database = database, .suppressions = suppressions, .rows = &rows};
     stack_set_load(database, &rows.set);
     loading.line_keys = stack_set_keys(database, &rows.set, SET_BY_LINE, &loading.key_count);
-    loading.row_of_key = allocate(loading.key_count + (size_t)KEY_FIRST, sizeof *loading.row_of_key);
-    loading.stack_keys = allocate(rows.set.stack_count, sizeof *loading.stack_keys);
+    loading.row_of_key = memory_new(loading.key_count + (size_t)KEY_FIRST, sizeof *loading.row_of_key);
+    loading.stack_keys = memory_new(rows.set.stack_count, sizeof *loading.stack_keys);
     memset(loading.row_of_key, 0xff, (loading.key_count + (size_t)KEY_FIRST) * sizeof *loading.row_of_key);
     memset(loading.stack_keys, 0xff, rows.set.stack_count * sizeof *loading.stack_keys);
     load_windows(&loading);

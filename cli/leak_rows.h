@@ -3,11 +3,12 @@
  *
  * Judged at the end of the last window before the program began to free what it held (summary.teardown_ns), else at the end of the run.
  * Order: lines that are reported (confidence LEAK_CONFIDENT and more) by growth a second, lines of the program before those of libraries (pace(),
- * leak_rows.c); the others by live bytes x (confidence + 0.05).
+ * leak_rows.c); then what grew until the program had nothing to do, likewise; the others by live bytes x (confidence + 0.05).
  * Memory in proportion to stacks. Allocates; aborts without memory. */
 #ifndef HEAPLINE_CLI_LEAK_ROWS_H
 #define HEAPLINE_CLI_LEAK_ROWS_H
 
+#include "estimate.h"
 #include "growth.h"
 #include "reading.h"
 #include "stack_set.h"
@@ -29,6 +30,9 @@ struct leak_row {
     int64_t live_bytes, live_allocations;  /* when judged */
     int64_t end_bytes, end_allocations;    /* at the end of the run */
     int64_t allocations;                   /* all there ever were */
+    struct count_error error;              /* of a sample: of its counts at the end of the run */
+    struct count_error judged;             /* … and of live_allocations, as `live`: the same, but judged earlier, as if the blocks were of the
+                                              sizes of all that were allocated */
     int64_t stack_count;                   /* that hold something */
     int64_t oldest_ns, newest_ns;          /* age of its oldest and newest block that is live at the end, then; -1: none, or unknown */
     struct growth growth;
@@ -40,6 +44,7 @@ struct leak_row {
     int64_t stack_bytes;                   /* of stack_id */
     int64_t leak;                          /* the leak that it is a line of, from 1; 0: not reported */
     int is_first;                          /* of that leak's lines */
+    int grew_until_idle;                   /* not reported; growth is that of the time until then, but for its confidence */
     enum leak_relation relation;
     int64_t in_step_with;                  /* of a first line: an earlier leak that grows in step with it, elsewhere; 0: none */
 };
@@ -53,8 +58,12 @@ struct leak_rows {
     double growth_bytes_per_second;     /* of those reported */
     double survival;                    /* share of all allocations that was live when judged */
     int64_t judged_ns, teardown_ns;     /* teardown_ns: -1: none */
+    int64_t idle_ns;                    /* from here on the program did next to nothing, until it was judged; -1: it worked */
+    int active_count;                   /* windows until then */
+    int64_t held_count;                 /* rows with grew_until_idle */
     int64_t limit_bytes, resident_bytes;/* 0: no limit; of the process, when judged */
     int knows_births;                   /* `born` was counted */
+    int knows_errors;                   /* of counts, where they are of a sample */
     double run_seconds, grain_bytes;    /* grain_bytes: the sampling interval; 0: exact */
     int window_count;                   /* that are judged */
     double *seconds;                    /* their ends */
@@ -66,10 +75,8 @@ struct leak_rows {
 
 /* From here on a line is reported as growing: in --fail-on and in the report. */
 #define LEAK_CONFIDENT 0.5
-
-/* file (or module), line and function that a stack (?1) is credited to. */
-#define LEAK_PLACE_SQL \
-    "SELECT coalesce(file, module), line, function FROM stack JOIN frame ON frame.frame_id = stack.line_frame_id WHERE stack_id = ?1"
+/* At most, of what grew as long as the program worked: it may be a leak, or what an index, a cache, a start needed. */
+#define LEAK_UNTIL_IDLE 0.4
 
 /* What is suppressed is counted there and left out. limit_bytes: 0: that of the process's cgroup when it was recorded, if there was one. */
 void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64_t limit_bytes, struct leak_rows *ret_rows);
@@ -77,6 +84,9 @@ void leak_rows_free(struct leak_rows *rows);
 
 /* A line of the program itself: not of a library of Python's, the interpreter or the system. */
 int leak_is_own(const struct set_frame *frame);
+
+/* Of how many blocks were live, when judged; 0: they are exact, or nobody knows. */
+int leak_count_interval(const struct leak_rows *rows, const struct count_error *judged, int64_t live_allocations, struct estimate_interval *ret_interval);
 
 /* Until the limit is reached at this pace; -1: there is no limit, or no growth, or not within centuries. */
 int64_t leak_limit_ns(const struct leak_rows *rows, double bytes_per_second);

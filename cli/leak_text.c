@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_error.h"
 #include "leak_groups.h"
 #include "line_rows.h"
 #include "table.h"
@@ -18,6 +19,8 @@ const char *leak_shape(const struct leak_row *row)
         [GROWTH_STEPS] = "grew in steps", [GROWTH_RECENT] = "grew at the end only", [GROWTH_NOISE] = "comes and goes",
         [GROWTH_TURNOVER] = "turns over",
     };
+    if (row->grew_until_idle)
+        return "grew until the program was idle";
     return row->stack_id < 0 ? "" : shapes[row->growth.shape];
 }
 
@@ -61,6 +64,8 @@ static void add_windows(struct text *text, const struct growth *growth)
 static void add_shape(struct text *text, const struct leak_row *row)
 {
     const struct growth *growth = &row->growth;
+    if (row->grew_until_idle)
+        add(text, "%s, which may be a leak that had no more work, or all that was wanted; ", leak_shape(row));
     switch (growth->shape) {
     case GROWTH_NONE:
         add(text, "%s: what came after the first quarter of the run was given back", leak_shape(row));
@@ -101,9 +106,14 @@ static void add_age(struct text *text, const struct leak_row *row)
 
 static void add_survival(struct text *text, const struct leak_rows *rows, const struct leak_row *row)
 {
-    if (row->allocations > 0 && row->live_allocations > 0)
-        add(text, "; %s of its %s is live still, of all allocations %s", units_share((double)row->live_allocations, (double)row->allocations).text,
-            units_noun(row->allocations, "allocation").text, units_share(rows->survival, 1).text);
+    struct estimate_interval interval = count_error_interval(&row->error, ALLOCATIONS, row->allocations);
+    if (row->allocations <= 0 || row->live_allocations <= 0)
+        return;
+    add(text, "; %s of its %s", units_share((double)row->live_allocations, (double)row->allocations).text,
+        units_noun(row->allocations, "allocation").text);
+    if (rows->knows_errors && interval.low != interval.high)
+        add(text, " (95 %%: %s)", estimate_count_text(interval).text);
+    add(text, " is live still, of all allocations %s", units_share(rows->survival, 1).text);
 }
 
 static int is_python(const struct leak_rows *rows, const struct leak_row *row)
@@ -143,13 +153,17 @@ void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, cha
 static void add_brief_row(const struct reading *reading, struct table *table, const struct leak_rows *rows, const struct leak_row *row)
 {
     const struct set_frame *frame = &rows->set.frames[row->frame_id];
-    struct leak_sum sum = leak_sum(rows, row->leak);
+    struct leak_sum sum = row->leak ? leak_sum(rows, row->leak)
+                                    : (struct leak_sum){1, row->live_bytes, row->live_allocations, row->growth.bytes_per_second, row->judged};
+    struct estimate_interval interval;
     char *place = row->frame_id ? line_place(reading, frame->file ? frame->file : frame->module, frame->line, frame->function)
                                 : line_place(reading, NULL, 0, "(no stack)");
     table_cell(table, "%s", place);
     table_cell(table, "%s", frame->function ? frame->function : "");
     table_cell(table, "%s", units_bytes(sum.live_bytes).text);
     table_cell(table, "%s", units_count(sum.live_allocations).text);
+    if (rows->knows_errors)
+        table_cell(table, "%s", leak_count_interval(rows, &sum.judged, sum.live_allocations, &interval) ? estimate_count_text(interval).text : "");
     table_cell(table, "%s/s", units_bytes((int64_t)sum.bytes_per_second).text);
     table_cell(table, "%.2f", row->growth.confidence);
     if (rows->leak_count < rows->confident_count && sum.lines > 1)
@@ -161,22 +175,31 @@ static void add_brief_row(const struct reading *reading, struct table *table, co
 
 void leak_rows_print_brief(const struct reading *reading, const struct leak_rows *rows, int64_t limit)
 {
-    static const struct table_column columns[] = {
+    struct table_column columns[8] = {
         {.title = "line", .style = STYLE_PLACE, .flexible = 26, .clip_start = 1},
         {.title = "function", .flexible = 12, .expendable = 3},
         {.title = "live", .align = TABLE_RIGHT, .style = STYLE_BOLD},
         {.title = "blocks", .align = TABLE_RIGHT, .expendable = 2},
-        {.title = "growth", .align = TABLE_RIGHT},
-        {.title = "confidence", .align = TABLE_RIGHT},
-        {.title = "in step", .style = STYLE_DIM, .expendable = 1},
     };
-    if (!rows->confident_count)
+    int column_count = 4;
+    char remark[160] = "still growing at the end";
+    if (!rows->confident_count && !rows->held_count)
         return;
-    struct table *table = table_new(&reading->terminal, columns, rows->leak_count < rows->confident_count ? 7 : 6);
+    if (rows->knows_errors)
+        columns[column_count++] = (struct table_column){.title = "95 %", .align = TABLE_RIGHT, .style = STYLE_DIM, .expendable = 4};
+    columns[column_count++] = (struct table_column){.title = "growth", .align = TABLE_RIGHT};
+    columns[column_count++] = (struct table_column){.title = "confidence", .align = TABLE_RIGHT};
+    if (rows->leak_count < rows->confident_count)
+        columns[column_count++] = (struct table_column){.title = "in step", .style = STYLE_DIM, .expendable = 1};
+    struct table *table = table_new(&reading->terminal, columns, column_count);
+    if (!rows->confident_count)
+        snprintf(remark, sizeof remark, "grew until the program had nothing to do, from %s on: leaked, or wanted", units_time(rows->idle_ns).text);
+    for (int64_t i = 0; !rows->confident_count && i < rows->held_count && (!limit || i < limit); i++)
+        add_brief_row(reading, table, rows, &rows->rows[i]);
     for (int64_t i = 0; i < rows->confident_count; i++)
         if (rows->rows[i].is_first && (!limit || rows->rows[i].leak <= limit))
             add_brief_row(reading, table, rows, &rows->rows[i]);
-    terminal_heading(&reading->terminal, "Leak candidates", "still growing when the run ended");
+    terminal_heading(&reading->terminal, "Leak candidates", remark);
     table_print(table);
     table_free(table);
 }

@@ -2,7 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_error.h"
+#include "estimate.h"
 #include "leak_groups.h"
+#include "leak_processes.h"
 #include "line_rows.h"
 #include "object_rows.h"
 #include "stack_rows.h"
@@ -24,11 +27,14 @@
 struct settings {
     struct reading reading;
     uint64_t limit_bytes; /* 0: the cgroup's */
+    int all_processes;
 };
 
 static const struct option_spec leak_options[] = {
     {"memory-limit", 0, OPTION_BYTES, offsetof(struct settings, limit_bytes), 0, "SIZE",
      "say when growth reaches SIZE of resident memory (default: the limit of the cgroup that the program ran in)"},
+    {"all-processes", 0, OPTION_SET, offsetof(struct settings, all_processes), 1, NULL,
+     "of every process of the run, by line: what a server's worker processes leak"},
     {0},
 };
 
@@ -93,6 +99,21 @@ static const struct object_line *objects_of(const struct leak_rows *rows, const 
     return line ? line : object_rows_of_stack(rows->objects, rows->database, row->stack_id);
 }
 
+/* Of a sample. */
+static void write_intervals(struct json *json, const struct leak_rows *rows, const struct leak_row *row)
+{
+    if (!(int64_t)rows->grain_bytes)
+        return;
+    json_object(json, ESTIMATE_KEY);
+    estimate_json(json, "live_bytes", estimate_of_bytes(row->live_bytes, row->live_allocations, (int64_t)rows->grain_bytes));
+    if (rows->knows_errors) {
+        estimate_json(json, "live_allocations", count_error_interval(&row->judged, LIVE_ALLOCATIONS, row->live_allocations));
+        estimate_json(json, "live_allocations_at_end", count_error_interval(&row->error, LIVE_ALLOCATIONS, row->end_allocations));
+        estimate_json(json, "allocations", count_error_interval(&row->error, ALLOCATIONS, row->allocations));
+    }
+    json_object_end(json);
+}
+
 /* The leak that a line belongs to, and of its first line the others. */
 static void write_leak(struct json *json, const struct leak_rows *rows, const struct leak_row *row)
 {
@@ -113,6 +134,7 @@ static void write_leak(struct json *json, const struct leak_rows *rows, const st
         write_place(json, rows, member);
         json_integer(json, "live_bytes", member->live_bytes);
         json_integer(json, "live_allocations", member->live_allocations);
+        write_intervals(json, rows, member);
         json_integer(json, "growth_bytes_per_second", (int64_t)(member->growth.bytes_per_second + 0.5));
         json_text(json, "relation", leak_relation_name(member));
         json_object_end(json);
@@ -127,6 +149,7 @@ void leak_candidate_json(struct json *json, const struct leak_rows *rows, const 
     write_place(json, rows, row);
     json_integer(json, "live_bytes", row->live_bytes);
     json_integer(json, "live_allocations", row->live_allocations);
+    write_intervals(json, rows, row);
     write_growth(json, row);
     leak_evidence(rows, row, evidence, sizeof evidence);
     json_text(json, "evidence", evidence);
@@ -167,6 +190,10 @@ static int write_leaks(const struct reading *reading, sqlite3 *database, const s
         json_integer(&json, "teardown_ns", rows->teardown_ns);
     else
         json_null(&json, "teardown_ns");
+    if (rows->held_count)
+        json_integer(&json, "idle_ns", rows->idle_ns);
+    else
+        json_null(&json, "idle_ns");
     json_integer(&json, "growing", rows->confident_count);
     json_integer(&json, "leaks", rows->leak_count);
     json_integer(&json, "growth_bytes_per_second", (int64_t)(rows->growth_bytes_per_second + 0.5));
@@ -226,12 +253,21 @@ static void print_objects(const struct reading *reading, sqlite3 *database, cons
     object_paths_print(reading, database, surveyed->frame_id, EVIDENCE_INDENT, PATHS_SHOWN);
 }
 
+/* Behind a number of blocks. */
+static void print_count_interval(const struct terminal *terminal, const struct leak_rows *rows, const struct count_error *judged, int64_t live_allocations)
+{
+    struct estimate_interval interval;
+    if (leak_count_interval(rows, judged, live_allocations, &interval))
+        terminal_print(terminal, STYLE_DIM, " (%s)", estimate_count_text(interval).text);
+}
+
 static void print_member(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, int indent)
 {
     fprintf(reading->terminal.out, "%*s", indent, "");
     print_place(reading, rows, row);
-    fprintf(reading->terminal.out, "  %s in %s  +%s/s\n", units_bytes(row->live_bytes).text, units_noun(row->live_allocations, "block").text,
-            units_bytes((int64_t)row->growth.bytes_per_second).text);
+    fprintf(reading->terminal.out, "  %s in %s", units_bytes(row->live_bytes).text, units_noun(row->live_allocations, "block").text);
+    print_count_interval(&reading->terminal, rows, &row->judged, row->live_allocations);
+    fprintf(reading->terminal.out, "  +%s/s\n", units_bytes((int64_t)row->growth.bytes_per_second).text);
 }
 
 /* Of one relation. */
@@ -278,8 +314,13 @@ static void print_figures(const struct reading *reading, const struct leak_rows 
 {
     const struct terminal *terminal = &reading->terminal;
     terminal_print(terminal, STYLE_BOLD, "%10s", units_bytes(sum->live_bytes).text);
-    if (sum->live_allocations)
+    if (sum->live_allocations) {
         fprintf(terminal->out, "  in %s", units_noun(sum->live_allocations, "block").text);
+        print_count_interval(terminal, rows, &sum->judged, sum->live_allocations);
+    }
+    if (sum->live_allocations && (int64_t)rows->grain_bytes)
+        terminal_print(terminal, STYLE_DIM, "  95 %%: %s",
+                       estimate_bytes_text(estimate_of_bytes(sum->live_bytes, sum->live_allocations, (int64_t)rows->grain_bytes)).text);
     if (row->leak)
         fprintf(terminal->out, "  +%s/s", units_bytes((int64_t)sum->bytes_per_second).text);
     if (row->growth.confidence > 0)
@@ -308,7 +349,7 @@ static void print_evidence(const struct reading *reading, const struct leak_rows
 static void print_entry(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
 {
     const struct terminal *terminal = &reading->terminal;
-    struct leak_sum sum = {1, row->live_bytes, row->live_allocations, row->growth.bytes_per_second};
+    struct leak_sum sum = {1, row->live_bytes, row->live_allocations, row->growth.bytes_per_second, row->judged};
     if (row->leak)
         sum = leak_sum(rows, row->leak);
     print_figures(reading, rows, row, &sum);
@@ -350,6 +391,10 @@ static void print_conclusion(const struct reading *reading, const struct leak_ro
     if (rows->teardown_ns >= 0)
         fprintf(out, "From %s on the program freed what it held, because it ended: %s live at the end.\n", units_time(rows->teardown_ns).text,
                 units_bytes(rows->end_bytes).text);
+    if (rows->held_count)
+        fprintf(out, "From %s on the program had next to nothing to do. %s grew until then, and come%s %s.\n", units_time(rows->idle_ns).text,
+                units_noun(rows->held_count, rows->confident_count ? "further line" : "line").text, rows->held_count == 1 ? "s" : "",
+                rows->confident_count ? "next" : "first");
     if (rows->limit_bytes && rows->growth_bytes_per_second > 0 && rows->limit_bytes > rows->resident_bytes) {
         double seconds = (double)(rows->limit_bytes - rows->resident_bytes) / rows->growth_bytes_per_second;
         if (seconds < 9e9)
@@ -402,6 +447,39 @@ static int print_leaks(struct reading *reading, sqlite3 *database, const struct 
     return reading_thresholds(reading, thresholds, THRESHOLD_COUNT, NULL);
 }
 
+static int all_processes(const struct settings *settings)
+{
+    const struct reading *reading = &settings->reading;
+    struct leak_processes leaks;
+    struct suppressions suppressions;
+    struct json json;
+    int status;
+    suppressions_load(reading->suppressions, &suppressions);
+    leak_processes_load(reading, &suppressions, settings->limit_bytes, &leaks);
+    thresholds[THRESHOLD_LIVE].value = leaks.end_bytes;
+    thresholds[THRESHOLD_GROWTH].value = (int64_t)leaks.bytes_per_second;
+    for (int i = 0; i < leaks.place_count; i++) {
+        int64_t confidence = (int64_t)(leaks.places[i].whole.confidence * THRESHOLD_SHARE_UNIT);
+        thresholds[THRESHOLD_CANDIDATES].value += leaks.places[i].whole.confidence >= LEAK_CONFIDENT;
+        if (confidence > thresholds[THRESHOLD_CONFIDENCE].value)
+            thresholds[THRESHOLD_CONFIDENCE].value = confidence;
+    }
+    if (reading->json) {
+        json_begin(&json, stdout, "leaks");
+        leak_processes_write(reading, &leaks, &json);
+        suppressions_json(&suppressions, &json);
+        status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, &json);
+        reading_json_end(&json);
+    } else {
+        leak_processes_print(reading, &leaks);
+        suppressions_print(reading, &suppressions, 1);
+        status = reading_thresholds(reading, thresholds, THRESHOLD_COUNT, NULL);
+    }
+    leak_processes_free(&leaks);
+    suppressions_free(&suppressions);
+    return status;
+}
+
 static int run_leaks(int argc, char **argv)
 {
     struct settings settings = {.reading = READING_INIT};
@@ -411,6 +489,8 @@ static int run_leaks(int argc, char **argv)
     struct suppressions suppressions;
     reading_parse(&leaks_command, reading, argc, argv, 1);
     reading_thresholds_validate(reading, thresholds, THRESHOLD_COUNT);
+    if (settings.all_processes)
+        return all_processes(&settings);
     suppressions_load(reading->suppressions, &suppressions);
     sqlite3 *database = reading_open(reading);
     leak_rows_load(database, &suppressions, settings.limit_bytes, &rows);
@@ -435,9 +515,11 @@ const struct command leaks_command = {
                    "(in which caches fill), steadily, until the program ends. Confidence says how far that is so, from 0 to 1: 0.5 and more "
                    "is reported. A cache that is full, batches, what came in one go and what fluctuates score low. A program that frees all "
                    "when it ends is judged by what it held before. Growth that is wanted looks the same: the line tells.\n"
-                   "Lines near each other that grow in step are one candidate; with --json each line has the number of its 'leak'.",
+                   "Lines near each other that grow in step are one candidate; with --json each line has the number of its 'leak'.\n"
+                   "A program with children has a trace for each process; TRACE is judged alone, with --all-processes all of its run.",
     .examples = "heapline leaks service.heapline\n"
                 "heapline leaks --memory-limit 2G service.heapline      # full when?\n"
+                "heapline leaks --all-processes server.heapline         # of its workers, too\n"
                 "heapline leaks --fail-on 0.8 service.heapline          # in CI: a confidence\n"
                 "heapline leaks --fail-on growth=10K service.heapline   # bytes a second\n"
                 "heapline leaks --suppressions known.supp --fail-on live=0 app.heapline\n"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "message.h"
 #include "paths.h"
 
@@ -28,16 +29,14 @@ static char *own_folder(void)
     if (length <= 0)
         return NULL;
     path[length] = '\0';
-    return strndup(path, (size_t)(paths_base(path) - path));
+    return memory_copy_part(path, (size_t)(paths_base(path) - path));
 }
 
 /* The first readable file that the pattern matches. */
 static char *find_readable(const char *folder, const char *pattern)
 {
-    char *full, *found = NULL;
+    char *full = memory_format("%s%s", folder, pattern), *found = NULL;
     glob_t matches;
-    if (asprintf(&full, "%s%s", folder, pattern) < 0)
-        abort();
     if (access(full, R_OK) == 0)
         found = realpath(full, NULL);
     else if (strchr(pattern, '*') && glob(full, 0, NULL, &matches) == 0) {
@@ -67,15 +66,15 @@ static char *search(void)
 char *library_find_file(const char *name, const char *built)
 {
     static const char *const folders[] = {HEAPLINE_PRIVATE_DIR_FROM_BIN "/", "../lib/heapline/", "../lib/*/heapline/"};
-    char *folder = own_folder(), *found = folder ? find_readable(folder, built) : NULL, *place;
+    char *folder = own_folder(), *found = folder ? find_readable(folder, built) : NULL;
     for (size_t i = 0; folder && !found && i < sizeof folders / sizeof *folders; i++) {
-        if (asprintf(&place, "%s%s", folders[i], name) < 0)
-            abort();
+        char *place = memory_format("%s%s", folders[i], name);
         found = find_readable(folder, place);
         free(place);
     }
     free(folder);
-    if (!found && asprintf(&place, "%s/%s", HEAPLINE_PRIVATE_DIR, name) > 0) {
+    if (!found) {
+        char *place = memory_format("%s/%s", HEAPLINE_PRIVATE_DIR, name);
         found = find_readable("", place);
         free(place);
     }

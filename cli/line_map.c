@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "byte_hash.h"
+#include "memory.h"
+
 /* So many of a function's old lines tell how far it moved. */
 #define SHIFT_LINES 64
 
@@ -19,37 +22,20 @@ struct text_lines {
     uint32_t count;
 };
 
-static void *allocate(size_t count, size_t bytes)
-{
-    void *memory = calloc(count + 1, bytes);
-    if (!memory)
-        abort();
-    return memory;
-}
-
-/* FNV-1a, 64 bits. */
-static uint64_t hash_text(const char *text, size_t bytes)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static void split(const char *text, size_t bytes, struct text_lines *ret_lines)
 {
     const char *end = text + bytes;
     size_t count = 1;
     for (const char *at = text; at < end; at++)
         count += *at == '\n';
-    struct text_lines lines = {.lines = allocate(count, sizeof *lines.lines)};
+    struct text_lines lines = {.lines = memory_new(count, sizeof *lines.lines)};
     while (text < end) {
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         const char *next = stop ? stop + 1 : end;
         size_t length = (size_t)((stop ? stop : end) - text);
         while (length && (text[length - 1] == '\r' || text[length - 1] == ' ' || text[length - 1] == '\t'))
             length--;
-        lines.lines[lines.count] = (struct text_line){text, length, hash_text(text, length), lines.count + 1};
+        lines.lines[lines.count] = (struct text_line){text, length, hash_bytes(HASH_BYTES_START, text, length), lines.count + 1};
         lines.count++;
         text = next;
     }
@@ -88,8 +74,8 @@ static uint32_t find_unique(const struct text_lines *lines, struct text_line *re
 /* candidates[old line] = new line, for lines that both have once. */
 static uint32_t *pair_unique(const struct text_lines *old_lines, const struct text_lines *new_lines)
 {
-    struct text_line *old_unique = allocate(old_lines->count, sizeof *old_unique), *new_unique = allocate(new_lines->count, sizeof *new_unique);
-    uint32_t *candidates = allocate(old_lines->count + 1u, sizeof *candidates);
+    struct text_line *old_unique = memory_new(old_lines->count, sizeof *old_unique), *new_unique = memory_new(new_lines->count, sizeof *new_unique);
+    uint32_t *candidates = memory_new(old_lines->count + 1u, sizeof *candidates);
     uint32_t old_count = find_unique(old_lines, old_unique), new_count = find_unique(new_lines, new_unique);
     for (uint32_t i = 0, j = 0; i < old_count && j < new_count;) {
         if (old_unique[i].hash == new_unique[j].hash) {
@@ -111,7 +97,7 @@ static uint32_t *pair_unique(const struct text_lines *old_lines, const struct te
 /* Of the candidates the longest run that rises in both files: the others are moved pieces. map: 0 where there is none. */
 static void keep_rising(const uint32_t *candidates, uint32_t old_count, uint32_t *map)
 {
-    uint32_t *tails = allocate(old_count + 1u, sizeof *tails), *before = allocate(old_count + 1u, sizeof *before), length = 0;
+    uint32_t *tails = memory_new(old_count + 1u, sizeof *tails), *before = memory_new(old_count + 1u, sizeof *before), length = 0;
     for (uint32_t line = 1; line <= old_count; line++) {
         uint32_t low = 0, high = length;
         if (!candidates[line])
@@ -151,7 +137,7 @@ uint32_t *line_map_of_texts(const char *old_text, size_t old_bytes, const char *
     struct text_lines old_lines, new_lines;
     split(old_text, old_bytes, &old_lines);
     split(new_text, new_bytes, &new_lines);
-    uint32_t *candidates = pair_unique(&old_lines, &new_lines), *map = allocate(old_lines.count + 1u, sizeof *map);
+    uint32_t *candidates = pair_unique(&old_lines, &new_lines), *map = memory_new(old_lines.count + 1u, sizeof *map);
     uint32_t old_from = 0, new_from = 0;
     keep_rising(candidates, old_lines.count, map);
     for (uint32_t line = 1; line <= old_lines.count + 1; line++) {

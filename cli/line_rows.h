@@ -3,6 +3,7 @@
 #ifndef HEAPLINE_CLI_LINE_ROWS_H
 #define HEAPLINE_CLI_LINE_ROWS_H
 
+#include "estimate.h"
 #include "reading.h"
 
 enum measure {
@@ -23,6 +24,7 @@ struct line_row {
     char *file, *function, *kind, *origin; /* file NULL: no line, function says what it is */
     int64_t line;                          /* 0: none */
     int64_t measures[MEASURE_COUNT];
+    struct count_error error;
     int64_t line_id;                       /* its row in the table; 0: a sum */
 };
 
@@ -32,6 +34,8 @@ struct line_rows {
     int64_t more_count;     /* rows beyond the limit */
     struct line_row more;   /* their sums */
     struct line_row total;  /* of all rows */
+    int64_t sampling_interval_bytes; /* 0: figures are exact */
+    int knows_errors;       /* of their counts, where they aren't */
 };
 
 struct line_query {
@@ -49,8 +53,13 @@ const char *line_order(const struct reading *reading, enum measure otherwise);
 void line_rows_load(sqlite3 *database, const struct line_query *query, struct line_rows *ret_rows);
 void line_rows_free(struct line_rows *rows);
 
-/* The fields of one row, into the object that is open. */
-void line_row_json(const struct line_row *row, struct json *json);
+/* Where the truth of a row's figure lies, in 95 of 100 runs. Returns 0: it is exact, or nobody knows. */
+int line_row_interval(const struct line_rows *rows, const struct line_row *row, enum measure measure, struct estimate_interval *ret_interval);
+/* "interval_95": {"peak_bytes": [low, high], …}, of a sample; nothing where figures are exact. */
+void line_row_intervals_json(const struct line_rows *rows, const struct line_row *row, struct json *json);
+
+/* The fields of one of the rows, into the object that is open. */
+void line_row_json(const struct line_rows *rows, const struct line_row *row, struct json *json);
 /* The array `key` of row objects. */
 void line_rows_json(const struct line_rows *rows, struct json *json, const char *key);
 
@@ -61,6 +70,9 @@ enum line_table_flag {
 };
 /* Columns: place, function, then the measures. `shown` ends with MEASURE_NONE; the first is the one that matters. */
 void line_rows_table(const struct reading *reading, sqlite3 *database, const struct line_rows *rows, const enum measure *shown, int flags);
+
+/* A word on each row that is nobody's line, but those that were said already: bits of what it returned before. Returns what has been said. */
+int line_rows_explain(const struct reading *reading, const struct line_rows *rows, int said);
 
 /* For a line that isn't the user's own: the nearest line of his on the stack with the most of `measure`, by its base name. malloc'ed; "" where
  * there is none. */

@@ -76,8 +76,9 @@ static void print_lines(const struct lines_settings *settings, sqlite3 *database
     terminal_heading(&reading->terminal, settings->inclusive ? "Lines, with all they called" : settings->reading.by ? attribution_title(attribution_parse(reading)) : "Lines",
                      settings->inclusive ? "a byte counts for every line on its stack: rows overlap" : NULL);
     line_rows_table(reading, database, &rows, shown, settings->inclusive ? 0 : LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
+    line_rows_explain(reading, &rows, 0);
     if (rows.more_count)
-        terminal_print(&reading->terminal, STYLE_DIM, "--limit 0 shows all lines.\n");
+        terminal_print(&reading->terminal, STYLE_DIM, "--limit 0 shows all %ss.\n", attribution_noun(attribution_parse(reading)));
     line_rows_free(&rows);
     summary_free(&summary);
     reading_next(reading, next_commands, 2);

@@ -12,6 +12,7 @@
 #include "live_document.h"
 #include "live_follow.h"
 #include "live_view.h"
+#include "memory.h"
 #include "paths.h"
 #include "screen.h"
 #include "units.h"
@@ -69,7 +70,7 @@ static int replay_slice(struct live *live, uint64_t slice_ns)
 static void take_sample(struct live *live)
 {
     if (live_replay_name(live->follow.replay, &live->sources, NULL, NULL))
-        fail(CLI_SYSTEM, "live: not enough memory");
+        memory_exhausted();
     live_model_update(&live->model, live->follow.replay);
     live->view.model = &live->model;
 }
@@ -155,35 +156,64 @@ static void enter_stacks(struct live_view *view)
     }
 }
 
+static enum live_sort sort_of_key(const struct live_view *view, int key)
+{
+    switch (key) {
+    case 's':
+    case SCREEN_RIGHT:
+        return (view->sort + 1) % LIVE_SORT_COUNT;
+    case SCREEN_LEFT:
+        return (view->sort + LIVE_SORT_COUNT - 1) % LIVE_SORT_COUNT;
+    case 'l':
+        return LIVE_BY_BYTES;
+    case 'a':
+        return LIVE_BY_RATE;
+    case 'g':
+        return LIVE_BY_GROWTH;
+    case 'b':
+        return LIVE_BY_BLOCKS;
+    default:
+        return view->sort;
+    }
+}
+
+/* By how many rows a key moves; 0: it does something else. */
+static int rows_of_key(const struct live_view *view, int key)
+{
+    switch (key) {
+    case SCREEN_UP:
+    case 'k':
+        return -1;
+    case SCREEN_DOWN:
+    case 'j':
+        return 1;
+    case SCREEN_PAGE_UP:
+        return -view->page_rows;
+    case SCREEN_PAGE_DOWN:
+        return view->page_rows;
+    case SCREEN_HOME:
+        return -view->row_count;
+    case SCREEN_END:
+        return view->row_count;
+    default:
+        return 0;
+    }
+}
+
+/* Returns 0: the view ends. */
 static int press(struct live_view *view, int key)
 {
     if (key == SCREEN_CLOSED)
         return 0;
     if (view->is_typing)
         return type_filter(view, key);
+    view->sort = sort_of_key(view, key);
+    if (rows_of_key(view, key))
+        scroll_or_move(view, rows_of_key(view, key));
     switch (key) {
     case 'q':
     case 'Q':
         return 0;
-    case 's':
-    case SCREEN_RIGHT:
-        view->sort = (view->sort + 1) % LIVE_SORT_COUNT;
-        break;
-    case SCREEN_LEFT:
-        view->sort = (view->sort + LIVE_SORT_COUNT - 1) % LIVE_SORT_COUNT;
-        break;
-    case 'l':
-        view->sort = LIVE_BY_BYTES;
-        break;
-    case 'a':
-        view->sort = LIVE_BY_RATE;
-        break;
-    case 'g':
-        view->sort = LIVE_BY_GROWTH;
-        break;
-    case 'b':
-        view->sort = LIVE_BY_BLOCKS;
-        break;
     case '/':
         view->page = LIVE_LINES;
         view->is_typing = 1;
@@ -198,26 +228,6 @@ static int press(struct live_view *view, int key)
     case '?':
     case 'h':
         view->page = view->page == LIVE_HELP ? LIVE_LINES : LIVE_HELP;
-        break;
-    case SCREEN_UP:
-    case 'k':
-        scroll_or_move(view, -1);
-        break;
-    case SCREEN_DOWN:
-    case 'j':
-        scroll_or_move(view, 1);
-        break;
-    case SCREEN_PAGE_UP:
-        scroll_or_move(view, -view->page_rows);
-        break;
-    case SCREEN_PAGE_DOWN:
-        scroll_or_move(view, view->page_rows);
-        break;
-    case SCREEN_HOME:
-        scroll_or_move(view, -view->row_count);
-        break;
-    case SCREEN_END:
-        scroll_or_move(view, view->row_count);
         break;
     case CONTROL_L:
         screen_repaint();
@@ -262,7 +272,7 @@ static int catch_up(struct live *live)
             return 0;
     }
     if (live_replay_name(live->follow.replay, &live->sources, show_naming, live))
-        fail(CLI_SYSTEM, "live: not enough memory");
+        memory_exhausted();
     take_sample(live);
     return 1;
 }

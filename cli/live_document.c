@@ -1,9 +1,38 @@
 /* See live_document.h. */
 #include "live_document.h"
 
+#include "count_error.h"
 #include "json.h"
 
-static void write_row(struct json *json, const struct live_row *row)
+/* Of a sample. */
+static void write_intervals(struct json *json, const struct live_model *model, const struct live_row *row)
+{
+    int64_t interval_bytes = (int64_t)model->replay->totals.sampling_interval_bytes;
+    if (!interval_bytes)
+        return;
+    json_object(json, ESTIMATE_KEY);
+    estimate_json(json, "live_bytes", estimate_of_bytes((int64_t)row->live_bytes, (int64_t)row->live_allocations, interval_bytes));
+    estimate_json(json, "allocated_bytes", estimate_of_bytes((int64_t)row->allocated_bytes, (int64_t)row->allocations, interval_bytes));
+    if (live_model_knows_errors(model)) {
+        estimate_json(json, "live_allocations", count_error_interval(&row->error, LIVE_ALLOCATIONS, (int64_t)row->live_allocations));
+        estimate_json(json, "allocations", count_error_interval(&row->error, ALLOCATIONS, (int64_t)row->allocations));
+    }
+    json_object_end(json);
+}
+
+static void write_total_intervals(struct json *json, const struct live_model *model)
+{
+    const struct replay_totals *totals = &model->replay->totals;
+    if (!live_model_knows_errors(model))
+        return;
+    json_object(json, ESTIMATE_KEY);
+    estimate_json(json, "live_allocations", count_error_interval(&model->error, LIVE_ALLOCATIONS, (int64_t)totals->live_allocations));
+    estimate_json(json, "allocations", count_error_interval(&model->error, ALLOCATIONS, (int64_t)totals->allocations));
+    estimate_json(json, "copies", count_error_interval(&model->error, COPIES, (int64_t)totals->copies));
+    json_object_end(json);
+}
+
+static void write_row(struct json *json, const struct live_model *model, const struct live_row *row)
 {
     static const char *const origins[] = {[FRAME_USER] = "user", [FRAME_PACKAGE] = "package", [FRAME_STDLIB] = "stdlib",
                                           [FRAME_IMPORT] = "import", [FRAME_OF_NATIVE] = "native", [FRAME_SYSTEM] = "system"};
@@ -23,6 +52,7 @@ static void write_row(struct json *json, const struct live_row *row)
     json_real(json, "allocated_bytes_per_second", row->bytes_per_s);
     json_real(json, "allocations_per_second", row->allocations_per_s);
     json_integer(json, "growth_bytes", row->growth_bytes);
+    write_intervals(json, model, row);
     json_object_end(json);
 }
 
@@ -53,10 +83,11 @@ void live_document_write(const struct live_view *view, enum follow_state state, 
     json_real(&json, "allocated_bytes_per_second", model->bytes_per_s);
     json_real(&json, "allocations_per_second", model->allocations_per_s);
     json_integer(&json, "growth_bytes", model->growth_bytes);
+    write_total_intervals(&json, model);
     json_array(&json, "lines");
     for (uint32_t i = 0; i < model->row_count; i++)
         if (live_row_matches(&model->rows[i], view->filter) && (!limit || written++ < limit))
-            write_row(&json, &model->rows[i]);
+            write_row(&json, model, &model->rows[i]);
     json_array_end(&json);
     reading_json_end(&json);
 }

@@ -1,9 +1,13 @@
 /* See live_model.h. */
 #include "live_model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "count_error.h"
+#include "memory.h"
 
 #define NS_PER_S 1e9
 
@@ -36,9 +40,7 @@ static void keep_sample(struct live_model *model)
 {
     struct live_sample *sample = &model->samples[model->sample_count++ % LIVE_SAMPLES];
     const struct line_report *lines = &model->lines;
-    struct line_counts *counts = realloc(sample->lines, (lines->line_count + 1) * sizeof *counts);
-    if (!counts)
-        abort();
+    struct line_counts *counts = memory_resize(sample->lines, lines->line_count + 1, sizeof *counts);
     for (uint32_t i = 0; i < lines->line_count; i++) {
         const uint64_t *values = lines->lines[i].self.values;
         counts[i] = (struct line_counts){values[FIGURE_LIVE_BYTES], values[FIGURE_ALLOCATED_BYTES], values[FIGURE_ALLOCATIONS]};
@@ -60,6 +62,15 @@ static double rate(uint64_t now, uint64_t then, uint64_t elapsed_ns)
     return elapsed_ns ? (double)(now - then) * NS_PER_S / (double)elapsed_ns : 0;
 }
 
+static struct count_error error_of(const struct live_model *model, uint32_t line_id)
+{
+    if (!model->lines.errors)
+        return (struct count_error){0};
+    const struct stack_error *error = &model->lines.errors[line_id].self;
+    return (struct count_error){.live = error->live, .allocations = error->allocations, .copies = error->copies,
+                                .largest_block = error->largest_block, .largest_copy = error->largest_copy};
+}
+
 static struct live_row make_row(const struct live_model *model, uint32_t line_id)
 {
     const struct line_entry *line = &model->lines.lines[line_id];
@@ -78,6 +89,7 @@ static struct live_row make_row(const struct live_model *model, uint32_t line_id
         .live_allocations = values[FIGURE_LIVE_ALLOCATIONS],
         .allocated_bytes = values[FIGURE_ALLOCATED_BYTES],
         .allocations = values[FIGURE_ALLOCATIONS],
+        .error = error_of(model, line_id),
         .bytes_per_s = rate(values[FIGURE_ALLOCATED_BYTES], before.allocated_bytes, elapsed_ns),
         .allocations_per_s = rate(values[FIGURE_ALLOCATIONS], before.allocations, elapsed_ns),
         .growth_bytes = (int64_t)(values[FIGURE_LIVE_BYTES] - then.live_bytes),
@@ -90,6 +102,7 @@ static void add_to_imports(struct live_row *imports, const struct live_row *row)
     imports->live_allocations += row->live_allocations;
     imports->allocated_bytes += row->allocated_bytes;
     imports->allocations += row->allocations;
+    count_error_add(&imports->error, &row->error);
     imports->bytes_per_s += row->bytes_per_s;
     imports->allocations_per_s += row->allocations_per_s;
     imports->growth_bytes += row->growth_bytes;
@@ -98,13 +111,13 @@ static void add_to_imports(struct live_row *imports, const struct live_row *row)
 static void make_rows(struct live_model *model)
 {
     struct live_row imports = {.line_id = LIVE_IMPORTS, .function = "(imports)", .kind = TRACE_FRAME_PYTHON, .origin = FRAME_IMPORT};
-    struct live_row *rows = realloc(model->rows, (model->lines.line_count + 1) * sizeof *rows);
-    if (!rows)
-        abort();
+    struct live_row *rows = memory_resize(model->rows, model->lines.line_count + 1, sizeof *rows);
     model->rows = rows;
     model->row_count = 0;
+    model->error = (struct count_error){0};
     for (uint32_t i = 0; i < model->lines.line_count; i++) {
         struct live_row row = make_row(model, i);
+        count_error_add(&model->error, &row.error);
         if (!row.allocations && !row.live_bytes && !row.live_allocations && !row.growth_bytes)
             continue;
         if (model->fold_imports && row.origin == FRAME_IMPORT)
@@ -127,6 +140,20 @@ static void sum_up(struct live_model *model)
     model->growth_ns = model->time_ns - oldest->time_ns;
 }
 
+int live_model_knows_errors(const struct live_model *model)
+{
+    return model->lines.errors != NULL;
+}
+
+struct live_interval_text live_model_interval(const struct live_model *model, uint64_t live_allocations, const struct count_error *error)
+{
+    struct estimate_interval interval = count_error_interval(error, LIVE_ALLOCATIONS, (int64_t)live_allocations);
+    struct live_interval_text result = {""};
+    if (live_model_knows_errors(model) && interval.low != interval.high)
+        snprintf(result.text, sizeof result.text, " (%.56s)", estimate_count_text(interval).text);
+    return result;
+}
+
 void live_model_update(struct live_model *model, struct live_replay *replay)
 {
     line_report_done(&model->lines);
@@ -134,7 +161,7 @@ void live_model_update(struct live_model *model, struct live_replay *replay)
     model->time_ns = live_replay_time_ns(replay);
     model->rss_bytes = live_replay_rss_bytes(replay);
     if (live_replay_lines(replay, &model->lines))
-        abort();
+        memory_exhausted();
     keep_sample(model);
     sum_up(model);
     make_rows(model);

@@ -5,6 +5,7 @@
 #ifndef HEAPLINE_CLI_LIVE_MODEL_H
 #define HEAPLINE_CLI_LIVE_MODEL_H
 
+#include "estimate.h"
 #include "live_replay.h"
 
 #define LIVE_SAMPLES 61           /* of lines: growth is that over so many samples less one */
@@ -19,6 +20,7 @@ struct live_row {
     int32_t line;                 /* 0: none */
     uint8_t kind, origin;
     uint64_t live_bytes, live_allocations, allocated_bytes, allocations;
+    struct count_error error;     /* of the counts of a sample */
     double bytes_per_s, allocations_per_s; /* allocated since the sample before */
     int64_t growth_bytes;         /* of live bytes, over the samples kept */
 };
@@ -43,6 +45,7 @@ struct live_model {
     struct live_row *rows;        /* all that ever allocated or hold anything; in the order of the latest live_model_sort */
     uint32_t row_count;
     uint64_t time_ns, rss_bytes;
+    struct count_error error;     /* of all lines together */
     double bytes_per_s, allocations_per_s;
     int64_t growth_bytes;
     uint64_t growth_ns;           /* the time that growth is of */
@@ -67,6 +70,14 @@ int live_sort_parse(const char *name);
 int live_row_matches(const struct live_row *row, const char *filter);
 /* Is the stack credited to this row? */
 int live_row_has_stack(const struct live_model *model, const struct live_row *row, uint32_t stack_id);
+
+/* It is a sample, and `error` of rows and all together is known. */
+int live_model_knows_errors(const struct live_model *model);
+/* Behind a number of live blocks: " (1,200 to 1,430)"; nothing where it is exact. */
+struct live_interval_text {
+    char text[64];
+};
+struct live_interval_text live_model_interval(const struct live_model *model, uint64_t live_allocations, const struct count_error *error);
 
 /* A property of the process, NULL: unknown. */
 const char *live_model_property(const struct live_model *model, const char *key);

@@ -6,6 +6,7 @@
 
 #include "line_rows.h"
 #include "live_view_parts.h"
+#include "memory.h"
 #include "screen.h"
 #include "text.h"
 #include "units.h"
@@ -51,8 +52,8 @@ static void put_levels(struct live_view *view, struct live_line *line)
     live_line_style(line, STYLE_BOLD);
     live_line_format(line, "heap %s", units_bytes((int64_t)totals->live_bytes).text);
     live_line_style(line, STYLE_PLAIN);
-    live_line_format(line, " in %s, peak %s", units_noun((int64_t)totals->live_allocations, "block").text,
-                     units_bytes((int64_t)totals->peak_bytes).text);
+    live_line_format(line, " in %s%s, peak %s", units_noun((int64_t)totals->live_allocations, "block").text,
+                     live_model_interval(model, totals->live_allocations, &model->error).text, units_bytes((int64_t)totals->peak_bytes).text);
     if (model->rss_bytes)
         live_line_format(line, "   RSS %s", units_bytes((int64_t)model->rss_bytes).text);
 }
@@ -219,10 +220,9 @@ static struct unit_text growth_text(int64_t bytes)
 static void put_row(const struct live_view *view, struct live_line *line, const struct live_row *row, int width)
 {
     int shown = columns_shown(width), function = function_width(width), place = width - shown * COLUMN_WIDTH - function - (function > 0);
-    char *text = line_place(view->reading, row->file, row->line, row->function), *both = NULL;
+    char *text = line_place(view->reading, row->file, row->line, row->function);
     /* Where there is no room for functions, a library without lines needs its function's name all the same. */
-    if (!function && row->file && !row->line && asprintf(&both, "%s %s", text, row->function) < 0)
-        abort();
+    char *both = !function && row->file && !row->line ? memory_format("%s %s", text, row->function) : NULL;
     live_line_text(line, both ? both : text, place - 1, TEXT_CLIP_START, place);
     free(both);
     free(text);
@@ -245,10 +245,8 @@ static void put_row(const struct live_view *view, struct live_line *line, const 
 static const struct live_row **list_rows(const struct live_view *view, int *ret_count)
 {
     const struct live_model *model = view->model;
-    const struct live_row **rows = malloc((model->row_count + 1) * sizeof *rows);
+    const struct live_row **rows = memory_new(model->row_count, sizeof *rows);
     int count = 0;
-    if (!rows)
-        abort();
     for (uint32_t i = 0; i < model->row_count; i++)
         if (live_row_matches(&model->rows[i], view->filter))
             rows[count++] = &model->rows[i];

@@ -4,6 +4,7 @@
 
 #include "line_rows.h"
 #include "live_view_parts.h"
+#include "memory.h"
 #include "screen.h"
 #include "units.h"
 
@@ -75,8 +76,7 @@ size_t live_view_stacks(const struct live_view *view, const struct live_row *row
             continue;
         if (count == capacity) {
             capacity = 2 * capacity + 64;
-            if (!(ranked = realloc(ranked, capacity * sizeof *ranked)))
-                abort();
+            ranked = memory_resize(ranked, capacity, sizeof *ranked);
         }
         ranked[count++] = (struct ranked_stack){
             .value = view->sort == LIVE_BY_RATE ? use->allocated_bytes : use->live_bytes,
@@ -90,9 +90,7 @@ size_t live_view_stacks(const struct live_view *view, const struct live_row *row
         qsort(ranked, count, sizeof *ranked, compare_ranked);
     if (limit && count > limit)
         count = limit;
-    struct live_stack_sum *stacks = calloc(count + 1, sizeof *stacks);
-    if (!stacks)
-        abort();
+    struct live_stack_sum *stacks = memory_new(count + 1, sizeof *stacks);
     for (size_t i = 0; i < count; i++)
         stacks[i] = ranked[i].sum;
     free(ranked);
@@ -166,8 +164,9 @@ static void put_heading(struct live_view *view, const struct live_row *row, int 
     screen_put(0, line.text);
     free(place);
     live_line_begin(&line, &view->reading->terminal, width);
-    live_line_format(&line, "%s in %s, %s%s in %s", units_bytes((int64_t)row->live_bytes).text,
-                     units_noun((int64_t)row->live_allocations, "block").text, row->growth_bytes >= 0 ? "+" : "",
+    live_line_format(&line, "%s in %s%s, %s%s in %s", units_bytes((int64_t)row->live_bytes).text,
+                     units_noun((int64_t)row->live_allocations, "block").text,
+                     live_model_interval(view->model, row->live_allocations, &row->error).text, row->growth_bytes >= 0 ? "+" : "",
                      units_bytes(row->growth_bytes).text, units_time((int64_t)view->model->growth_ns).text);
     live_line_format(&line, ", allocates %s/s%s", units_bytes((int64_t)row->bytes_per_s).text, view->is_paused ? "  PAUSED" : "");
     screen_put(1, line.text);

@@ -8,6 +8,7 @@
 
 #include "collector_client.h"
 #include "live_follow.h"
+#include "memory.h"
 #include "metrics_server.h"
 #include "metrics_text.h"
 
@@ -63,12 +64,10 @@ static char *make_text(struct metrics *metrics, size_t *ret_bytes)
     char *text = NULL;
     follow_trace(metrics);
     if (live_replay_name(metrics->follow.replay, &metrics->symbols, NULL, NULL))
-        fail(CLI_SYSTEM, "metrics: not enough memory");
+        memory_exhausted();
     live_model_update(&metrics->model, metrics->follow.replay);
     live_model_sort(&metrics->model, LIVE_BY_BYTES);
-    FILE *out = open_memstream(&text, ret_bytes);
-    if (!out)
-        fail(CLI_SYSTEM, "metrics: not enough memory");
+    FILE *out = memory_stream(&text, ret_bytes);
     metrics_text_write(&metrics->source, out);
     fclose(out);
     return text;

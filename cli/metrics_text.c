@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "count_error.h"
 #include "line_rows.h"
 #include "text.h"
 
@@ -37,10 +38,21 @@ static void put_label(FILE *out, const char *name, const char *value)
     free(clean);
 }
 
+/* Of the live blocks of a sample. */
+static void put_interval(const struct metrics_source *source, uint64_t live_blocks, FILE *out)
+{
+    static const struct metric ends[] = {
+        {"heapline_live_blocks_low_95", "gauge", "Live blocks: the truth lies from here …"},
+        {"heapline_live_blocks_high_95", "gauge", "… to here in 95 of 100 runs."},
+    };
+    struct estimate_interval interval = count_error_interval(&source->model->error, LIVE_ALLOCATIONS, (int64_t)live_blocks);
+    put_one(out, source, &ends[0], (uint64_t)interval.low);
+    put_one(out, source, &ends[1], (uint64_t)interval.high);
+}
+
 static void put_totals(const struct metrics_source *source, FILE *out)
 {
     const struct replay_totals *totals = &source->model->replay->totals;
-    const struct trace_identity *identity = &source->model->replay->overview.identity;
     const struct {
         struct metric metric;
         uint64_t value;
@@ -54,10 +66,13 @@ static void put_totals(const struct metrics_source *source, FILE *out)
         {{"heapline_allocations_total", "counter", "Allocations since recording began."}, totals->allocations},
         {{"heapline_copied_bytes_total", "counter", "Bytes copied since recording began."}, totals->copied_bytes},
         {{"heapline_lost_events_total", "counter", "Events that could not be recorded: other figures lack them."}, totals->lost_events},
-        {{"heapline_sampling_interval_bytes", "gauge", "Mean bytes between samples; 0: figures are exact."}, identity->sampling_interval_bytes},
+        {{"heapline_sampling_interval_bytes", "gauge", "Mean bytes between samples, the most there were; 0: figures are exact."},
+         totals->sampling_interval_bytes},
     };
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         put_one(out, source, &figures[i].metric, figures[i].value);
+    if (live_model_knows_errors(source->model))
+        put_interval(source, totals->live_allocations, out);
 }
 
 /* ---- by line ---- */

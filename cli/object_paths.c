@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "object_rows.h"
 #include "paths.h"
 #include "text.h"
@@ -37,10 +38,8 @@ static const char *short_type(const char *type)
 
 static void begin(struct writer *writer)
 {
-    writer->text = open_memstream(&writer->text_buffer, &writer->text_bytes);
-    writer->shape = open_memstream(&writer->shape_buffer, &writer->shape_bytes);
-    if (!writer->text || !writer->shape)
-        abort();
+    writer->text = memory_stream(&writer->text_buffer, &writer->text_bytes);
+    writer->shape = memory_stream(&writer->shape_buffer, &writer->shape_bytes);
 }
 
 /* Steps that were taken from a path's file belong to the program's text: cleaned at the end. */
@@ -86,7 +85,7 @@ static void write_step(struct writer *writer, int64_t step, const char *kind, co
 static void end(struct writer *writer, struct paths *paths)
 {
     if (fclose(writer->text) || fclose(writer->shape))
-        abort();
+        memory_exhausted();
     for (int64_t i = 0; i < paths->count; i++)
         if (!strcmp(paths->paths[i].shape, writer->shape_buffer)) {
             paths->paths[i].same++;
@@ -94,9 +93,7 @@ static void end(struct writer *writer, struct paths *paths)
             free(writer->shape_buffer);
             return;
         }
-    paths->paths = realloc(paths->paths, (size_t)(paths->count + 1) * sizeof *paths->paths);
-    if (!paths->paths)
-        abort();
+    paths->paths = memory_resize(paths->paths, (size_t)paths->count + 1, sizeof *paths->paths);
     paths->paths[paths->count++] = (struct path_text){writer->text_buffer, writer->shape_buffer, 1};
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "units.h"
 
 #define TYPES_NAMED 4
@@ -12,10 +13,7 @@ static void *grown(void *array, int64_t count, size_t bytes)
 {
     if (count & (count - 1))
         return array;
-    void *larger = realloc(array, (size_t)(count ? 2 * count : 1) * bytes);
-    if (!larger)
-        abort();
-    return larger;
+    return memory_resize(array, (size_t)(count ? 2 * count : 1), bytes);
 }
 
 static void load_survey(sqlite3 *database, struct object_rows *rows)

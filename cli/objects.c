@@ -6,6 +6,7 @@
 #include "collector_client.h"
 #include "leak_rows.h"
 #include "line_rows.h"
+#include "memory.h"
 #include "object_rows.h"
 #include "paths.h"
 #include "summary.h"
@@ -139,7 +140,7 @@ static void survey(struct objects_settings *settings, pid_t pid)
     int64_t paths = settings->paths < 0 ? PATHS_FOLLOWED : settings->paths;
     int64_t timeout_s = settings->timeout_s < 0 ? TIMEOUT_S : settings->timeout_s;
     collector_ask("objects", pid, &question, &answer);
-    settings->reading.trace = strdup(answer.trace_path);
+    settings->reading.trace = memory_copy(answer.trace_path);
     snprintf(argument, sizeof argument, "begin\ntimeout_ms=%lld\npause_ms=%lld\npaths=%lld\ntype=%.255s\nstacks=", (long long)timeout_s * 1000,
              (long long)(settings->pause_ms < 0 ? PAUSE_MS : settings->pause_ms), (long long)paths, settings->type ? settings->type : "");
     if (paths) {

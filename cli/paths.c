@@ -6,10 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
+
 const char *paths_base(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+char *paths_module(const char *path, const char *ellipsis)
+{
+    const char *base = paths_base(path), *tag = strstr(base, ".cpython-"), *end = tag ? strstr(tag, ".so") : NULL;
+    if (!end)
+        return memory_copy(base);
+    const char *from = base > path ? base - 1 : base;
+    while (from > path && from[-1] != '/')
+        from--;
+    return memory_format("%.*s%s%s", (int)(tag - from), from, ellipsis, end);
 }
 
 int paths_is_interpreter(const char *path)

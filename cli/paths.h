@@ -20,6 +20,10 @@ int paths_common_end(const char *a, const char *b);
 /* The last component. */
 const char *paths_base(const char *path);
 
+/* The last component of an executable's or library's path. Of an extension module of Python it is the last two, without what all of them have in
+ * common: with the ellipsis "…", '_libs/lib….so' of 'pandas/_libs/lib.cpython-311-x86_64-linux-gnu.so'. malloc'ed. */
+char *paths_module(const char *path, const char *ellipsis);
+
 /* Is this executable or library CPython itself? NULL: no. */
 int paths_is_interpreter(const char *path);
 

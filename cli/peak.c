@@ -23,6 +23,9 @@ static int write_peak(const struct reading *reading, sqlite3 *database, const st
     json_begin(&json, stdout, "peak");
     json_integer(&json, "peak_bytes", summary->peak_bytes);
     json_integer(&json, "peak_time_ns", summary->peak_time_ns);
+    json_object(&json, ESTIMATE_KEY);
+    estimate_json(&json, "peak_bytes", summary_peak_interval(summary));
+    json_object_end(&json);
     json_text(&json, "by", reading->by ? reading->by : "line");
     json_text(&json, "tag", reading->tag);
     line_rows_json(rows, &json, "lines");
@@ -41,11 +44,14 @@ static int print_peak(const struct reading *reading, sqlite3 *database, const st
     summary_print_warnings(reading, summary);
     fprintf(terminal->out, "\nAt its peak, %s after the start, the heap held ", units_time(summary->peak_time_ns).text);
     terminal_print(terminal, STYLE_BOLD, "%s", units_bytes(summary->peak_bytes).text);
+    if (summary->sampling_interval_bytes)
+        fprintf(terminal->out, " (95 %%: %s)", estimate_bytes_text(summary_peak_interval(summary)).text);
     fputs(".\n", terminal->out);
     if (reading->tag)
         fprintf(terminal->out, "Of these, %s had been allocated under the tag '%s'.\n", units_bytes(rows->total.measures[PEAK_BYTES]).text, reading->tag);
     terminal_heading(terminal, attribution_title(by), NULL);
     line_rows_table(reading, database, rows, shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS | LINE_TABLE_TOTAL);
+    line_rows_explain(reading, rows, 0);
     terminal_heading(terminal, "By stack", "innermost frame first");
     stack_listing_print(reading, database, &listing, reading_limit(reading, STACKS_SHOWN), summary->peak_bytes);
     reading_next(reading, next_commands, 2);

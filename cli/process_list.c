@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector_client.h"
+#include "memory.h"
 #include "paths.h"
 #include "summary.h"
 #include "table.h"
@@ -68,13 +70,13 @@ static uint32_t add_children(struct process_list *list, const uint32_t *parents,
 
 static void find_order(struct process_list *list)
 {
-    uint32_t *parents = calloc(list->count, sizeof *parents);
-    list->order = calloc(list->count, sizeof *list->order);
-    list->depths = calloc(list->count, sizeof *list->depths);
-    for (uint32_t i = 0; parents && i < list->count; i++)
+    uint32_t *parents = memory_new(list->count, sizeof *parents);
+    list->order = memory_new(list->count, sizeof *list->order);
+    list->depths = memory_new(list->count, sizeof *list->depths);
+    for (uint32_t i = 0; i < list->count; i++)
         parents[i] = parent_of(list, i);
     /* Equal times could make a circle: then they are listed as they come. */
-    if (!parents || !list->order || !list->depths || add_children(list, parents, NO_PARENT, 0, 0) != list->count) {
+    if (add_children(list, parents, NO_PARENT, 0, 0) != list->count) {
         free(list->order);
         free(list->depths);
         list->order = list->depths = NULL;
@@ -172,6 +174,8 @@ static void print_row(struct table *table, const struct report_process *process,
 {
     char ending[64];
     summary_ending(end_word(process->exit_kind), process->exit_status, ending, sizeof ending);
+    if (process->exit_kind == TRACE_END_UNKNOWN && !process->complete && collector_writes((pid_t)process->pid, process->trace_path))
+        snprintf(ending, sizeof ending, "still running");
     if (process->unrecorded)
         snprintf(ending, sizeof ending, "not recorded");
     table_cell(table, "%u", process->pid);

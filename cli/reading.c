@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "report_database.h"
 #include "text.h"
 #include "units.h"
@@ -110,11 +111,9 @@ struct symbol_sources reading_sources(struct reading *reading)
     };
 }
 
-sqlite3 *reading_open(struct reading *reading)
+int reading_try_open(struct reading *reading, sqlite3 **ret_database, struct status_detail *detail)
 {
     struct terminal errors;
-    struct status_detail detail = {0};
-    sqlite3 *database = NULL;
     terminal_init(&errors, stderr, (enum color_choice)reading->color);
     struct report_open_options options = {
         .progress = errors.is_terminal ? show_progress : NULL,
@@ -124,12 +123,21 @@ sqlite3 *reading_open(struct reading *reading)
         .symbols = reading_sources(reading),
     };
     errno = 0;
-    int status = report_database_open(reading->trace, &options, &database, &detail);
+    int status = report_database_open(reading->trace, &options, ret_database, detail);
     if (errors.is_terminal)
         fputs("\r\033[K", stderr);
+    if (!status)
+        reading->directory = query_property(*ret_database, "directory");
+    return status;
+}
+
+sqlite3 *reading_open(struct reading *reading)
+{
+    struct status_detail detail = {0};
+    sqlite3 *database;
+    int status = reading_try_open(reading, &database, &detail);
     if (status)
         fail_trace(reading->trace, status, &detail);
-    reading->directory = query_property(database, "directory");
     return database;
 }
 
@@ -151,10 +159,9 @@ int64_t reading_limit(const struct reading *reading, int64_t text_default)
 static char *shell_word(const char *trace)
 {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-=:,@%";
-    char *clean = text_clean(trace, 1), *word;
+    char *clean = text_clean(trace, 1);
     const char *quote = clean[strspn(clean, safe)] ? "'" : "";
-    if (asprintf(&word, "%s%s%s", quote, clean, quote) < 0)
-        abort();
+    char *word = memory_format("%s%s%s", quote, clean, quote);
     free(clean);
     return word;
 }
@@ -217,13 +224,15 @@ int64_t query_integer(sqlite3 *database, const char *sql)
     return value;
 }
 
+int64_t query_sampling_interval(sqlite3 *database)
+{
+    return query_integer(database, "SELECT sampling_interval_bytes FROM summary");
+}
+
 char *query_text_copy(sqlite3_stmt *statement, int column)
 {
     const unsigned char *text = sqlite3_column_text(statement, column);
-    char *copy = text ? strdup((const char *)text) : NULL;
-    if (text && !copy)
-        abort();
-    return copy;
+    return text ? memory_copy((const char *)text) : NULL;
 }
 
 char *query_property(sqlite3 *database, const char *key)

@@ -63,6 +63,8 @@ extern const struct option_spec fail_options[];    /* --fail-on */
 int reading_parse(const struct command *command, struct reading *reading, int argc, char **argv, int max_operands);
 /* Replay or find the cached report, with a bar on stderr if that is a terminal. Exits with status 3 or 4 where it can't be had. */
 sqlite3 *reading_open(struct reading *reading);
+/* The same for a trace that may be unreadable: returns 0, or what report_database_open does. */
+int reading_try_open(struct reading *reading, sqlite3 **ret_database, struct status_detail *detail);
 /* Where the options say that symbols are. */
 struct symbol_sources reading_sources(struct reading *reading);
 void reading_close(struct reading *reading, sqlite3 *database);
@@ -78,6 +80,8 @@ void reading_json_end(struct json *json);
 sqlite3_stmt *query_prepare(sqlite3 *database, const char *sql);
 /* 1: a row, 0: none left; the statement is finalized then. */
 int query_step(sqlite3_stmt *statement);
+/* The longest there was; 0: figures are exact. */
+int64_t query_sampling_interval(sqlite3 *database);
 int64_t query_integer(sqlite3 *database, const char *sql);
 /* malloc'ed copy of the column; NULL for NULL. */
 char *query_text_copy(sqlite3_stmt *statement, int column);

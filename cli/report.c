@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "estimate.h"
 #include "leak_rows.h"
 #include "line_rows.h"
+#include "memory.h"
 #include "paths.h"
 #include "process_list.h"
 #include "report_database.h"
@@ -44,15 +46,25 @@ static void print_figure(const struct terminal *terminal, const char *name, int6
     terminal_print(terminal, STYLE_DIM, "  %s\n", remark);
 }
 
+/* "in 1,310 allocations (1,200 to 1,430)", or without an interval. Appends to `out`. */
+static void add_count(char *out, size_t size, const struct summary *summary, enum measure measure, int64_t count, const char *noun)
+{
+    struct estimate_interval interval;
+    int is_estimate = summary_count_interval(summary, measure, &interval) && interval.low != interval.high;
+    size_t used = strlen(out);
+    used += (size_t)snprintf(out + used, size - used, "in %s", units_noun(count, noun).text);
+    if (is_estimate)
+        snprintf(out + used, size - used, " (%s)", estimate_count_text(interval).text);
+}
+
 static void print_figures(const struct reading *reading, const struct summary *summary)
 {
     const struct terminal *terminal = &reading->terminal;
-    const char *plus_minus = terminal->unicode ? "±" : "+-";
-    char remark[160];
+    char remark[200];
     int is_sampled = summary->sampling_interval_bytes != 0;
     snprintf(remark, sizeof remark, "at %s", units_time(summary->peak_time_ns).text);
     if (is_sampled)
-        snprintf(remark, sizeof remark, "%s %s, at %s", plus_minus, units_bytes(summary->peak_bytes_error).text,
+        snprintf(remark, sizeof remark, "95 %%: %s, at %s", estimate_bytes_text(summary_peak_interval(summary)).text,
                  units_time(summary->peak_time_ns).text);
     fputc('\n', terminal->out);
     print_figure(terminal, "peak", summary->peak_bytes, remark);
@@ -62,13 +74,16 @@ static void print_figures(const struct reading *reading, const struct summary *s
                                                                    : "resident, with code, stacks and what allocators keep");
     snprintf(remark, sizeof remark, "in %s, %s of them temporary", units_noun(summary->allocations, "allocation").text,
              units_share((double)summary->temporary_allocations, (double)summary->allocations).text);
-    if (is_sampled)
-        snprintf(remark, sizeof remark, "%s %s, in %s", plus_minus, units_bytes(summary->allocated_bytes_error).text,
-                 units_noun(summary->allocations, "allocation").text);
+    if (is_sampled) {
+        snprintf(remark, sizeof remark, "95 %%: %s, ", estimate_bytes_text(summary_allocated_interval(summary)).text);
+        add_count(remark, sizeof remark, summary, ALLOCATIONS, summary->allocations, "allocation");
+    }
     print_figure(terminal, "allocated", summary->allocated_bytes, remark);
-    snprintf(remark, sizeof remark, "in %s", units_noun(summary->copies, "copy").text);
+    *remark = '\0';
+    add_count(remark, sizeof remark, summary, COPIES, summary->copies, "copy");
     print_figure(terminal, "copied", summary->copied_bytes, remark);
-    snprintf(remark, sizeof remark, "in %s", units_noun(summary->live_allocations_at_end, "block").text);
+    *remark = '\0';
+    add_count(remark, sizeof remark, summary, LIVE_ALLOCATIONS, summary->live_allocations_at_end, "block");
     print_figure(terminal, "at the end", summary->live_bytes_at_end, remark);
 }
 
@@ -78,9 +93,7 @@ static void print_sparkline(const struct reading *reading, sqlite3 *database, co
     struct unit_text end = units_time(summary->duration_ns);
     int columns = terminal->width - 15 - (int)strlen(end.text);
     columns = columns > 100 ? 100 : columns;
-    char *line = malloc((size_t)columns * 4 + 1);
-    if (!line)
-        abort();
+    char *line = memory_new((size_t)columns * 4 + 1, 1);
     summary_sparkline(reading, database, summary, line, columns);
     fprintf(terminal->out, "\n  heap      0 ");
     terminal_print(terminal, STYLE_BAR, "%s", line);
@@ -116,29 +129,20 @@ static void load_section(const struct reading *reading, sqlite3 *database, enum 
                    rows);
 }
 
-/* A row that isn't anybody's line needs a word. */
-static void explain_slack(const struct reading *reading, const struct line_rows *rows)
-{
-    for (int64_t i = 0; i < rows->count; i++)
-        if (!rows->rows[i].file && rows->rows[i].function && !strcmp(rows->rows[i].function, "arena slack")) {
-            terminal_print(&reading->terminal, STYLE_DIM, "  arena slack: room that Python keeps free for its next small objects\n");
-            return;
-        }
-}
-
-static void print_section(const struct reading *reading, sqlite3 *database, const struct section *section)
+static void print_section(const struct reading *reading, sqlite3 *database, const struct section *section, int *said)
 {
     struct line_rows rows;
     load_section(reading, database, section->about, reading_limit(reading, SECTION_ROWS), &rows);
     if (rows.count) {
         terminal_heading(&reading->terminal, section->title, NULL);
         line_rows_table(reading, database, &rows, section->shown, LINE_TABLE_SHARE | LINE_TABLE_CALLERS);
-        explain_slack(reading, &rows);
+        *said = line_rows_explain(reading, &rows, *said);
     }
     line_rows_free(&rows);
 }
 
 static const char *const next_commands[] = {
+    "leaks --all-processes %s", "which lines keep growing in any of its processes",
     "peak %s", "what held it, with stacks",
     "lines %s", "every line; --source FILE annotates a file",
     "tree --bottom-up %s", "who called those functions",
@@ -150,21 +154,30 @@ static int largest_has_no_line(sqlite3 *database)
     return query_integer(database, "SELECT kind = 'native' AND origin = 'native' AND line IS NULL FROM line_use ORDER BY peak_bytes DESC LIMIT 1") != 0;
 }
 
+static int recorded_count(const struct process_list *processes)
+{
+    int count = 0;
+    for (uint32_t i = 0; i < processes->count; i++)
+        count += !processes->processes[i].unrecorded;
+    return count;
+}
+
 static void print_report(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct process_list *processes,
                          const struct leak_rows *leaks, const struct suppressions *suppressions)
 {
+    int said = 0, has_several = recorded_count(processes) > 1;
     summary_print_title(reading, summary);
     summary_print_warnings(reading, summary);
     process_list_print_unrecorded(reading, processes);
     print_figures(reading, summary);
     print_sparkline(reading, database, summary);
     for (int i = 0; i < SECTION_COUNT; i++)
-        print_section(reading, database, &sections[i]);
+        print_section(reading, database, &sections[i], &said);
     tag_rows_print(reading, database, reading_limit(reading, SECTION_ROWS));
     leak_rows_print_brief(reading, leaks, reading_limit(reading, 3));
     suppressions_print(reading, suppressions, 0);
     process_list_print(reading, processes, reading_limit(reading, 10));
-    reading_next(reading, next_commands, largest_has_no_line(database) ? 3 : 2);
+    reading_next(reading, next_commands + (has_several ? 0 : 2), (largest_has_no_line(database) ? 3 : 2) + has_several);
 }
 
 /* ---- JSON ---- */
@@ -203,7 +216,7 @@ static void write_changed_modules(struct json *json, const char *paths)
     json_array(json, "changed_modules");
     while (paths && *paths) {
         size_t length = strcspn(paths, "\n");
-        char *path = strndup(paths, length);
+        char *path = memory_copy_part(paths, length);
         json_text(json, NULL, path);
         free(path);
         paths += length + (paths[length] == '\n');
@@ -211,7 +224,7 @@ static void write_changed_modules(struct json *json, const char *paths)
     json_array_end(json);
 }
 
-static void write_summary(struct json *json, const struct summary *summary)
+static void write_summary(const struct reading *reading, struct json *json, const struct summary *summary)
 {
     json_text(json, "program", summary->command);
     json_integer(json, "pid", summary->pid);
@@ -234,12 +247,21 @@ static void write_summary(struct json *json, const struct summary *summary)
     json_integer(json, "unknown_frees", summary->unknown_frees);
     json_boolean(json, "complete", summary->complete != 0);
     json_boolean(json, "has_end", !summary->is_endless);
+    json_boolean(json, "recording", summary_is_growing(reading, summary));
     json_text(json, "cut", summary->cut);
     json_text(json, "unrecorded", summary->unrecorded);
     json_text(json, "damage", summary->damage);
     json_integer(json, "sampling_interval_bytes", summary->sampling_interval_bytes);
     json_integer(json, "peak_bytes_error", summary->peak_bytes_error);
     json_integer(json, "allocated_bytes_error", summary->allocated_bytes_error);
+    json_object(json, ESTIMATE_KEY);
+    estimate_json(json, "peak_bytes", summary_peak_interval(summary));
+    estimate_json(json, "allocated_bytes", summary_allocated_interval(summary));
+    summary_count_json(json, summary, ALLOCATIONS, "allocations");
+    summary_count_json(json, summary, PEAK_ALLOCATIONS, "peak_allocations");
+    summary_count_json(json, summary, LIVE_ALLOCATIONS, "live_allocations_at_end");
+    summary_count_json(json, summary, COPIES, "copies");
+    json_object_end(json);
     json_boolean(json, "stream_truncated", summary->stream_end_ns >= 0);
     json_integer(json, "events_from_ns", summary->events_from_ns);
     json_integer(json, "events_until_ns", summary->stream_end_ns >= 0 ? summary->stream_end_ns : summary->duration_ns);
@@ -255,7 +277,7 @@ static int write_report(const struct reading *reading, sqlite3 *database, const 
     struct json json;
     struct line_rows rows;
     json_begin(&json, stdout, "report");
-    write_summary(&json, summary);
+    write_summary(reading, &json, summary);
     process_list_write(&json, processes);
     load_section(reading, database, PEAK_BYTES, reading_limit(reading, 0), &rows);
     line_rows_json(&rows, &json, "lines");

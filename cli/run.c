@@ -17,6 +17,7 @@
 #include "message.h"
 #include "paths.h"
 #include "report.h"
+#include "rotation.h"
 #include "run_actions.h"
 #include "run_child.h"
 #include "run_output.h"
@@ -106,21 +107,6 @@ static void make_session(char *out, size_t size)
     snprintf(out, size, "%016llx", (unsigned long long)id);
 }
 
-/* Digits and a unit. M are mebibytes, min minutes: m could be either. */
-static void check_rotation(const struct run_settings *settings)
-{
-    static const char *const units[] = {"", "K", "M", "G", "k", "g", "ms", "s", "min", "h", "d"};
-    const char *text = settings->rotate;
-    size_t digits = strspn(text, "0123456789");
-    int known = 0;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        known |= strcmp(text + digits, units[i]) == 0;
-    if (!known || digits == 0 || digits > 9 || strspn(text, "0") == digits)
-        fail_usage("run", "run: --rotate takes a size (64M, 1G) or a time (30s, 10min, 1h, 1d), not '%s'", text);
-    if (settings->max_trace_bytes == 0)
-        fail_usage("run", "run: --rotate makes room within a bound: --max-trace-size 0 takes it away");
-}
-
 static void check_settings(const struct run_settings *settings, int operand_count)
 {
     if (!operand_count && !settings->module && !settings->code)
@@ -129,7 +115,7 @@ static void check_settings(const struct run_settings *settings, int operand_coun
         fail_usage("run", "run: --max-trace-size %s is too little: the names of a program's stacks and sums for each take %s at least",
                    units_bytes((int64_t)settings->max_trace_bytes).text, units_bytes(TRACE_MIN_BOUND_BYTES).text);
     if (settings->rotate)
-        check_rotation(settings);
+        rotation_parse("run", settings->rotate, settings->max_trace_bytes);
 }
 
 /* ---- after the program ---- */

@@ -12,26 +12,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "message.h"
 #include "paths.h"
 #include "trace_reader.h"
 
 static char *absolute(const char *command, const char *path)
 {
-    char directory[PATH_MAX], *result;
+    char directory[PATH_MAX];
     if (path[0] == '/')
-        return strdup(path);
+        return memory_copy(path);
     if (!getcwd(directory, sizeof directory))
         fail(CLI_SYSTEM, "%s: the current directory cannot be named: %s", command, strerror(errno));
-    if (asprintf(&result, "%s/%s", strcmp(directory, "/") ? directory : "", path) < 0)
-        abort();
-    return result;
+    return memory_format("%s/%s", strcmp(directory, "/") ? directory : "", path);
 }
 
 static char *directory_of(const char *path)
 {
     size_t length = (size_t)(paths_base(path) - path);
-    return strndup(path, length > 1 ? length - 1 : 1);
+    return memory_copy_part(path, length > 1 ? length - 1 : 1);
 }
 
 static void check_directory(const char *command, const char *path)
@@ -85,11 +84,9 @@ void run_output_each_sibling(const char *path, run_output_action *action, void *
     DIR *listing = opendir(directory);
     struct dirent *entry;
     while (listing && (entry = readdir(listing))) {
-        char *sibling;
         if (strncmp(entry->d_name, base, base_length) || !entry->d_name[base_length] || !is_sibling_suffix(entry->d_name + base_length))
             continue;
-        if (asprintf(&sibling, "%s/%s", directory, entry->d_name) < 0)
-            abort();
+        char *sibling = memory_format("%s/%s", directory, entry->d_name);
         action(sibling, context);
         free(sibling);
     }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "executable.h"
+#include "memory.h"
 #include "message.h"
 #include "paths.h"
 
@@ -26,13 +27,11 @@ static int is_program(const char *path)
 static char *find_program(const char *name)
 {
     const char *search = getenv("PATH");
-    char *path;
     if (strchr(name, '/'))
-        return is_program(name) ? strdup(name) : NULL;
+        return is_program(name) ? memory_copy(name) : NULL;
     for (const char *at = search ? search : "/usr/local/bin:/usr/bin:/bin"; at;) {
         int length = (int)strcspn(at, ":");
-        if (asprintf(&path, "%.*s%s%s", length, at, length ? "/" : "./", name) < 0)
-            abort();
+        char *path = memory_format("%.*s%s%s", length, at, length ? "/" : "./", name);
         if (is_program(path))
             return path;
         free(path);
@@ -86,7 +85,7 @@ static char *first_line_of(const char *path, const char *code)
     if (child > 0)
         waitpid(child, NULL, 0);
     line[strcspn(line, "\n")] = '\0';
-    return ok && line[0] == '/' ? strdup(line) : NULL;
+    return ok && line[0] == '/' ? memory_copy(line) : NULL;
 }
 
 /* A launcher that is itself a script (pyenv's shims) would be recorded instead of Python: ask it which interpreter it starts. */
@@ -162,9 +161,7 @@ static char **make_arguments(const char *const *first, int first_count, char *co
     int count = 0;
     while (operands[count])
         count++;
-    char **arguments = calloc((size_t)(first_count + count + 1), sizeof *arguments);
-    if (!arguments)
-        abort();
+    char **arguments = memory_new((size_t)(first_count + count + 1), sizeof *arguments);
     memcpy(arguments, first, (size_t)first_count * sizeof *first);
     memcpy(arguments + first_count, operands, (size_t)count * sizeof *operands);
     return arguments;
@@ -174,7 +171,7 @@ static void fill(struct run_target *target, char *path, const char *name, const 
 {
     check_recordable(path);
     target->path = path;
-    target->name = strdup(paths_base(name));
+    target->name = memory_copy(paths_base(name));
     target->arguments = make_arguments(first, first_count, operands);
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "message.h"
 #include "run_output.h"
 #include "trace_reader.h"
@@ -74,11 +75,9 @@ static int is_collector(const char *pid)
 static int count_processes(const char *entry, int only_collectors)
 {
     DIR *processes = opendir("/proc");
-    char *buffer = malloc(ENVIRONMENT_BYTES);
+    char *buffer = memory_new(ENVIRONMENT_BYTES, 1);
     struct dirent *process;
     int count = 0;
-    if (!buffer)
-        abort();
     while (processes && (process = readdir(processes))) {
         if (!isdigit((unsigned char)process->d_name[0]) || (only_collectors && !is_collector(process->d_name)))
             continue;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "compiler.h"
+#include "memory.h"
 
 #define MAX_ROWS 500
 #define LEAST_ROWS 5
@@ -152,8 +153,7 @@ void screen_put(int row, const char *text)
     if (row < 0 || row >= MAX_ROWS)
         return;
     free(next[row]);
-    if (!(next[row] = strdup(text)))
-        abort();
+    next[row] = memory_copy(text);
 }
 
 static int is_same(const char *a, const char *b)
@@ -165,12 +165,11 @@ void screen_show(void)
 {
     char *text = NULL;
     size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out)
-        abort();
+    FILE *out = memory_stream(&text, &bytes);
     for (int row = 0; row < MAX_ROWS; row++) {
         if (!is_same(shown[row], next[row]))
-            fprintf(out, "\033[%d;1H%s\033[0m\033[K", row + 1, next[row] ? next[row] : "");
+            /* Cleared before: behind a full row the cursor stands on its last character, which clearing takes. */
+            fprintf(out, "\033[%d;1H\033[K%s\033[0m", row + 1, next[row] ? next[row] : "");
         free(shown[row]);
         shown[row] = next[row];
         next[row] = NULL;

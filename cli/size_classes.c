@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "message.h"
 #include "sampling_probability.h"
 #include "trace_reader.h"
@@ -48,9 +49,7 @@ static void *extend(void *items, size_t *count, size_t needed, size_t item_bytes
     if (needed <= *count)
         return items;
     *count = grown;
-    if (!(items = realloc(items, grown * item_bytes)))
-        abort();
-    return items;
+    return memory_resize(items, grown, item_bytes);
 }
 
 static uint64_t *interval_of_thread(struct counting *counting)
@@ -70,17 +69,23 @@ static void reserve_weights(struct counting *counting, size_t slot_count)
         counting->slot_weights[i] = 1;
 }
 
-/* Nothing counts more than once until the first sample. */
-/* Behind history, the trace says what its blocks count as. */
+static double weight_of_slot(const struct counting *counting, const struct live_slots *slots, uint32_t slot)
+{
+    uint64_t size_bytes = live_slots_size(slots, slot);
+    return size_bytes ? (double)trace_reader_weight(counting->reader, slot).bytes / (double)size_bytes : 1;
+}
+
+/* Behind history, the trace says what its blocks count as: their bytes are less rounded than their number. */
 static void take_segment_weights(struct counting *counting)
 {
     const struct live_slots *slots = trace_reader_slots(counting->reader);
     reserve_weights(counting, slots->used_count + (size_t)1);
     for (uint32_t i = 0; i < slots->used_count; i++)
         if (live_slot_is_live(&slots->slots[i]))
-            counting->slot_weights[i] = (double)trace_reader_weight(counting->reader, i).count;
+            counting->slot_weights[i] = weight_of_slot(counting, slots, i);
 }
 
+/* Nothing counts more than once until the first sample. */
 static void change_sampling(struct counting *counting, uint64_t interval_bytes)
 {
     *interval_of_thread(counting) = interval_bytes;
@@ -99,6 +104,19 @@ static double weigh(struct counting *counting, const struct trace_event *event)
     return counting->slot_weights[event->slot] = weight;
 }
 
+/* It stands for so many: (1 - p) / p^2. */
+static struct size_error error_of(double weight)
+{
+    return (struct size_error){weight * (weight - 1), weight * (weight - 1)};
+}
+
+void size_error_add(struct size_error *sum, const struct size_error *error)
+{
+    sum->variance += error->variance;
+    if (error->largest > sum->largest)
+        sum->largest = error->largest;
+}
+
 /* ---- by stack ---- */
 
 static size_t place_of(const struct size_classes *sizes, uint32_t stack_id, uint32_t size_class)
@@ -114,9 +132,7 @@ static void grow(struct size_classes *sizes)
 {
     struct size_classes old = *sizes;
     sizes->stack_capacity = old.stack_capacity ? 2 * old.stack_capacity : 1024;
-    sizes->stacks = calloc(sizes->stack_capacity, sizeof *sizes->stacks);
-    if (!sizes->stacks)
-        abort();
+    sizes->stacks = memory_new(sizes->stack_capacity, sizeof *sizes->stacks);
     for (size_t i = 0; i < old.stack_capacity; i++)
         if (old.stacks[i].size_class)
             sizes->stacks[place_of(sizes, old.stacks[i].stack_id, old.stacks[i].size_class)] = old.stacks[i];
@@ -138,6 +154,9 @@ static void count_allocation(const struct counting *counting, const struct trace
     stack->allocated_bytes += bytes;
     sizes->classes[size_class].allocations += weight;
     sizes->classes[size_class].allocated_bytes += bytes;
+    struct size_error error = error_of(weight);
+    size_error_add(&stack->error, &error);
+    size_error_add(&sizes->classes[size_class].error, &error);
 }
 
 /* ---- what is live now ---- */
@@ -154,6 +173,8 @@ static void count_live(const struct counting *counting, int at_peak)
         struct size_class *size_class = &counting->sizes->classes[class_of(size_bytes)];
         *(at_peak ? &size_class->peak_allocations : &size_class->live_allocations) += weight;
         *(at_peak ? &size_class->peak_bytes : &size_class->live_bytes) += bytes;
+        struct size_error error = error_of(weight);
+        size_error_add(at_peak ? &size_class->peak_error : &size_class->live_error, &error);
     }
 }
 
@@ -217,6 +238,7 @@ void size_classes_read(const char *trace_path, struct size_classes *ret_sizes)
     if (counting.interval_bytes)
         reserve_weights(&counting, 1);
     counting.peak_event = overview->peak_event;
+    ret_sizes->is_sampled = counting.interval_bytes || overview->identity.flags & TRACE_RESAMPLED;
     /* What is behind the damage of a damaged trace, the report's warning tells. */
     while (trace_reader_next_block(counting.reader, &detail) == STATUS_OK) {
         const struct trace_tally *tally = trace_reader_tally(counting.reader);

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "estimate.h"
 #include "line_rows.h"
+#include "memory.h"
 #include "size_classes.h"
 #include "stack_set.h"
 #include "summary.h"
@@ -28,6 +30,7 @@ struct line_sizes {
     uint32_t frame;
     double allocations, allocated_bytes;
     double class_allocations[SIZE_CLASSES], class_bytes[SIZE_CLASSES];
+    struct size_error error, class_errors[SIZE_CLASSES];
 };
 
 struct line_list {
@@ -49,9 +52,7 @@ static void load_lines(sqlite3 *database, const struct size_classes *sizes, stru
     uint32_t key_count;
     stack_set_load(database, &list->set);
     uint32_t *keys = stack_set_keys(database, &list->set, SET_BY_LINE, &key_count);
-    list->lines = calloc(key_count, sizeof *list->lines);
-    if (!list->lines)
-        abort();
+    list->lines = memory_new(key_count, sizeof *list->lines);
     for (size_t i = 0; i < sizes->stack_capacity; i++) {
         const struct stack_sizes *stack = &sizes->stacks[i];
         if (!stack->size_class)
@@ -63,6 +64,8 @@ static void load_lines(sqlite3 *database, const struct size_classes *sizes, stru
         line->allocated_bytes += stack->allocated_bytes;
         line->class_allocations[stack->size_class - 1] += stack->allocations;
         line->class_bytes[stack->size_class - 1] += stack->allocated_bytes;
+        size_error_add(&line->error, &stack->error);
+        size_error_add(&line->class_errors[stack->size_class - 1], &stack->error);
     }
     qsort(list->lines, key_count, sizeof *list->lines, compare_lines);
     while (list->count < key_count && list->lines[list->count].allocations > 0)
@@ -91,6 +94,30 @@ static void write_figure(struct json *json, const char *name, double value, int 
         json_null(json, name);
 }
 
+static struct estimate_interval interval_of(double count, const struct size_error *error)
+{
+    return estimate_of_count(whole(count), error->variance, error->largest);
+}
+
+/* Into the object that is open. */
+static void write_allocations_interval(struct json *json, double allocations, const struct size_error *error)
+{
+    json_object(json, ESTIMATE_KEY);
+    estimate_json(json, "allocations", interval_of(allocations, error));
+    json_object_end(json);
+}
+
+static void write_intervals(struct json *json, const struct size_class *size_class, const struct size_classes *sizes)
+{
+    json_object(json, ESTIMATE_KEY);
+    estimate_json(json, "allocations", interval_of(size_class->allocations, &size_class->error));
+    if (sizes->knows_peak)
+        estimate_json(json, "peak_allocations", interval_of(size_class->peak_allocations, &size_class->peak_error));
+    if (sizes->knows_end)
+        estimate_json(json, "live_allocations", interval_of(size_class->live_allocations, &size_class->live_error));
+    json_object_end(json);
+}
+
 static void write_bounds(struct json *json, unsigned size_class)
 {
     json_integer(json, "least_bytes", (int64_t)size_class_least(size_class));
@@ -112,12 +139,14 @@ static void write_classes(struct json *json, const struct size_classes *sizes)
         write_figure(json, "peak_bytes", size_class->peak_bytes, sizes->knows_peak);
         write_figure(json, "live_allocations", size_class->live_allocations, sizes->knows_end);
         write_figure(json, "live_bytes", size_class->live_bytes, sizes->knows_end);
+        if (sizes->is_sampled)
+            write_intervals(json, size_class, sizes);
         json_object_end(json);
     }
     json_array_end(json);
 }
 
-static void write_line(struct json *json, const struct set_frame *frame, const struct line_sizes *line)
+static void write_line(struct json *json, const struct set_frame *frame, const struct line_sizes *line, int is_sampled)
 {
     json_object(json, NULL);
     json_text(json, "file", frame->file ? frame->file : frame->module);
@@ -129,6 +158,8 @@ static void write_line(struct json *json, const struct set_frame *frame, const s
     json_text(json, "kind", frame->kind);
     json_integer(json, "allocations", whole(line->allocations));
     json_integer(json, "allocated_bytes", whole(line->allocated_bytes));
+    if (is_sampled)
+        write_allocations_interval(json, line->allocations, &line->error);
     json_array(json, "sizes");
     for (unsigned i = 0; i < SIZE_CLASSES; i++) {
         if (line->class_allocations[i] <= 0)
@@ -137,6 +168,8 @@ static void write_line(struct json *json, const struct set_frame *frame, const s
         write_bounds(json, i);
         json_integer(json, "allocations", whole(line->class_allocations[i]));
         json_integer(json, "allocated_bytes", whole(line->class_bytes[i]));
+        if (is_sampled)
+            write_allocations_interval(json, line->class_allocations[i], &line->class_errors[i]);
         json_object_end(json);
     }
     json_array_end(json);
@@ -155,7 +188,7 @@ static void write_sizes(const struct sizes_settings *settings, sqlite3 *database
         load_lines(database, sizes, &list);
         json_array(&json, "lines");
         for (int64_t i = 0; i < list.count && (!limit || i < limit); i++)
-            write_line(&json, &list.set.frames[list.lines[i].frame], &list.lines[i]);
+            write_line(&json, &list.set.frames[list.lines[i].frame], &list.lines[i], sizes->is_sampled);
         json_array_end(&json);
         free_lines(&list);
     }
@@ -182,10 +215,28 @@ static void add_amount(struct table *table, const struct terminal *terminal, dou
         table_cell(table, "%s", (is_bytes ? units_bytes(whole(value)) : units_count(whole(value))).text);
 }
 
+#define INTERVAL_COLUMN {.title = "95 %", .align = TABLE_RIGHT, .style = STYLE_DIM, .expendable = 4}
+
+/* Without the column of intervals, which stands at this place, where figures are exact. */
+static struct table *new_table(const struct terminal *terminal, const struct table_column *columns, int count, int interval_at, int is_sampled)
+{
+    struct table_column exact[16];
+    memcpy(exact, columns, (size_t)interval_at * sizeof *columns);
+    memcpy(exact + interval_at, columns + interval_at + 1, (size_t)(count - interval_at - 1) * sizeof *columns);
+    return is_sampled ? table_new(terminal, columns, count) : table_new(terminal, exact, count - 1);
+}
+
+static void add_interval(struct table *table, double count, const struct size_error *error, int is_sampled)
+{
+    struct estimate_interval interval = interval_of(count, error);
+    if (is_sampled)
+        table_cell(table, "%s", whole(count) && interval.low != interval.high ? estimate_count_text(interval).text : "");
+}
+
 static void print_classes(const struct terminal *terminal, const struct size_classes *sizes)
 {
     static const struct table_column columns[] = {
-        {.title = "up to", .align = TABLE_RIGHT}, {.title = "allocs", .align = TABLE_RIGHT, .style = STYLE_BOLD},
+        {.title = "up to", .align = TABLE_RIGHT}, {.title = "allocs", .align = TABLE_RIGHT, .style = STYLE_BOLD}, INTERVAL_COLUMN,
         {.title = "share", .align = TABLE_RIGHT}, {.title = "", .style = STYLE_BAR, .expendable = 3},
         {.title = "allocated", .align = TABLE_RIGHT}, {.title = "share", .align = TABLE_RIGHT, .expendable = 1},
         {.title = "peak", .align = TABLE_RIGHT, .expendable = 1}, {.title = "live at end", .align = TABLE_RIGHT, .expendable = 2},
@@ -195,7 +246,7 @@ static void print_classes(const struct terminal *terminal, const struct size_cla
         allocations += sizes->classes[i].allocations;
         bytes += sizes->classes[i].allocated_bytes;
     }
-    struct table *table = table_new(terminal, columns, 8);
+    struct table *table = new_table(terminal, columns, 9, 2, sizes->is_sampled);
     for (unsigned i = 0; i < SIZE_CLASSES; i++) {
         const struct size_class *size_class = &sizes->classes[i];
         char bar[BAR_COLUMNS * 4 + 1];
@@ -203,6 +254,7 @@ static void print_classes(const struct terminal *terminal, const struct size_cla
             continue;
         table_cell(table, "%s", class_text(i).text);
         add_amount(table, terminal, size_class->allocations, 0);
+        add_interval(table, size_class->allocations, &size_class->error, sizes->is_sampled);
         table_cell(table, "%s", units_share(size_class->allocations, allocations).text);
         terminal_bar(terminal, bar, allocations > 0 ? size_class->allocations / allocations : 0, BAR_COLUMNS);
         table_glyphs(table, bar);
@@ -216,7 +268,8 @@ static void print_classes(const struct terminal *terminal, const struct size_cla
 }
 
 /* The class that most of a line's allocations are in, and the span of all. */
-static void add_line(const struct reading *reading, struct table *table, const struct set_frame *frame, const struct line_sizes *line)
+static void add_line(const struct reading *reading, struct table *table, const struct set_frame *frame, const struct line_sizes *line,
+                     int is_sampled)
 {
     unsigned most = 0, first = SIZE_CLASSES, last = 0;
     for (unsigned i = 0; i < SIZE_CLASSES; i++) {
@@ -230,6 +283,7 @@ static void add_line(const struct reading *reading, struct table *table, const s
     table_cell(table, "%s", place);
     table_cell(table, "%s", frame->function ? frame->function : "");
     table_cell(table, "%s", units_count(whole(line->allocations)).text);
+    add_interval(table, line->allocations, &line->error, is_sampled);
     table_cell(table, "%s", units_bytes(whole(line->allocated_bytes)).text);
     table_cell(table, "%s", units_bytes(whole(line->allocated_bytes / line->allocations)).text);
     table_cell(table, "%s (%s)", class_text(most).text, units_share(line->class_allocations[most], line->allocations).text);
@@ -244,17 +298,17 @@ static void print_lines(const struct reading *reading, sqlite3 *database, const 
 {
     static const struct table_column columns[] = {
         {.title = "line", .style = STYLE_PLACE, .flexible = 20, .clip_start = 1}, {.title = "function", .flexible = 10, .expendable = 3},
-        {.title = "allocs", .align = TABLE_RIGHT, .style = STYLE_BOLD}, {.title = "allocated", .align = TABLE_RIGHT, .expendable = 2},
-        {.title = "average", .align = TABLE_RIGHT}, {.title = "mostly up to", .align = TABLE_RIGHT},
+        {.title = "allocs", .align = TABLE_RIGHT, .style = STYLE_BOLD}, INTERVAL_COLUMN,
+        {.title = "allocated", .align = TABLE_RIGHT, .expendable = 2}, {.title = "average", .align = TABLE_RIGHT}, {.title = "mostly up to", .align = TABLE_RIGHT},
         {.title = "classes", .align = TABLE_RIGHT, .expendable = 1},
     };
     struct line_list list = {0};
     int64_t limit = reading_limit(reading, LINES_SHOWN);
     load_lines(database, sizes, &list);
     terminal_heading(&reading->terminal, "By line", "the most allocations first");
-    struct table *table = table_new(&reading->terminal, columns, 7);
+    struct table *table = new_table(&reading->terminal, columns, 8, 3, sizes->is_sampled);
     for (int64_t i = 0; i < list.count && (!limit || i < limit); i++)
-        add_line(reading, table, &list.set.frames[list.lines[i].frame], &list.lines[i]);
+        add_line(reading, table, &list.set.frames[list.lines[i].frame], &list.lines[i], sizes->is_sampled);
     table_print(table);
     table_free(table);
     if (limit && list.count > limit)

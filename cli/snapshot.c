@@ -110,9 +110,12 @@ static void take(const struct snapshot_settings *settings, pid_t pid, struct sna
 static void print_levels(const struct reading *reading, const struct summary *summary)
 {
     const struct terminal *terminal = &reading->terminal;
+    struct estimate_interval interval;
     terminal_print(terminal, STYLE_BOLD, "heap %s now", units_bytes(summary->live_bytes_at_end).text);
-    fprintf(terminal->out, " in %s, %s at its peak, ", units_noun(summary->live_allocations_at_end, "block").text,
-            units_bytes(summary->peak_bytes).text);
+    fprintf(terminal->out, " in %s", units_noun(summary->live_allocations_at_end, "block").text);
+    if (summary_count_interval(summary, LIVE_ALLOCATIONS, &interval) && interval.low != interval.high)
+        fprintf(terminal->out, " (95 %%: %s)", estimate_count_text(interval).text);
+    fprintf(terminal->out, ", %s at its peak, ", units_bytes(summary->peak_bytes).text);
     fprintf(terminal->out, "%s before", units_time(summary->duration_ns - summary->peak_time_ns).text);
     if (summary->peak_rss_bytes > 0)
         fprintf(terminal->out, "; RSS %s at most", units_bytes(summary->peak_rss_bytes).text);
@@ -164,6 +167,12 @@ static void write_snapshot(struct reading *reading, const struct line_query *que
     json_integer(&json, "peak_rss_bytes", summary.peak_rss_bytes);
     json_integer(&json, "lost_events", summary.lost_events);
     json_integer(&json, "sampling_interval_bytes", summary.sampling_interval_bytes);
+    if (summary.sampling_interval_bytes) {
+        json_object(&json, ESTIMATE_KEY);
+        summary_count_json(&json, &summary, LIVE_ALLOCATIONS, "live_allocations");
+        estimate_json(&json, "peak_bytes", summary_peak_interval(&summary));
+        json_object_end(&json);
+    }
     line_rows_json(&rows, &json, "lines");
     line_rows_free(&rows);
     summary_free(&summary);

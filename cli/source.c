@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "memory.h"
 #include "paths.h"
 #include "summary.h"
 #include "text.h"
@@ -81,10 +82,9 @@ static FILE *open_bundled(sqlite3 *database, const char *recorded)
     if (query_step(row)) {
         size_t bytes = (size_t)sqlite3_column_bytes(row, 0);
         file = fmemopen(NULL, bytes + 1, "w+");
-        if (file && fwrite(sqlite3_column_text(row, 0), 1, bytes, file) != bytes)
-            abort();
-        if (file)
-            rewind(file);
+        if (!file || fwrite(sqlite3_column_text(row, 0), 1, bytes, file) != bytes)
+            memory_exhausted();
+        rewind(file);
         sqlite3_finalize(row);
     }
     return file;
@@ -94,9 +94,7 @@ static FILE *open_recorded(const struct reading *reading, const char *recorded)
 {
     FILE *file = NULL;
     if (recorded[0] != '/' && reading->directory) {
-        char *path;
-        if (asprintf(&path, "%s/%s", reading->directory, recorded) < 0)
-            abort();
+        char *path = memory_format("%s/%s", reading->directory, recorded);
         file = fopen(path, "re");
         free(path);
     }
@@ -125,15 +123,13 @@ char *source_text_copy(const struct reading *reading, sqlite3 *database, const c
 {
     int64_t start_ns = query_integer(database, "SELECT start_realtime_ns FROM summary");
     struct stat status;
-    char *text = NULL;
     FILE *file = open_bundled(database, recorded);
     *ret_is_newer = 0;
     if (!file && (file = open_recorded(reading, recorded)) && fstat(fileno(file), &status) == 0)
         *ret_is_newer = start_ns > 0 && status.st_mtime > start_ns / 1000000000 + 1;
     if (!file)
         return NULL;
-    if (!(text = malloc((size_t)max_bytes + 1)))
-        abort();
+    char *text = memory_new((size_t)max_bytes + 1, 1);
     size_t bytes = fread(text, 1, (size_t)max_bytes + 1, file);
     fclose(file);
     if ((int64_t)bytes > max_bytes || memchr(text, 0, bytes)) {
@@ -154,9 +150,7 @@ struct source_text {
 static void add_line(struct source_text *text, char *line)
 {
     if ((text->count & (text->count - 1)) == 0) {
-        text->lines = realloc(text->lines, (text->count ? 2 * (size_t)text->count : 1) * sizeof *text->lines);
-        if (!text->lines)
-            abort();
+        text->lines = memory_resize(text->lines, text->count ? 2 * (size_t)text->count : 1, sizeof *text->lines);
     }
     text->lines[text->count++] = line;
 }
@@ -166,9 +160,7 @@ static char *expand_tabs(const char *line)
     size_t tabs = 0;
     for (const char *at = line; *at; at++)
         tabs += *at == '\t';
-    char *result = malloc(strlen(line) + tabs * TAB_COLUMNS + 1), *out = result;
-    if (!result)
-        abort();
+    char *result = memory_new(strlen(line) + tabs * TAB_COLUMNS + 1, 1), *out = result;
     for (; *line; line++) {
         if (*line != '\t') {
             *out++ = *line;
@@ -219,10 +211,8 @@ static void sum_by_line(struct annotation *annotation)
             annotation->last_line = annotation->rows.rows[i].line;
     if (annotation->text.count > annotation->last_line)
         annotation->last_line = annotation->text.count;
-    annotation->by_line = calloc((size_t)annotation->last_line + 1, sizeof *annotation->by_line);
-    annotation->shown = calloc((size_t)annotation->last_line + 1, 1);
-    if (!annotation->by_line || !annotation->shown)
-        abort();
+    annotation->by_line = memory_new((size_t)annotation->last_line + 1, sizeof *annotation->by_line);
+    annotation->shown = memory_new((size_t)annotation->last_line + 1, 1);
     for (int64_t i = 0; i < annotation->rows.count; i++) {
         const struct line_row *row = &annotation->rows.rows[i];
         if (row->line < 0 || row->line > annotation->last_line)
@@ -339,7 +329,7 @@ static void write_annotation(const struct annotation *annotation, const char *fi
     for (int64_t i = 0; i < annotation->rows.count && (!limit || i < limit); i++) {
         const struct line_row *row = &annotation->rows.rows[i];
         json_object(json, NULL);
-        line_row_json(row, json);
+        line_row_json(&annotation->rows, row, json);
         json_text(json, "text", row->line > 0 && row->line <= annotation->text.count ? annotation->text.lines[row->line - 1] : NULL);
         json_object_end(json);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "reading.h"
 #include "table.h"
 #include "text.h"
@@ -230,7 +231,7 @@ static int run_sql(int argc, char **argv)
     if (settings.csv && reading->json)
         fail_usage("sql", "sql: --csv or --json, not both");
     sqlite3 *database = reading_open(reading);
-    char *query = operands == 2 ? strdup(argv[2]) : NULL;
+    char *query = operands == 2 ? memory_copy(argv[2]) : NULL;
     if (!query && (!isatty(STDIN_FILENO) || reading->json || settings.csv)) {
         query = read_standard_input();
         if (!query)

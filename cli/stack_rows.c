@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+#include "count_error.h"
+#include "estimate.h"
 #include "units.h"
 
 #define FRAME_LINES 24 /* of a stack in text */
@@ -40,10 +43,7 @@ static void append_frame(struct stack_frames *frames, sqlite3_stmt *row)
     if ((frames->count & (frames->count - 1)) == 0) {
         size_t capacity = frames->count ? 2 * (size_t)frames->count : 1;
         /* Shrinks too when a shorter stack comes after a long one: realloc keeps what is used. */
-        struct stack_frame *larger = realloc(frames->frames, capacity * sizeof *larger);
-        if (!larger)
-            abort();
-        frames->frames = larger;
+        frames->frames = memory_resize(frames->frames, capacity, sizeof *frames->frames);
     }
     frames->frames[frames->count++] = (struct stack_frame){
         .kind = query_text_copy(row, 1),
@@ -101,12 +101,42 @@ void stack_frames_json(const struct stack_frames *frames, struct json *json)
 
 static char *listing_sql(const struct stack_listing *listing)
 {
-    char *sql;
     const char *bytes = measures[listing->bytes].name, *count = measures[listing->count].name;
-    if (asprintf(&sql, "SELECT stack_id, %s, %s FROM stack_use WHERE %s > 0 OR %s > 0 ORDER BY %s DESC, %s DESC, stack_id", bytes, count,
-                 bytes, count, bytes, count) < 0)
-        abort();
-    return sql;
+    return memory_format("SELECT stack_id, %s, %s, " COUNT_ERROR_COLUMNS " FROM stack_use LEFT JOIN stack_error USING (stack_id) WHERE %s > 0 OR %s > 0 ORDER BY %s DESC, %s DESC, stack_id", bytes, count,
+                         bytes, count, bytes, count);
+}
+
+/* What is known of how far the figures may be from the truth. */
+struct intervals {
+    int64_t sampling_interval_bytes; /* 0: they are exact */
+    int knows_errors;                /* of counts */
+};
+
+static void write_intervals(const struct intervals *intervals, const struct stack_listing *listing, sqlite3_stmt *row, struct json *json)
+{
+    int64_t bytes = sqlite3_column_int64(row, 1), count = sqlite3_column_int64(row, 2);
+    struct count_error error = count_error_read(row, 3);
+    json_object(json, ESTIMATE_KEY);
+    estimate_json(json, "bytes", estimate_of_bytes(bytes, count, intervals->sampling_interval_bytes));
+    if (intervals->knows_errors)
+        estimate_json(json, listing->count_field, count_error_interval(&error, listing->count, count));
+    json_object_end(json);
+}
+
+/* Behind the stack's share. */
+static void print_count(const struct terminal *terminal, const struct intervals *intervals, const struct stack_listing *listing, sqlite3_stmt *row)
+{
+    int64_t bytes = sqlite3_column_int64(row, 1), count = sqlite3_column_int64(row, 2);
+    struct count_error error = count_error_read(row, 3);
+    if (!count)
+        return;
+    struct estimate_interval interval = count_error_interval(&error, listing->count, count);
+    terminal_print(terminal, STYLE_DIM, "  in %s", units_noun(count, listing->count_word).text);
+    if (intervals->knows_errors && interval.low != interval.high)
+        terminal_print(terminal, STYLE_DIM, " (%s)", estimate_count_text(interval).text);
+    if (intervals->sampling_interval_bytes)
+        terminal_print(terminal, STYLE_DIM, "  95 %%: %s",
+                       estimate_bytes_text(estimate_of_bytes(bytes, count, intervals->sampling_interval_bytes)).text);
 }
 
 void stack_listing_json(const struct reading *reading, sqlite3 *database, const struct stack_listing *listing, struct json *json)
@@ -115,6 +145,7 @@ void stack_listing_json(const struct reading *reading, sqlite3 *database, const 
     char *sql = listing_sql(listing);
     sqlite3_stmt *row = query_prepare(database, sql);
     int64_t limit = reading_limit(reading, 0), written = 0;
+    struct intervals intervals = {query_sampling_interval(database), count_errors_known(database)};
     free(sql);
     stack_walker_init(&walker, database);
     json_array(json, "stacks");
@@ -126,6 +157,8 @@ void stack_listing_json(const struct reading *reading, sqlite3 *database, const 
         json_object(json, NULL);
         json_integer(json, "bytes", sqlite3_column_int64(row, 1));
         json_integer(json, listing->count_field, sqlite3_column_int64(row, 2));
+        if (intervals.sampling_interval_bytes)
+            write_intervals(&intervals, listing, row, json);
         stack_frames_json(stack_walk(&walker, sqlite3_column_int64(row, 0)), json);
         json_object_end(json);
     }
@@ -141,6 +174,7 @@ void stack_listing_print(const struct reading *reading, sqlite3 *database, const
     char *sql = listing_sql(listing);
     sqlite3_stmt *row = query_prepare(database, sql);
     int64_t seen = 0, more_bytes = 0;
+    struct intervals intervals = {query_sampling_interval(database), count_errors_known(database)};
     free(sql);
     stack_walker_init(&walker, database);
     while (query_step(row)) {
@@ -151,8 +185,7 @@ void stack_listing_print(const struct reading *reading, sqlite3 *database, const
         }
         terminal_print(terminal, STYLE_BOLD, "%10s", units_bytes(bytes).text);
         fprintf(terminal->out, "  %6s", units_share((double)bytes, (double)total_bytes).text);
-        if (sqlite3_column_int64(row, 2))
-            terminal_print(terminal, STYLE_DIM, "  in %s", units_noun(sqlite3_column_int64(row, 2), listing->count_word).text);
+        print_count(terminal, &intervals, listing, row);
         fputc('\n', terminal->out);
         stack_frames_print(reading, stack_walk(&walker, sqlite3_column_int64(row, 0)), FRAME_LINES);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "paths.h"
 
 #define MAX_ROWS (INT64_C(1) << 31)
@@ -12,10 +13,7 @@ static void *allocate_rows(int64_t count, size_t bytes)
 {
     if (count >= MAX_ROWS)
         fail(CLI_INPUT, "the report database is damaged: a number is too large (--rebuild makes a new one)");
-    void *rows = calloc((size_t)count, bytes);
-    if (!rows)
-        abort();
-    return rows;
+    return memory_new((size_t)count, bytes);
 }
 
 static void load_frames(sqlite3 *database, struct stack_set *set)
@@ -24,7 +22,7 @@ static void load_frames(sqlite3 *database, struct stack_set *set)
     set->frames = allocate_rows(count + 1, sizeof *set->frames);
     set->frame_count = (uint32_t)count + 1;
     set->untagged_frame = (uint32_t)count;
-    set->frames[count] = (struct set_frame){.kind = strdup("tag"), .function = strdup("(no tag)"), .origin = strdup("system")};
+    set->frames[count] = (struct set_frame){.kind = memory_copy("tag"), .function = memory_copy("(no tag)"), .origin = memory_copy("system")};
     sqlite3_stmt *row = query_prepare(database, "SELECT frame_id, kind, function, file, line, module, origin FROM frame WHERE frame_id > 0");
     while (query_step(row))
         set->frames[sqlite3_column_int64(row, 0)] = (struct set_frame){
@@ -141,9 +139,7 @@ static int is_of_interpreter(const struct set_frame *frame, unsigned python)
 /* Of each stack: whether its callers run Python, and whether any stack on top of it does. */
 static uint8_t *find_python(const struct stack_set *set)
 {
-    uint8_t *python = calloc(set->stack_count, 1);
-    if (!python)
-        abort();
+    uint8_t *python = memory_new(set->stack_count, 1);
     for (uint32_t i = SET_EMPTY + 1; i < set->stack_count; i++) {
         uint32_t caller = set->stacks[i].caller;
         python[i] = (python[caller] & PYTHON_OUTSIDE) || is_python(&set->frames[set->stacks[caller].frame]) ? PYTHON_OUTSIDE : 0;
@@ -165,9 +161,7 @@ uint8_t *stack_set_find_interpreter(const struct stack_set *set)
 void stack_set_fold_interpreter(struct stack_set *set)
 {
     uint8_t *folds = stack_set_find_interpreter(set);
-    uint32_t *kept = malloc(set->stack_count * sizeof *kept);
-    if (!kept)
-        abort();
+    uint32_t *kept = memory_new(set->stack_count, sizeof *kept);
     for (uint32_t i = 0; i < set->stack_count; i++) {
         struct set_stack *stack = &set->stacks[i];
         stack->caller = i > SET_EMPTY ? kept[stack->caller] : stack->caller;
@@ -204,9 +198,7 @@ uint32_t *stack_set_keys(sqlite3 *database, const struct stack_set *set, enum se
         [SET_BY_FUNCTION] = "SELECT frame_id, dense_rank() OVER (ORDER BY coalesce(file, module), function, kind) FROM frame WHERE frame_id > 0",
         [SET_BY_MODULE] = "SELECT frame_id, dense_rank() OVER (ORDER BY coalesce(module, file, function)) FROM frame WHERE frame_id > 0",
     };
-    uint32_t *keys = calloc(set->frame_count, sizeof *keys), count = 1;
-    if (!keys)
-        abort();
+    uint32_t *keys = memory_new(set->frame_count, sizeof *keys), count = 1;
     sqlite3_stmt *row = query_prepare(database, queries[by]);
     while (query_step(row)) {
         uint32_t key = (uint32_t)sqlite3_column_int64(row, 1);

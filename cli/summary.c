@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector_client.h"
+#include "memory.h"
 #include "text.h"
 #include "units.h"
 
@@ -44,7 +46,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
                   "peak_bytes, peak_time_ns, peak_rss_bytes, event_count, allocated_bytes, allocations, live_bytes_at_end, "
                   "live_allocations_at_end, temporary_allocations, copied_bytes, copies, lost_events, unknown_frees, "
                   "sampling_interval_bytes, copy_threshold_bytes, coalesce(stream_end_ns, -1), allocated_bytes_error, "
-                  "peak_bytes_error FROM summary");
+                  "peak_bytes_error, peak_allocations FROM summary");
     if (!query_step(row))
         fail(CLI_INPUT, "the report database is empty (--rebuild makes a new one)");
     struct summary summary = {
@@ -59,6 +61,7 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
         &summary.allocations, &summary.live_bytes_at_end, &summary.live_allocations_at_end, &summary.temporary_allocations,
         &summary.copied_bytes, &summary.copies, &summary.lost_events, &summary.unknown_frees, &summary.sampling_interval_bytes,
         &summary.copy_threshold_bytes, &summary.stream_end_ns, &summary.allocated_bytes_error, &summary.peak_bytes_error,
+        &summary.peak_allocations,
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         *fields[i] = sqlite3_column_int64(row, 4 + (int)i);
@@ -71,6 +74,9 @@ void summary_load(sqlite3 *database, struct summary *ret_summary)
     summary.unrecorded_children = property_number(database, "unrecorded_children");
     summary.cut = query_property(database, "cut");
     summary.events_from_ns = property_number(database, "events_from_ns");
+    summary.knows_count_errors = count_errors_known(database);
+    if (summary.knows_count_errors)
+        summary.count_error = count_error_total(database);
     summary.unsafe_stacks = property_number(database, "unsafe_stacks");
     summary.lost_definitions = property_number(database, "lost_definitions");
     summary.native_checks = property_number(database, "native_checks");
@@ -93,6 +99,11 @@ void summary_free(struct summary *summary)
     free(summary->unrecorded);
     free(summary->cut);
     free(summary->changed_modules);
+}
+
+int summary_is_growing(const struct reading *reading, const struct summary *summary)
+{
+    return summary->is_endless && !summary->damage && collector_writes((pid_t)summary->pid, reading->trace);
 }
 
 void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_t size)
@@ -136,6 +147,8 @@ void summary_print_title(const struct reading *reading, const struct summary *su
     summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
     if (summary->cut || summary->unrecorded)
         snprintf(ending, sizeof ending, "%s", summary->cut ? "end not known" : "not recorded");
+    else if (summary_is_growing(reading, summary))
+        snprintf(ending, sizeof ending, "still running");
     const char *dot = terminal_dot(terminal);
     terminal_print(terminal, STYLE_DIM, "pid %lld %s %s %s %s %s %s events\n", (long long)summary->pid, dot, ending, dot,
                    units_time(summary->duration_ns).text, dot, units_count(summary->event_count).text);
@@ -148,6 +161,39 @@ void summary_print_warning(const struct reading *reading, const char *text)
     fprintf(terminal->out, "%s! ", terminal_style(terminal, STYLE_WARNING));
     terminal_wrap(terminal->out, text, terminal->width, 2);
     fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
+}
+
+/* No block's part in the variance is larger than the square of the interval. */
+static struct estimate_interval interval_of(const struct summary *summary, int64_t bytes, int64_t error)
+{
+    return estimate_of_sum((double)bytes, (double)error * (double)error, (double)summary->sampling_interval_bytes);
+}
+
+struct estimate_interval summary_peak_interval(const struct summary *summary)
+{
+    return interval_of(summary, summary->peak_bytes, summary->peak_bytes_error);
+}
+
+struct estimate_interval summary_allocated_interval(const struct summary *summary)
+{
+    return interval_of(summary, summary->allocated_bytes, summary->allocated_bytes_error);
+}
+
+int summary_count_interval(const struct summary *summary, enum measure measure, struct estimate_interval *ret_interval)
+{
+    int64_t count = measure == PEAK_ALLOCATIONS   ? summary->peak_allocations
+                    : measure == LIVE_ALLOCATIONS ? summary->live_allocations_at_end
+                    : measure == ALLOCATIONS      ? summary->allocations
+                                                  : summary->copies;
+    *ret_interval = count_error_interval(&summary->count_error, measure, count);
+    return summary->knows_count_errors || !summary->sampling_interval_bytes;
+}
+
+void summary_count_json(struct json *json, const struct summary *summary, enum measure measure, const char *key)
+{
+    struct estimate_interval interval;
+    if (summary_count_interval(summary, measure, &interval))
+        estimate_json(json, key, interval);
 }
 
 int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span *ret_span)
@@ -176,167 +222,11 @@ int summary_next_sampling(const char **at, struct sampling_span *ret_span)
     return 1;
 }
 
-static void describe_sampling(const struct summary *summary, char *text, size_t size)
-{
-    const char *at = summary->sampling_changes;
-    struct sampling_span span;
-    int used = snprintf(text, size, "figures are estimates, with their standard errors: ");
-    for (int count = 0; used < (int)size - 200 && summary_next_sampling(&at, &span); count++) {
-        used += snprintf(text + used, size - (size_t)used, "%s", count ? ", " : "");
-        used += span.interval_bytes ? snprintf(text + used, size - (size_t)used, "one allocation in %s on average", units_bytes(span.interval_bytes).text)
-                                    : snprintf(text + used, size - (size_t)used, "every allocation");
-        used += snprintf(text + used, size - (size_t)used, " from %s on", units_time(span.start_ns).text);
-    }
-    snprintf(text + used, size - (size_t)used, "%s; which are temporary is known where every one was recorded", *at ? ", and more" : "");
-}
-
-/* What the spans are, and what figures mean by them. */
-static void describe_spans(const struct summary *summary, char *text, size_t size)
-{
-    const char *at = summary->recorded;
-    struct recorded_span span = {0, 0};
-    int used = snprintf(text, size, "recorded only"), count = 0;
-    while (used < (int)size - 200 && summary_next_span(&at, summary->duration_ns, &span))
-        used += snprintf(text + used, size - (size_t)used, "%s from %s to %s", count++ ? "," : "", units_time(span.start_ns).text,
-                         span.end_ns < summary->duration_ns ? units_time(span.end_ns).text : "the end");
-    used += snprintf(text + used, size - (size_t)used, "%s: blocks allocated before %s are not known", *at ? ", and more" : "",
-                     count > 1 ? "the last start" : "that");
-    if (span.end_ns < summary->duration_ns)
-        snprintf(text + used, size - (size_t)used, "; 'at the end' means the last stop");
-}
-
-/* Was anything recorded? */
-static int print_recorded(const struct reading *reading, const struct summary *summary)
-{
-    char text[1024];
-    const char *at = summary->recorded;
-    struct recorded_span span;
-    if (!at)
-        return 1;
-    if (!summary_next_span(&at, summary->duration_ns, &span)) {
-        snprintf(text, sizeof text, "nothing was recorded: the program ran paused, and nobody said 'heapline start %lld'",
-                 (long long)summary->pid);
-        summary_print_warning(reading, text);
-        return 0;
-    }
-    if (*at || span.start_ns > 0 || span.end_ns < summary->duration_ns) {
-        describe_spans(summary, text, sizeof text);
-        summary_print_warning(reading, text);
-    }
-    return 1;
-}
-
-static void print_changed_modules(const struct reading *reading, const char *paths)
-{
-    for (const char *path = paths; path && *path;) {
-        char text[512], line[400];
-        size_t length = strcspn(path, "\n");
-        snprintf(line, sizeof line, "%.*s", (int)length, path);
-        char *clean = text_clean(line, reading->terminal.unicode);
-        snprintf(text, sizeof text, "%s is another build by now than the one that ran: its functions and lines are not shown", clean);
-        summary_print_warning(reading, text);
-        free(clean);
-        path += length + (path[length] == '\n');
-    }
-}
-
-void summary_print_warnings(const struct reading *reading, const struct summary *summary)
-{
-    char text[512];
-    const char *right = summary->sampling_interval_bytes ? "estimates of the whole" : "exact";
-    if (summary->damage) {
-        char *clean = text_clean(summary->damage, reading->terminal.unicode);
-        snprintf(text, sizeof text, "damaged trace (%s): this is what its good part says", clean);
-        summary_print_warning(reading, text);
-        free(clean);
-    } else if (summary->unrecorded) {
-        snprintf(text, sizeof text, "this program was not recorded: %s. It ran as it does without heapline", summary->unrecorded);
-        summary_print_warning(reading, text);
-        return;
-    } else if (summary->cut) {
-        snprintf(text, sizeof text, "the trace was cut (%.100s): what the program did after %s is not known, 'at the end' means then", summary->cut,
-                 units_time(summary->duration_ns).text);
-        summary_print_warning(reading, text);
-    } else if (summary->is_endless) {
-        summary_print_warning(reading, "the trace has no end: the program is still being recorded, or the collector was killed, or its disk was full. What "
-                               "happened after the last event here is lost, and nobody counted it");
-    } else if (!summary->complete && !summary->stopped) {
-        char ending[64];
-        summary_ending(summary->exit_kind, summary->exit_status, ending, sizeof ending);
-        snprintf(text, sizeof text, "the program did not end by itself (%s): 'at the end' means its last event", ending);
-        summary_print_warning(reading, text);
-    }
-    if (!print_recorded(reading, summary))
-        return;
-    if (summary->event_count == 0)
-        summary_print_warning(reading, "no allocation was recorded: unless the program makes none, another allocator is linked into it statically, or "
-                               "preloaded before this recorder");
-    else if (summary->other_malloc)
-        summary_print_warning(reading, "malloc is another library's, preloaded before this recorder or linked into the program: what it serves is not "
-                               "recorded. Preload that library after heapline");
-    if (summary->python_stacks_off)
-        summary_print_warning(reading, "this Python's frames can't be read (free-threaded, or newer than this heapline): its lines are unknown");
-    if (summary->stopped) {
-        char *clean = text_clean(summary->stopped, reading->terminal.unicode);
-        snprintf(text, sizeof text, "recording was stopped before the end: %s", clean);
-        summary_print_warning(reading, text);
-        free(clean);
-    }
-    if (summary->stream_end_ns == 0) {
-        snprintf(text, sizeof text, "no event is listed one by one: from the beginning more was live than the trace's size bound has room for. Peak, "
-                 "totals, copies and what was live at the end are %s, but what happened when is known only roughly", right);
-        summary_print_warning(reading, text);
-    } else if (summary->stream_end_ns > 0) {
-        snprintf(text, sizeof text, "the trace reached its size bound at %s: peak, totals, copies and what was live at the end are %s, but what "
-                 "happened when is known only roughly from there on", units_time(summary->stream_end_ns).text, right);
-        summary_print_warning(reading, text);
-    }
-    if (summary->events_from_ns) {
-        snprintf(text, sizeof text, "old parts of the trace have made room: peak, totals, copies and what was live at the end are %s, but what "
-                 "happened when is known only roughly before %s", right, units_time(summary->events_from_ns).text);
-        summary_print_warning(reading, text);
-    }
-    if (summary->unsafe_stacks) {
-        snprintf(text, sizeof text, "%s could not be read and are cut or empty", units_noun(summary->unsafe_stacks, "stack").text);
-        summary_print_warning(reading, text);
-    }
-    if (summary->native_differences) {
-        snprintf(text, sizeof text, "%lld of %s that were compared with libunwind's had other frames", (long long)summary->native_differences,
-                 units_noun(summary->native_checks, "native stack").text);
-        summary_print_warning(reading, text);
-    }
-    print_changed_modules(reading, summary->changed_modules);
-    if (summary->lost_definitions) {
-        snprintf(text, sizeof text, "%s were lost: some stacks are unknown", units_noun(summary->lost_definitions, "definition").text);
-        summary_print_warning(reading, text);
-    }
-    if (summary->lost_events) {
-        snprintf(text, sizeof text, "%s lost: figures lack what they would have said",
-                 units_noun(summary->lost_events, "event").text);
-        summary_print_warning(reading, text);
-    }
-    if (summary->unrecorded_children) {
-        snprintf(text, sizeof text, "%s not recorded, too many at a time to be named", units_noun(summary->unrecorded_children, "further program").text);
-        summary_print_warning(reading, text);
-    }
-    if (summary->sampling_interval_bytes && summary->sampling_changes) {
-        char changes[1024];
-        describe_sampling(summary, changes, sizeof changes);
-        summary_print_warning(reading, changes);
-    } else if (summary->sampling_interval_bytes) {
-        snprintf(text, sizeof text, "sampled, one allocation in %s on average: figures are estimates, with their standard errors; which "
-                 "allocations are temporary is not known", units_bytes(summary->sampling_interval_bytes).text);
-        summary_print_warning(reading, text);
-    }
-}
-
 /* The highest level within each column's span of time; columns without a reading keep the level before. */
 void summary_sparkline(const struct reading *reading, sqlite3 *database, const struct summary *summary, char *out, int columns)
 {
-    int64_t *highest = calloc((size_t)columns, sizeof *highest), *last = calloc((size_t)columns, sizeof *last);
-    char *seen = calloc(1, (size_t)columns);
-    if (!highest || !last || !seen)
-        abort();
+    int64_t *highest = memory_new((size_t)columns, sizeof *highest), *last = memory_new((size_t)columns, sizeof *last);
+    char *seen = memory_new((size_t)columns, 1);
     sqlite3_stmt *row = query_prepare(database, "SELECT time_ns, max(heap_bytes, heap_peak_bytes), heap_bytes FROM timeline ORDER BY time_ns");
     double span = summary->duration_ns > 0 ? (double)summary->duration_ns : 1;
     while (query_step(row)) {

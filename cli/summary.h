@@ -2,6 +2,8 @@
 #ifndef HEAPLINE_CLI_SUMMARY_H
 #define HEAPLINE_CLI_SUMMARY_H
 
+#include "count_error.h"
+#include "estimate.h"
 #include "reading.h"
 
 struct summary {
@@ -25,6 +27,9 @@ struct summary {
     int64_t stream_end_ns;  /* events are known one by one up to here; -1: all are */
     int64_t copied_bytes, copies, lost_events, unknown_frees, sampling_interval_bytes, copy_threshold_bytes;
     int64_t allocated_bytes_error, peak_bytes_error; /* standard errors; 0: exact */
+    int64_t peak_allocations;
+    int knows_count_errors; /* of a sample; count_error: what they are */
+    struct count_error count_error;
 };
 
 struct recorded_span {
@@ -38,6 +43,14 @@ struct sampling_span {
 void summary_load(sqlite3 *database, struct summary *ret_summary);
 void summary_free(struct summary *summary);
 
+/* Where the truth of these figures lies, in 95 of 100 runs. */
+struct estimate_interval summary_peak_interval(const struct summary *summary);
+struct estimate_interval summary_allocated_interval(const struct summary *summary);
+/* Of a count; 0: it isn't known. */
+int summary_count_interval(const struct summary *summary, enum measure measure, struct estimate_interval *ret_interval);
+/* "key": [low, high], where it is known. */
+void summary_count_json(struct json *json, const struct summary *summary, enum measure measure, const char *key);
+
 /* The span that *at, a place in summary.recorded, begins with; moves *at behind it. 0: there is none. */
 int summary_next_span(const char **at, int64_t duration_ns, struct recorded_span *ret_span);
 
@@ -50,9 +63,6 @@ void summary_print_warning(const struct reading *reading, const char *text);
 /* The command line with its program's base name only; a piece of the summary. */
 const char *summary_command(const struct summary *summary);
 
-/* The command line with its program's base name only. */
-const char *summary_command(const struct summary *summary);
-
 /* "python3 train.py", then process, ending, time, events. */
 void summary_print_title(const struct reading *reading, const struct summary *summary);
 /* What a reader must know before trusting the figures: killed, damaged, events lost, sampled. Nothing to say: prints nothing. */
@@ -60,6 +70,9 @@ void summary_print_warnings(const struct reading *reading, const struct summary 
 
 /* Heap bytes over time as one line of `columns`. `out`: 4 bytes a column and one more. */
 void summary_sparkline(const struct reading *reading, sqlite3 *database, const struct summary *summary, char *out, int columns);
+
+/* Is the trace without an end because it is being written, on this machine? */
+int summary_is_growing(const struct reading *reading, const struct summary *summary);
 
 /* How a process ended: "exit 0", "SIGKILL", … */
 void summary_ending(const char *exit_kind, int64_t exit_status, char *out, size_t size);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "name_pattern.h"
 #include "text.h"
 #include "units.h"
@@ -21,11 +22,8 @@ const struct option_spec suppression_options[] = {
 static void add_pattern(struct suppressions *suppressions, const char *pattern)
 {
     size_t count = (size_t)suppressions->count + 1;
-    suppressions->list = realloc(suppressions->list, count * sizeof *suppressions->list);
-    char *copy = strdup(pattern);
-    if (!suppressions->list || !copy)
-        abort();
-    suppressions->list[suppressions->count++] = (struct suppression){.pattern = copy};
+    suppressions->list = memory_resize(suppressions->list, count, sizeof *suppressions->list);
+    suppressions->list[suppressions->count++] = (struct suppression){.pattern = memory_copy(pattern)};
 }
 
 static void read_line(struct suppressions *suppressions, const char *path, int number, char *line)
@@ -75,6 +73,12 @@ void suppressions_free(struct suppressions *suppressions)
     *suppressions = (struct suppressions){0};
 }
 
+void suppressions_begin_set(struct suppressions *suppressions)
+{
+    free(suppressions->matches);
+    suppressions->matches = NULL;
+}
+
 /* ---- which ---- */
 
 /* The first pattern that matches the frame; `count`: none. */
@@ -113,8 +117,8 @@ int suppressions_match(struct suppressions *suppressions, const struct stack_set
 {
     if (!suppressions->count)
         return 0;
-    if (!suppressions->matches && !(suppressions->matches = calloc(set->frame_count, sizeof *suppressions->matches)))
-        abort();
+    if (!suppressions->matches)
+        suppressions->matches = memory_new(set->frame_count, sizeof *suppressions->matches);
     int match = match_stack(suppressions, set, stack_index);
     if (match == suppressions->count)
         return 0;

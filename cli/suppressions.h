@@ -27,7 +27,10 @@ extern const struct option_spec suppression_options[]; /* --suppressions */
 void suppressions_load(const char *path, struct suppressions *ret_suppressions);
 void suppressions_free(struct suppressions *suppressions);
 
-/* Whether a stack, which holds so much at the end, is suppressed; then it is counted. Always ask with the same set. */
+/* The set of another trace follows: what is counted is counted on. */
+void suppressions_begin_set(struct suppressions *suppressions);
+
+/* Whether a stack, which holds so much at the end, is suppressed; then it is counted. Always ask with the same set, until the next begins. */
 int suppressions_match(struct suppressions *suppressions, const struct stack_set *set, uint32_t stack_index, int64_t bytes, int64_t allocations);
 
 /* "suppressed": {…}; nothing where there is no file. */

@@ -1,10 +1,12 @@
 /* Collects cells and prints them aligned: see table.h. */
 #include "table.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "text.h"
 
 #define GAP 2
@@ -31,9 +33,8 @@ struct table {
 
 struct table *table_new(const struct terminal *terminal, const struct table_column *columns, int column_count)
 {
-    struct table *table = calloc(1, sizeof *table);
-    if (!table || column_count > MAX_COLUMNS)
-        abort();
+    struct table *table = memory_new(1, sizeof *table);
+    assert(column_count <= MAX_COLUMNS);
     table->terminal = terminal;
     memcpy(table->columns, columns, (size_t)column_count * sizeof *columns);
     table->column_count = column_count;
@@ -56,9 +57,7 @@ static void begin_row(struct table *table)
 {
     if (table->row_count == table->row_capacity) {
         table->row_capacity = table->row_capacity ? 2 * table->row_capacity : 32;
-        table->rows = realloc(table->rows, (size_t)table->row_capacity * sizeof *table->rows);
-        if (!table->rows)
-            abort();
+        table->rows = memory_resize(table->rows, (size_t)table->row_capacity, sizeof *table->rows);
     }
     table->rows[table->row_count++] = (struct row){.ruled = table->rule_next};
     table->rule_next = 0;
@@ -79,7 +78,7 @@ void table_cell(struct table *table, const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0)
-        abort();
+        memory_exhausted();
     va_end(arguments);
     put_cell(table, text_clean(text, table->terminal->unicode));
     free(text);
@@ -87,10 +86,7 @@ void table_cell(struct table *table, const char *format, ...)
 
 void table_glyphs(struct table *table, const char *text)
 {
-    char *copy = strdup(text);
-    if (!copy)
-        abort();
-    put_cell(table, copy);
+    put_cell(table, memory_copy(text));
 }
 
 void table_row_style(struct table *table, enum style style)

@@ -3,26 +3,40 @@
 
 #include <stdlib.h>
 
+#include "count_error.h"
 #include "line_rows.h"
 #include "table.h"
 #include "text.h"
 #include "units.h"
 
-static const char tags_sql[] = "SELECT tag, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, allocations, "
-                               "temporary_allocations, copied_bytes, copies FROM tags";
+/* The view `tags`, with how far its counts may be from the truth. */
+static const char tags_sql[] = "SELECT function, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, allocations, "
+                               "temporary_allocations, copied_bytes, copies, " COUNT_ERROR_COLUMNS " FROM line_use_inclusive AS line "
+                               "LEFT JOIN line_error_inclusive ON line_id = line.rowid WHERE kind = 'tag' "
+                               "ORDER BY peak_bytes DESC, allocated_bytes DESC, function";
+
+static void add_interval(struct table *table, sqlite3_stmt *row)
+{
+    struct count_error error = count_error_read(row, 1 + MEASURE_COUNT);
+    struct estimate_interval interval = count_error_interval(&error, ALLOCATIONS, sqlite3_column_int64(row, 1 + ALLOCATIONS));
+    table_cell(table, "%s", interval.low != interval.high ? estimate_count_text(interval).text : "");
+}
 
 void tag_rows_print(const struct reading *reading, sqlite3 *database, int64_t limit)
 {
-    static const struct table_column columns[] = {
+    struct table_column columns[7] = {
         {.title = "tag", .style = STYLE_PLACE, .flexible = 20},
         {.title = "peak", .align = TABLE_RIGHT, .style = STYLE_BOLD},
         {.title = "live at end", .align = TABLE_RIGHT, .expendable = 1},
         {.title = "allocated", .align = TABLE_RIGHT},
         {.title = "allocs", .align = TABLE_RIGHT, .expendable = 2},
-        {.title = "copied", .align = TABLE_RIGHT, .expendable = 3},
     };
+    int column_count = 5, knows_errors = count_errors_known(database);
+    if (knows_errors)
+        columns[column_count++] = (struct table_column){.title = "95 %", .align = TABLE_RIGHT, .style = STYLE_DIM, .expendable = 4};
+    columns[column_count++] = (struct table_column){.title = "copied", .align = TABLE_RIGHT, .expendable = 3};
     int64_t count = 0;
-    struct table *table = table_new(&reading->terminal, columns, 6);
+    struct table *table = table_new(&reading->terminal, columns, column_count);
     sqlite3_stmt *row = query_prepare(database, tags_sql);
     while (query_step(row)) {
         if (limit && count++ >= limit)
@@ -35,6 +49,8 @@ void tag_rows_print(const struct reading *reading, sqlite3 *database, int64_t li
         table_cell(table, "%s", units_bytes(sqlite3_column_int64(row, 1 + LIVE_BYTES)).text);
         table_cell(table, "%s", units_bytes(sqlite3_column_int64(row, 1 + ALLOCATED_BYTES)).text);
         table_cell(table, "%s", units_count(sqlite3_column_int64(row, 1 + ALLOCATIONS)).text);
+        if (knows_errors)
+            add_interval(table, row);
         table_cell(table, "%s", units_bytes(sqlite3_column_int64(row, 1 + COPIED_BYTES)).text);
         free(tag);
     }
@@ -49,13 +65,18 @@ void tag_rows_print(const struct reading *reading, sqlite3 *database, int64_t li
 
 void tag_rows_json(sqlite3 *database, struct json *json)
 {
+    const struct line_rows about = {.sampling_interval_bytes = query_sampling_interval(database), .knows_errors = count_errors_known(database)};
     sqlite3_stmt *row = query_prepare(database, tags_sql);
     json_array(json, "tags");
     while (query_step(row)) {
+        struct line_row tag = {.error = count_error_read(row, 1 + MEASURE_COUNT)};
         json_object(json, NULL);
         json_text(json, "tag", (const char *)sqlite3_column_text(row, 0));
-        for (int i = 0; i < MEASURE_COUNT; i++)
-            json_integer(json, measures[i].name, sqlite3_column_int64(row, 1 + i));
+        for (int i = 0; i < MEASURE_COUNT; i++) {
+            tag.measures[i] = sqlite3_column_int64(row, 1 + i);
+            json_integer(json, measures[i].name, tag.measures[i]);
+        }
+        line_row_intervals_json(&about, &tag, json);
         json_object_end(json);
     }
     json_array_end(json);

@@ -1,9 +1,10 @@
 /* Strings of recorded programs made printable: see text.h. */
 #include "text.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
+
+#include "memory.h"
 
 #define ELLIPSIS_ROOM 8
 
@@ -35,9 +36,7 @@ static int is_unprintable(uint32_t character)
 
 char *text_clean(const char *text, int unicode)
 {
-    char *result = malloc(strlen(text) + ELLIPSIS_ROOM), *out = result;
-    if (!result)
-        abort();
+    char *result = memory_new(strlen(text) + ELLIPSIS_ROOM, 1), *out = result;
     while (*text) {
         uint32_t character;
         int length = text_decode(text, &character);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "memory.h"
 #include "range_report.h"
 
 static int compare_uses(const void *a, const void *b)
@@ -35,24 +36,22 @@ static void fill(const struct range_report *report, struct thread_use *rows)
     }
 }
 
-void thread_uses_load(const char *trace, sqlite3 *database, int64_t duration_ns, struct thread_uses *ret_uses)
+void thread_uses_load(const char *trace, sqlite3 *database, const struct summary *summary, struct thread_uses *ret_uses)
 {
     struct range_report *report = NULL;
     *ret_uses = (struct thread_uses){0};
     int64_t stack_count = query_integer(database, "SELECT coalesce(max(stack_id), 0) FROM stack_use") + 1;
-    if (duration_ns <= 0 || stack_count <= 0 || stack_count > INT32_MAX || query_integer(database, "SELECT count(*) FROM thread") < 2)
+    const uint64_t end_ns = (uint64_t)summary->duration_ns;
+    int lists_all = summary->stream_end_ns < 0 && summary->events_from_ns <= 0;
+    if (!end_ns || !lists_all || stack_count <= 0 || stack_count > INT32_MAX || query_integer(database, "SELECT count(*) FROM thread") < 2)
         return;
-    uint32_t *groups = malloc((size_t)stack_count * sizeof *groups);
-    if (!groups)
-        abort();
+    uint32_t *groups = memory_new((size_t)stack_count, sizeof *groups);
     for (int64_t i = 0; i < stack_count; i++)
         groups[i] = (uint32_t)i;
-    const struct range_request request = {groups, (uint32_t)stack_count, 1, (uint64_t)duration_ns};
+    const struct range_request request = {groups, (uint32_t)stack_count, 1, &end_ns};
     if (!range_report_build(trace, &request, &report, NULL)) {
         ret_uses->count = report->use_count;
-        ret_uses->rows = calloc(report->use_count + 1, sizeof *ret_uses->rows);
-        if (!ret_uses->rows)
-            abort();
+        ret_uses->rows = memory_new(report->use_count + 1, sizeof *ret_uses->rows);
         fill(report, ret_uses->rows);
         qsort(ret_uses->rows, ret_uses->count, sizeof *ret_uses->rows, compare_uses);
     }

@@ -1,9 +1,9 @@
 /* What each stack allocated and held by thread, which the report database doesn't know: from a pass of its own over the trace. Nothing of a
- * process with one thread, of a sample, or of a trace that reached its size bound. Allocates; aborts without memory. */
+ * process with one thread, or of a trace that doesn't list all its events (it reached its size bound, or was rotated). Allocates; aborts without memory. */
 #ifndef HEAPLINE_CLI_THREAD_USES_H
 #define HEAPLINE_CLI_THREAD_USES_H
 
-#include "reading.h"
+#include "summary.h"
 
 struct thread_use {
     uint32_t stack_id, thread_id;
@@ -15,7 +15,7 @@ struct thread_uses {
     size_t count;
 };
 
-void thread_uses_load(const char *trace, sqlite3 *database, int64_t duration_ns, struct thread_uses *ret_uses);
+void thread_uses_load(const char *trace, sqlite3 *database, const struct summary *summary, struct thread_uses *ret_uses);
 void thread_uses_free(struct thread_uses *uses);
 
 /* The first row of a stack, and how many it has. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "summary.h"
 #include "table.h"
 #include "units.h"
@@ -25,9 +26,7 @@ struct moments {
 static void load_moments(sqlite3 *database, struct moments *moments)
 {
     int64_t count = query_integer(database, "SELECT count(*) FROM timeline"), i = 0;
-    moments->list = calloc((size_t)count + 1, sizeof *moments->list);
-    if (!moments->list)
-        abort();
+    moments->list = memory_new((size_t)count + 1, sizeof *moments->list);
     sqlite3_stmt *row = query_prepare(database, "SELECT time_ns, heap_bytes, heap_peak_bytes, rss_bytes FROM timeline ORDER BY time_ns");
     while (query_step(row)) {
         moments->list[i++] = (struct moment){

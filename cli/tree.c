@@ -73,6 +73,7 @@ static void write_tree(const struct tree_settings *settings, const struct tree_v
     json_text(&json, "callees_of", settings->callees);
     json_integer(&json, measures[cost->amount].name, view->tree->total_amount);
     json_integer(&json, measures[cost->count].name, view->tree->total_count);
+    tree_view_intervals_json(view, view->tree->total_amount, view->tree->total_count, &view->tree->total_error, &json);
     tree_view_json(view, &json);
     json_integer(&json, "left_out", view->left_out);
     reading_json_end(&json);

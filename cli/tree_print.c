@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "paths.h"
 #include "text.h"
 #include "tree_view.h"
@@ -13,6 +14,9 @@
 #define INDENT_COLUMNS 3
 #define FIGURE_FORMAT "%10s  %6s  %7s  "
 #define FIGURE_COLUMNS 29
+#define INTERVAL_FORMAT "%16s  " /* behind them, of the count of a sample, where there is room */
+#define INTERVAL_COLUMNS 18
+#define WIDTH_FOR_INTERVALS 90
 
 struct printer {
     const struct tree_view *view;
@@ -20,6 +24,8 @@ struct printer {
     char *indent;          /* what is left of the row's text */
     size_t indent_bytes, indent_capacity;
     int indent_columns;
+    int has_intervals;
+    int figure_columns;
 };
 
 enum branch { BRANCH_NONE, BRANCH_MORE, BRANCH_LAST };
@@ -44,9 +50,7 @@ static size_t indent_begin(struct printer *printer, enum branch branch)
     size_t before = printer->indent_bytes, length = strlen(glyphs);
     if (before + length + 1 > printer->indent_capacity) {
         printer->indent_capacity = 2 * (before + length + 1);
-        printer->indent = realloc(printer->indent, printer->indent_capacity);
-        if (!printer->indent)
-            abort();
+        printer->indent = memory_resize(printer->indent, printer->indent_capacity, 1);
     }
     memcpy(printer->indent + before, glyphs, length + 1);
     printer->indent_bytes += length;
@@ -63,12 +67,17 @@ static void indent_end(struct printer *printer, size_t before, enum branch branc
 
 /* ---- rows ---- */
 
-static void print_figures(const struct printer *printer, int64_t amount, int64_t count)
+static void print_figures(const struct printer *printer, int64_t amount, int64_t count, const struct tree_error *error)
 {
+    struct estimate_interval interval;
     const struct tree_query *query = printer->view->query;
     fprintf(printer->terminal->out, FIGURE_FORMAT, amount_text(query->amount, amount).text,
             units_share((double)amount, (double)printer->view->tree->total_amount).text,
             count ? amount_text(query->count, count).text : terminal_dot(printer->terminal));
+    if (!printer->has_intervals)
+        return;
+    int is_shown = count && tree_view_count_interval(printer->view, count, error, &interval);
+    terminal_print(printer->terminal, STYLE_DIM, INTERVAL_FORMAT, is_shown ? estimate_count_text(interval).text : "");
 }
 
 static void print_indent(const struct printer *printer, enum branch branch)
@@ -88,12 +97,12 @@ static char *place_of(const struct printer *printer, const struct set_frame *fra
 {
     enum set_key by = printer->view->query->by;
     if (frame->kind && !strcmp(frame->kind, "tag"))
-        return strdup("tag");
+        return memory_copy("tag");
     if (by == SET_BY_MODULE || (!frame->file && !frame->module))
-        return strdup("");
+        return memory_copy("");
     if (frame->file && by == SET_BY_LINE)
         return line_place(printer->view->reading, frame->file, frame->line, NULL);
-    return strdup(paths_base(frame->file ? frame->file : frame->module));
+    return paths_module(frame->file ? frame->file : frame->module, terminal_ellipsis(&printer->view->reading->terminal));
 }
 
 static char *name_of(const struct printer *printer, const struct tree_node *node)
@@ -105,8 +114,8 @@ static char *name_of(const struct printer *printer, const struct tree_node *node
     else if (frame->kind && !strcmp(frame->kind, "cut"))
         name = "(the frames from here outward are unknown)";
     else if (printer->view->query->by == SET_BY_MODULE && (frame->module || frame->file))
-        name = paths_base(frame->module ? frame->module : frame->file);
-    return strdup(name);
+        return paths_module(frame->module ? frame->module : frame->file, terminal_ellipsis(&printer->view->reading->terminal));
+    return memory_copy(name);
 }
 
 /* Name and place share what room there is: the place is clipped last, and at its beginning. An ellipsis: it goes on, in smaller parts. */
@@ -114,11 +123,11 @@ static void print_place(const struct printer *printer, enum branch branch, const
 {
     const struct terminal *terminal = printer->terminal;
     const char *more = !goes_on ? "" : terminal->unicode ? " …" : " ..";
-    int room = terminal->width - FIGURE_COLUMNS - printer->indent_columns - (branch ? INDENT_COLUMNS : 0) - text_width(more);
+    int room = terminal->width - printer->figure_columns - printer->indent_columns - (branch ? INDENT_COLUMNS : 0) - text_width(more);
     room = room < 24 ? 24 : room;
     char *raw_name = name_of(printer, node), *name = text_clean(raw_name, terminal->unicode);
     int has_place = node->key != printer->view->tree->keys[0];
-    char *raw_place = has_place ? place_of(printer, &printer->view->tree->set.frames[node->frame]) : strdup("");
+    char *raw_place = has_place ? place_of(printer, &printer->view->tree->set.frames[node->frame]) : memory_copy("");
     char *place = text_clean(raw_place, terminal->unicode);
     text_clip(place, room / 2, TEXT_CLIP_START, terminal_ellipsis(terminal));
     text_clip(name, room - (*place ? text_width(place) + 2 : 0), TEXT_CLIP_END, terminal_ellipsis(terminal));
@@ -139,9 +148,9 @@ static void print_node(const struct printer *printer, enum branch branch, uint32
 {
     const struct tree_node *node = &printer->view->tree->nodes[number];
     if (with_figures)
-        print_figures(printer, node->amount, node->count);
+        print_figures(printer, node->amount, node->count, &node->error);
     else
-        fprintf(printer->terminal->out, "%*s", FIGURE_COLUMNS, "");
+        fprintf(printer->terminal->out, "%*s", printer->figure_columns, "");
     print_indent(printer, branch);
     print_place(printer, branch, node, node->first_child && !tree_view_child(printer->view, number));
 }
@@ -151,6 +160,7 @@ static void print_node(const struct printer *printer, enum branch branch, uint32
 /* What isn't shown of what a node's children have, and the node itself. */
 struct rest {
     int64_t amount, count, places;
+    struct tree_error error;
     int shows_self, shows_places;
 };
 
@@ -169,6 +179,7 @@ static struct rest rest_of(const struct tree_view *view, uint32_t number)
             continue;
         rest.amount += view->tree->nodes[child].amount;
         rest.count += view->tree->nodes[child].count;
+        tree_error_add(&rest.error, &view->tree->nodes[child].error);
         rest.places += view->tree->nodes[child].amount > 0;
     }
     int has_rows = !number || tree_view_child(view, number);
@@ -188,12 +199,12 @@ static void print_rest(const struct printer *printer, uint32_t number, const str
     const struct tree_node *node = &printer->view->tree->nodes[number];
     char text[80];
     if (rest->shows_places) {
-        print_figures(printer, rest->amount, rest->count);
+        print_figures(printer, rest->amount, rest->count, &rest->error);
         snprintf(text, sizeof text, "in %s", units_noun(rest->places, "smaller place").text);
         print_remark(printer, branch == BRANCH_NONE || !rest->shows_self ? branch : BRANCH_MORE, text);
     }
     if (rest->shows_self) {
-        print_figures(printer, node->self_amount, node->self_count);
+        print_figures(printer, node->self_amount, node->self_count, &node->self_error);
         print_remark(printer, branch, "itself");
     }
 }
@@ -236,7 +247,7 @@ static uint32_t print_line(const struct printer *printer, uint32_t number)
                 child = tree_view_child(view, number);
             if (folds && i == RUN_SHOWN) {
                 char text[64];
-                fprintf(printer->terminal->out, "%*s", FIGURE_COLUMNS, "");
+                fprintf(printer->terminal->out, "%*s", printer->figure_columns, "");
                 snprintf(text, sizeof text, "%s %lld frames %s", terminal_ellipsis(printer->terminal), (long long)(length - 2 * RUN_SHOWN),
                          terminal_ellipsis(printer->terminal));
                 print_remark(printer, BRANCH_NONE, text);
@@ -271,9 +282,13 @@ void tree_view_print(const struct tree_view *view)
     const enum measure shown[2] = {view->query->amount, view->query->count};
     for (int i = 0; i < 2; i++)
         snprintf(heads[i], sizeof heads[i], "%s", measures[shown[i]].is_bytes ? "bytes" : measures[shown[i]].title);
+    printer.has_intervals = view->tree->knows_errors && printer.terminal->width >= WIDTH_FOR_INTERVALS;
+    printer.figure_columns = FIGURE_COLUMNS + (printer.has_intervals ? INTERVAL_COLUMNS : 0);
     indent_begin(&printer, BRANCH_NONE);
-    terminal_print(printer.terminal, STYLE_DIM, FIGURE_FORMAT "%s\n", heads[0], "share", heads[1],
-                   view->tree->bottom_up ? "frame, then its callers" : "frame, then what it called");
+    terminal_print(printer.terminal, STYLE_DIM, FIGURE_FORMAT, heads[0], "share", heads[1]);
+    if (printer.has_intervals)
+        terminal_print(printer.terminal, STYLE_DIM, INTERVAL_FORMAT, "95 %");
+    terminal_print(printer.terminal, STYLE_DIM, "%s\n", view->tree->bottom_up ? "frame, then its callers" : "frame, then what it called");
     print_children(&printer, 0);
     free(printer.indent);
 }

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "count_error.h"
+#include "memory.h"
+
 /* ---- a heap: the largest node on top; of equal ones the latest, so that straight lines are followed to their ends ---- */
 
 struct queue {
@@ -20,9 +23,7 @@ static void push(struct queue *queue, const struct call_tree *tree, uint32_t nod
 {
     if (queue->count == queue->capacity) {
         queue->capacity = queue->capacity ? 2 * queue->capacity : 256;
-        queue->nodes = realloc(queue->nodes, queue->capacity * sizeof *queue->nodes);
-        if (!queue->nodes)
-            abort();
+        queue->nodes = memory_resize(queue->nodes, queue->capacity, sizeof *queue->nodes);
     }
     size_t at = queue->count++;
     for (; at && is_before(tree, node, queue->nodes[(at - 1) / 2]); at = (at - 1) / 2)
@@ -58,9 +59,7 @@ static void expand(struct tree_view *view, struct queue *queue, uint32_t node)
     call_tree_expand(view->tree, node);
     if (view->tree->node_count > view->shown_count) {
         uint32_t count = 2 * view->tree->node_count;
-        view->shown = realloc(view->shown, count);
-        if (!view->shown)
-            abort();
+        view->shown = memory_resize(view->shown, count, 1);
         memset(view->shown + view->shown_count, 0, count - view->shown_count);
         view->shown_count = count;
     }
@@ -138,6 +137,25 @@ static void write_frame(const struct tree_view *view, struct json *json, const s
     json_text(json, "module", is_imports ? NULL : frame->module);
 }
 
+int tree_view_count_interval(const struct tree_view *view, int64_t count, const struct tree_error *error, struct estimate_interval *ret_interval)
+{
+    *ret_interval = estimate_of_count(count, error->variance, error->largest);
+    return view->tree->knows_errors && count_error_has(view->query->count) && ret_interval->low != ret_interval->high;
+}
+
+void tree_view_intervals_json(const struct tree_view *view, int64_t amount, int64_t count, const struct tree_error *error, struct json *json)
+{
+    const struct tree_query *query = view->query;
+    if (!view->tree->sampling_interval_bytes)
+        return;
+    json_object(json, ESTIMATE_KEY);
+    if (measures[query->amount].is_bytes)
+        estimate_json(json, measures[query->amount].name, estimate_of_bytes(amount, count, view->tree->sampling_interval_bytes));
+    if (view->tree->knows_errors && count_error_has(query->count))
+        estimate_json(json, measures[query->count].name, estimate_of_count(count, error->variance, error->largest));
+    json_object_end(json);
+}
+
 static void write_node(const struct tree_view *view, struct json *json, uint32_t number, int64_t id, int64_t parent_id, int64_t depth)
 {
     const struct tree_node *node = &view->tree->nodes[number];
@@ -156,15 +174,14 @@ static void write_node(const struct tree_view *view, struct json *json, uint32_t
         snprintf(name, sizeof name, "self_%s", measures[view->query->amount].name);
         json_integer(json, name, node->self_amount);
     }
+    tree_view_intervals_json(view, node->amount, node->count, &node->error, json);
     json_object_end(json);
 }
 
 /* Flat, with the parent's id: trees of deep recursion nest deeper than parsers of JSON go. */
 void tree_view_json(const struct tree_view *view, struct json *json)
 {
-    int64_t *ids = calloc(view->shown_count + 1, sizeof *ids), last_id = 0, depth = 1;
-    if (!ids)
-        abort();
+    int64_t *ids = memory_new(view->shown_count + 1, sizeof *ids), last_id = 0, depth = 1;
     json_array(json, "nodes");
     for (uint32_t node = tree_view_child(view, 0); node;) {
         ids[node] = ++last_id;

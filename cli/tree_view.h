@@ -24,6 +24,11 @@ void tree_view_print(const struct tree_view *view);
 /* "nodes": [...], parents before their children. */
 void tree_view_json(const struct tree_view *view, struct json *json);
 
+/* "interval_95": of a node's figures, or of the whole's, into the object that is open; nothing where they are exact. */
+void tree_view_intervals_json(const struct tree_view *view, int64_t amount, int64_t count, const struct tree_error *error, struct json *json);
+/* Returns 0: the count is exact, or nobody knows. */
+int tree_view_count_interval(const struct tree_view *view, int64_t count, const struct tree_error *error, struct estimate_interval *ret_interval);
+
 /* Of the nodes that are shown: the first child, the next sibling; 0: none. */
 uint32_t tree_view_child(const struct tree_view *view, uint32_t node);
 uint32_t tree_view_sibling(const struct tree_view *view, uint32_t node);

@@ -5,16 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+
 /* Autocorrelations beyond this are taken for real: two-sided, at 5 %. */
 #define SIGNIFICANT_Z 1.96
-
-static double *allocate(size_t count)
-{
-    double *values = malloc((count + 1) * sizeof *values);
-    if (!values)
-        abort();
-    return values;
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -25,7 +19,7 @@ static int compare(const void *a, const void *b)
 double trend_slope(const double *x, const double *y, int count)
 {
     size_t pairs = 0;
-    double *slopes = allocate((size_t)count * (size_t)count / 2);
+    double *slopes = memory_new((size_t)count * (size_t)count / 2, sizeof *slopes);
     for (int i = 0; i < count; i++)
         for (int j = i + 1; j < count; j++)
             if (x[j] > x[i])
@@ -39,7 +33,7 @@ double trend_slope(const double *x, const double *y, int count)
 /* Sum over groups of equal values, of t(t-1)(2t+5). */
 static double tie_correction(const double *y, int count)
 {
-    double sum = 0, *sorted = allocate((size_t)count);
+    double sum = 0, *sorted = memory_new((size_t)count, sizeof *sorted);
     memcpy(sorted, y, (size_t)count * sizeof *sorted);
     qsort(sorted, (size_t)count, sizeof *sorted, compare);
     for (int i = 0; i < count;) {
@@ -77,7 +71,7 @@ static double autocorrelation(const double *ranks, int count, int lag)
 /* By how much the variance of the test is larger than that of independent values; at least 1. */
 static double variance_inflation(const double *y, int count)
 {
-    double *x = allocate((size_t)count), *residuals = allocate((size_t)count), *ranks = allocate((size_t)count);
+    double *x = memory_new((size_t)count, sizeof *x), *residuals = memory_new((size_t)count, sizeof *residuals), *ranks = memory_new((size_t)count, sizeof *ranks);
     double n = count, sum = 0;
     for (int i = 0; i < count; i++)
         x[i] = i;

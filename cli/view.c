@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "report_database.h"
 #include "viewer_page.h"
 
@@ -48,9 +49,7 @@ static void write_page(struct settings *settings, FILE *out, const char *path)
     sqlite3 *database = reading_open(&settings->reading);
     if (report_processes_find(settings->reading.trace, &found, &found_count, &detail))
         found_count = 0;
-    struct viewer_process *processes = calloc((size_t)found_count + 1, sizeof *processes);
-    if (!processes)
-        abort();
+    struct viewer_process *processes = memory_new((size_t)found_count + 1, sizeof *processes);
     uint32_t count = open_processes(settings, database, found, found_count, processes);
     viewer_page_write(&settings->reading, processes, count, &choice, out);
     if (ferror(out) || fclose(out))
@@ -66,7 +65,7 @@ static void write_page(struct settings *settings, FILE *out, const char *path)
 static int open_in_browser(const char *path)
 {
     const char *browser = getenv("BROWSER");
-    char *command = strndup(browser && *browser ? browser : "xdg-open", strcspn(browser && *browser ? browser : "xdg-open", ":"));
+    char *command = memory_copy_part(browser && *browser ? browser : "xdg-open", strcspn(browser && *browser ? browser : "xdg-open", ":"));
     pid_t child = command ? fork() : -1;
     if (child == 0) {
         setsid();

@@ -1,8 +1,9 @@
 /* Writes columns: see viewer_columns.h. */
 #include "viewer_columns.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "memory.h"
 
 static const char *const kinds[] = {"python", "native", "cut", "tag"};
 static const char *const origins[] = {"user", "package", "stdlib", "import", "native", "system"};
@@ -27,9 +28,7 @@ int viewer_origin_number(const char *origin)
 
 int64_t *viewer_column_new(int64_t count)
 {
-    int64_t *values = calloc((size_t)count + 1, sizeof *values);
-    if (!values)
-        abort();
+    int64_t *values = memory_new((size_t)count + 1, sizeof *values);
     return values;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diff_output.h"
+#include "memory.h"
 #include "viewer_columns.h"
 #include "viewer_nodes.h"
 #include "viewer_sources.h"
@@ -14,22 +15,14 @@
 /* The stack of arena slack: id -1. */
 #define SET_SLACK 1
 
-static void *allocate(size_t count, size_t bytes)
-{
-    void *memory = calloc(count + 1, bytes);
-    if (!memory)
-        abort();
-    return memory;
-}
-
 /* ---- stacks of both ---- */
 
 /* The new side's frame shows what a place is called, where it has one. The last frame is that of what no stack is known of. */
 static void merge_frames(struct viewer_pair *pair, const struct diff_match *match)
 {
     pair->set.frame_count = match->place_count + 1;
-    pair->set.frames = allocate(pair->set.frame_count, sizeof *pair->set.frames);
-    pair->is_gone = allocate(pair->set.frame_count, 1);
+    pair->set.frames = memory_new(pair->set.frame_count, sizeof *pair->set.frames);
+    pair->is_gone = memory_new(pair->set.frame_count, 1);
     for (int side = 0; side < 2; side++)
         for (uint32_t i = 1; i < pair->sides[side].set.frame_count; i++) {
             pair->set.frames[match->places[side][i]] = pair->sides[side].set.frames[i];
@@ -42,8 +35,8 @@ static void merge_stacks(struct viewer_pair *pair, const struct diff_match *matc
 {
     uint32_t *numbers[2], count = diff_match_stacks(pair->sides, match, numbers);
     pair->set.stack_count = count + 1;
-    pair->set.stacks = allocate(pair->set.stack_count, sizeof *pair->set.stacks);
-    pair->uses = allocate(pair->set.stack_count, sizeof *pair->uses);
+    pair->set.stacks = memory_new(pair->set.stack_count, sizeof *pair->set.stacks);
+    pair->uses = memory_new(pair->set.stack_count, sizeof *pair->uses);
     for (int side = 0; side < 2; side++) {
         for (uint32_t i = 0; i < pair->sides[side].set.stack_count; i++) {
             const struct set_stack *stack = &pair->sides[side].set.stacks[i];

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "leak_rows.h"
+#include "memory.h"
 #include "paths.h"
 #include "stack_rows.h"
 #include "viewer_columns.h"
 #include "viewer_nodes.h"
-#include "viewer_ranges.h"
 #include "viewer_sources.h"
 #include "viewer_strings.h"
 #include "viewer_tree.h"
@@ -23,9 +23,7 @@ static void write_warnings(const struct reading *reading, const struct summary *
     struct reading plain = *reading;
     char *text = NULL, *rest;
     size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out)
-        abort();
+    FILE *out = memory_stream(&text, &bytes);
     plain.terminal = (struct terminal){.out = out, .width = 10000, .unicode = 1};
     summary_print_warnings(&plain, summary);
     fclose(out);
@@ -75,8 +73,7 @@ static void write_columns(sqlite3 *database, struct json *json, const char *key,
     while (query_step(row)) {
         if (count == capacity) {
             capacity *= 2;
-            if (!(values = realloc(values, (size_t)(capacity * name_count) * sizeof *values)))
-                abort();
+            values = memory_resize(values, (size_t)(capacity * name_count), sizeof *values);
         }
         for (int i = 0; i < name_count; i++)
             values[count * name_count + i] = sqlite3_column_type(row, i) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, i);
@@ -101,14 +98,15 @@ void viewer_document_timeline(sqlite3 *database, struct json *json)
 
 /* ---- the tree ---- */
 
-static void write_tree(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct viewer_bounds *bounds, struct viewer_strings *strings, struct json *json)
+static void write_tree(const struct reading *reading, sqlite3 *database, const struct summary *summary, const struct viewer_run *run,
+                       const struct viewer_bounds *bounds, struct viewer_strings *strings, struct json *json)
 {
     struct stack_set set;
     struct viewer_tree tree;
     stack_set_load(database, &set);
     viewer_tree_build(database, &set, bounds->node_count, &tree);
     viewer_nodes_write(&set, &tree, NULL, strings, json);
-    viewer_ranges_write(reading->trace, &set, &tree, bounds->window_count, summary->duration_ns, json);
+    viewer_ranges_write(reading->trace, summary, run, &set, &tree, bounds->window_count, json);
     viewer_tree_free(&tree);
     stack_set_free(&set);
 }
@@ -188,7 +186,7 @@ void viewer_document_leaks(const struct reading *reading, sqlite3 *database, str
     suppressions_free(&suppressions);
 }
 
-void viewer_document_process(const struct reading *reading, sqlite3 *database, const struct viewer_choice *choice,
+void viewer_document_process(const struct reading *reading, sqlite3 *database, const struct viewer_choice *choice, const struct viewer_run *run,
                              const struct viewer_bounds *bounds, struct json *json)
 {
     struct viewer_strings strings;
@@ -199,7 +197,7 @@ void viewer_document_process(const struct reading *reading, sqlite3 *database, c
     viewer_document_summary(reading, &summary, json);
     viewer_document_timeline(database, json);
     write_threads(database, json);
-    write_tree(reading, database, &summary, bounds, &strings, json);
+    write_tree(reading, database, &summary, run, bounds, &strings, json);
     write_lines(database, "lines", 0, bounds->line_count, &strings, json);
     write_lines(database, "lines_inclusive", 1, bounds->line_count, &strings, json);
     viewer_document_leaks(reading, database, json);

@@ -4,6 +4,7 @@
 #define HEAPLINE_CLI_VIEWER_DOCUMENT_H
 
 #include "summary.h"
+#include "viewer_ranges.h"
 
 /* How much of a trace a page may hold. */
 struct viewer_bounds {
@@ -18,8 +19,8 @@ struct viewer_choice {
     const struct text_list *confidential;   /* patterns of files whose text is left out */
 };
 
-/* Writes the object of one process into the array that is open. */
-void viewer_document_process(const struct reading *reading, sqlite3 *database, const struct viewer_choice *choice,
+/* Writes the object of one process into the array that is open. `run`: when it and the page's other processes ran; NULL: there are no others. */
+void viewer_document_process(const struct reading *reading, sqlite3 *database, const struct viewer_choice *choice, const struct viewer_run *run,
                              const struct viewer_bounds *bounds, struct json *json);
 
 /* Its parts that a comparison has twice: "summary" and "warnings", "timeline", "leaks". */

@@ -3,14 +3,13 @@
 
 #include <stdlib.h>
 
+#include "memory.h"
 #include "viewer_columns.h"
 
 /* The frames that nodes name, numbered anew from 1; 0: none. By the set's frame. */
 static uint32_t *number_frames(const struct viewer_tree *tree, uint32_t frame_count, uint32_t *ret_count)
 {
-    uint32_t *numbers = calloc(frame_count, sizeof *numbers);
-    if (!numbers)
-        abort();
+    uint32_t *numbers = memory_new(frame_count, sizeof *numbers);
     for (uint32_t i = 0; i < tree->node_count; i++)
         numbers[tree->nodes[i].frame] = numbers[tree->nodes[i].line_frame] = 1;
     numbers[0] = 0;

@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include "library.h"
+#include "memory.h"
 
 #define MAX_PAGE_BYTES 5000000
 #define PLACEHOLDER "@HEAPLINE_DATA@"
@@ -29,9 +30,9 @@ static struct bytes read_template(void)
     if (!path)
         fail(CLI_SYSTEM, "the viewer is not part of this build: it is made where node and npm are installed when heapline is built "
                          "(packaging/install-deps viewer). The other formats of 'heapline export' need neither");
-    FILE *file = fopen(path, "re"), *out = open_memstream(&page.text, &page.count);
+    FILE *file = fopen(path, "re"), *out = memory_stream(&page.text, &page.count);
     char buffer[65536];
-    if (!file || !out)
+    if (!file)
         fail(CLI_SYSTEM, "cannot read %s", path);
     for (size_t count; (count = fread(buffer, 1, sizeof buffer, file));)
         fwrite(buffer, 1, count, out);
@@ -51,9 +52,9 @@ void viewer_page_require(void)
 static struct bytes compress_bytes(const struct bytes *from)
 {
     uLongf count = compressBound(from->count);
-    struct bytes to = {malloc(count), 0};
-    if (!to.text || compress2((Bytef *)to.text, &count, (const Bytef *)from->text, from->count, Z_DEFAULT_COMPRESSION) != Z_OK)
-        abort();
+    struct bytes to = {memory_new(count, 1), 0};
+    if (compress2((Bytef *)to.text, &count, (const Bytef *)from->text, from->count, Z_DEFAULT_COMPRESSION) != Z_OK)
+        memory_exhausted();
     to.count = count;
     return to;
 }
@@ -78,10 +79,8 @@ static void write_base64(FILE *out, const struct bytes *bytes)
 static struct bytes make_document(viewer_page_content *content, const void *context, const struct viewer_bounds *limits)
 {
     struct bytes document = {0};
-    FILE *out = open_memstream(&document.text, &document.count);
+    FILE *out = memory_stream(&document.text, &document.count);
     struct json json;
-    if (!out)
-        abort();
     json_begin(&json, out, "view");
     json_text(&json, "version", HEAPLINE_VERSION);
     json_array(&json, "processes");
@@ -153,7 +152,20 @@ struct page_processes {
     const struct viewer_process *processes;
     uint32_t count;
     const struct viewer_choice *choice;
+    struct viewer_run run;
 };
+
+static struct viewer_run run_of(const struct viewer_process *processes, uint32_t count)
+{
+    int64_t start_ns = INT64_MAX, end_ns = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t began_ns = query_integer(processes[i].database, "SELECT start_realtime_ns FROM summary");
+        int64_t ended_ns = began_ns + query_integer(processes[i].database, "SELECT duration_ns FROM summary");
+        start_ns = began_ns < start_ns ? began_ns : start_ns;
+        end_ns = ended_ns > end_ns ? ended_ns : end_ns;
+    }
+    return (struct viewer_run){start_ns, end_ns - start_ns};
+}
 
 /* A process's own directory is what its paths are shown from. */
 static void write_processes(const void *context, const struct viewer_bounds *limits, struct json *json)
@@ -165,7 +177,7 @@ static void write_processes(const void *context, const struct viewer_bounds *lim
         char *directory = query_property(process->database, "directory");
         own.trace = process->trace;
         own.directory = directory;
-        viewer_document_process(&own, process->database, all->choice, limits, json);
+        viewer_document_process(&own, process->database, all->choice, all->count > 1 ? &all->run : NULL, limits, json);
         free(directory);
     }
 }
@@ -173,7 +185,7 @@ static void write_processes(const void *context, const struct viewer_bounds *lim
 void viewer_page_write(const struct reading *reading, const struct viewer_process *processes, uint32_t process_count,
                        const struct viewer_choice *choice, FILE *out)
 {
-    const struct page_processes all = {reading, processes, process_count, choice};
+    const struct page_processes all = {reading, processes, process_count, choice, run_of(processes, process_count)};
     int64_t stacks = 0;
     for (uint32_t i = 0; i < process_count; i++)
         stacks += query_integer(processes[i].database, "SELECT count(*) FROM stack_use");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "name_pattern.h"
 #include "source.h"
 
@@ -18,9 +19,7 @@ static int matches_variable(const char *file)
     int matches = 0;
     while (list && *list && !matches) {
         size_t length = strcspn(list, ":");
-        char *pattern = strndup(list, length);
-        if (!pattern)
-            abort();
+        char *pattern = memory_copy_part(list, length);
         matches = name_pattern_matches(pattern, file);
         free(pattern);
         list += length + (list[length] == ':');

@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "byte_hash.h"
+#include "memory.h"
 #include "paths.h"
 
 #define FIRST_MASK 1023
 
 static uint32_t hash_of(const char *text)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    uint64_t hash = hash_bytes(HASH_BYTES_START, text, strlen(text));
     return (uint32_t)(hash ^ hash >> 32);
 }
 
@@ -28,10 +28,8 @@ static void resize(struct viewer_strings *strings, uint32_t mask)
 {
     free(strings->table);
     strings->mask = mask;
-    strings->table = calloc((size_t)mask + 1, sizeof *strings->table);
-    strings->texts = realloc(strings->texts, ((size_t)mask + 1) / 2 * sizeof *strings->texts);
-    if (!strings->table || !strings->texts)
-        abort();
+    strings->table = memory_new((size_t)mask + 1, sizeof *strings->table);
+    strings->texts = memory_resize(strings->texts, ((size_t)mask + 1) / 2, sizeof *strings->texts);
     for (uint32_t i = 1; i < strings->count; i++)
         put(strings, i);
 }
@@ -59,8 +57,7 @@ uint32_t viewer_string(struct viewer_strings *strings, const char *text)
             return strings->table[at];
     if (strings->count == (strings->mask + 1) / 2)
         resize(strings, strings->mask << 1 | 1);
-    if (!(strings->texts[strings->count] = strdup(text)))
-        abort();
+    strings->texts[strings->count] = memory_copy(text);
     put(strings, strings->count);
     return strings->count++;
 }

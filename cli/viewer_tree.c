@@ -4,19 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+
 /* A node's share of these decides whether it stays. Whatever was used has a share of one of them. */
 static const enum measure weights[] = {PEAK_BYTES, LIVE_BYTES, ALLOCATED_BYTES, TEMPORARY_ALLOCATIONS, COPIED_BYTES, ALLOCATIONS, LIVE_ALLOCATIONS, COPIES};
 #define WEIGHT_COUNT (sizeof weights / sizeof *weights)
 
 #define NOT_KEPT UINT32_MAX
-
-static void *allocate(size_t count, size_t bytes)
-{
-    void *rows = calloc(count ? count : 1, bytes);
-    if (!rows)
-        abort();
-    return rows;
-}
 
 /* ---- stacks of the same frames ---- */
 
@@ -57,9 +51,9 @@ static void merge_stacks(const struct stack_set *set, struct viewer_tree *tree)
     uint8_t *is_interpreter = stack_set_find_interpreter(set);
     while (merger.mask < 2 * set->stack_count)
         merger.mask = merger.mask << 1 | 1;
-    merger.table = allocate((size_t)merger.mask + 1, sizeof *merger.table);
-    tree->nodes = allocate((size_t)set->stack_count + 1, sizeof *tree->nodes);
-    tree->node_of_stack = allocate(set->stack_count, sizeof *tree->node_of_stack);
+    merger.table = memory_new((size_t)merger.mask + 1, sizeof *merger.table);
+    tree->nodes = memory_new((size_t)set->stack_count + 1, sizeof *tree->nodes);
+    tree->node_of_stack = memory_new(set->stack_count, sizeof *tree->node_of_stack);
     tree->node_count = 1;
     for (uint32_t i = 0; i < set->stack_count; i++) {
         const struct set_stack *stack = &set->stacks[i];
@@ -86,7 +80,7 @@ static void add_uses(sqlite3 *database, const struct stack_set *set, struct view
 
 static void add_pair_uses(const struct stack_set *set, const struct viewer_pair_use *uses, struct viewer_tree *tree)
 {
-    tree->old = allocate(tree->node_count, sizeof *tree->old);
+    tree->old = memory_new(tree->node_count, sizeof *tree->old);
     for (uint32_t i = 0; i < set->stack_count; i++) {
         uint32_t node = tree->node_of_stack[i];
         int is_used = 0;
@@ -128,8 +122,8 @@ static void raise_shares(const struct viewer_tree *tree, enum measure measure, e
 /* By node: the largest of its shares. */
 static double *find_shares(const struct viewer_tree *tree)
 {
-    double *shares = allocate(tree->node_count, sizeof *shares);
-    double *sums = allocate(tree->node_count, sizeof *sums);
+    double *shares = memory_new(tree->node_count, sizeof *shares);
+    double *sums = memory_new(tree->node_count, sizeof *sums);
     for (size_t w = 0; w < WEIGHT_COUNT; w++)
         for (enum side side = SIDE_NEW; side <= (tree->old ? SIDE_DIFFERENCE : SIDE_NEW); side++)
             raise_shares(tree, weights[w], side, sums, shares);
@@ -148,7 +142,7 @@ static double find_threshold(const double *shares, uint32_t count, uint32_t max_
 {
     if (count <= max_nodes)
         return 0;
-    double *sorted = allocate(count, sizeof *sorted);
+    double *sorted = memory_new(count, sizeof *sorted);
     memcpy(sorted, shares, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, compare_shares);
     double threshold = sorted[max_nodes];
@@ -159,7 +153,7 @@ static double find_threshold(const double *shares, uint32_t count, uint32_t max_
 /* By node: whether anything was ever counted in it or below. */
 static uint8_t *find_used(const struct viewer_tree *tree)
 {
-    uint8_t *used = allocate(tree->node_count, 1);
+    uint8_t *used = memory_new(tree->node_count, 1);
     for (uint32_t i = tree->node_count; i-- > 1;) {
         used[i] |= tree->nodes[i].folded_count != 0;
         used[tree->nodes[i].parent] |= used[i];
@@ -239,11 +233,11 @@ static void fold(struct viewer_tree *tree, uint32_t stack_count, const double *s
     uint8_t *used = find_used(tree);
     struct folder folder = {
         .tree = tree,
-        .nodes = allocate(2 * (size_t)tree->node_count, sizeof *folder.nodes),
-        .old = tree->old ? allocate(2 * (size_t)tree->node_count, sizeof *folder.old) : NULL,
+        .nodes = memory_new(2 * (size_t)tree->node_count, sizeof *folder.nodes),
+        .old = tree->old ? memory_new(2 * (size_t)tree->node_count, sizeof *folder.old) : NULL,
         .count = 1,
-        .places = allocate(tree->node_count, sizeof *folder.places),
-        .rest = allocate(2 * (size_t)tree->node_count, sizeof *folder.rest),
+        .places = memory_new(tree->node_count, sizeof *folder.places),
+        .rest = memory_new(2 * (size_t)tree->node_count, sizeof *folder.rest),
     };
     keep(&folder, shares, threshold);
     put_away(&folder, used);

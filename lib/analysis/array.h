@@ -55,13 +55,4 @@ static inline uint64_t hash_combine(uint64_t hash, uint64_t value)
     return hash_number(hash * 31 + value);
 }
 
-/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
-#define HASH_BYTES_START 0xcbf29ce484222325ull
-static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
-{
-    for (const unsigned char *byte = bytes; count--; byte++)
-        hash = (hash ^ *byte) * 0x100000001b3ull;
-    return hash;
-}
-
 #endif

@@ -201,6 +201,12 @@ static void note_heaviest(struct line_entry *line, struct figures *most, const s
         }
 }
 
+static void add_error(struct stack_error *sum, const struct replay *replay, uint32_t use_id)
+{
+    struct stack_error error = stack_uses_error_of(&replay->uses, use_id);
+    stack_error_add(sum, &error);
+}
+
 static int add_self(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
 {
     static const enum pseudo_stack pseudo_stacks[] = {STACK_ARENA_SLACK, STACK_SMALL_COPIES};
@@ -214,6 +220,8 @@ static int add_self(struct line_report *report, const struct replay *replay, con
         struct figures figures = line_report_stack_figures(replay, id);
         uint32_t line = report->frame_lines[report->line_frames[id]];
         figures_add(&report->lines[line].self, &figures);
+        if (report->errors)
+            add_error(&report->errors[line].self, replay, replay->uses.ids[id]);
         note_heaviest(&report->lines[line], &most[line], &figures, id);
     }
     free(most);
@@ -236,7 +244,8 @@ struct walk {
     struct links *links;                   /* by stack id */
     uint32_t *on_path;                     /* by line: how many stacks of the current path have it */
     struct figures *sums;                  /* of the current path's stacks, with all that they called so far */
-    size_t sum_capacity, depth;            /* depth: of the path; sums[0] is of what has no stack */
+    struct stack_error *errors;            /* the same, where the report has errors */
+    size_t sum_capacity, error_capacity, depth;            /* depth: of the path; sums[0] is of what has no stack */
 };
 
 static void link_callees(struct walk *walk, const struct line_report *report)
@@ -256,13 +265,29 @@ static int enter_stack(struct walk *walk, const struct line_report *report, cons
         if (!ARRAY_EXTEND(walk->sums, walk->sum_capacity, ++walk->depth + 1))
             return STATUS_NO_MEMORY;
         walk->sums[walk->depth] = (struct figures){{0}};
+        if (report->errors) {
+            if (!ARRAY_EXTEND(walk->errors, walk->error_capacity, walk->depth + 1))
+                return STATUS_NO_MEMORY;
+            walk->errors[walk->depth] = (struct stack_error){0};
+        }
         walk->on_path[report->frame_lines[frame_id]]++;
     }
     if (use_id) {
         struct figures figures = figures_of_use(replay, use_id);
         figures_add(&walk->sums[walk->depth], &figures);
+        if (report->errors)
+            add_error(&walk->errors[walk->depth], replay, use_id);
     }
     return STATUS_OK;
+}
+
+static void leave_error(struct walk *walk, struct stack_error *line, int is_outermost)
+{
+    const struct stack_error *error = &walk->errors[walk->depth + 1];
+    if (is_outermost)
+        stack_error_add(line, error);
+    if (walk->depth)
+        stack_error_add(&walk->errors[walk->depth], error);
 }
 
 static void leave_stack(struct walk *walk, struct line_report *report, uint32_t id)
@@ -272,10 +297,13 @@ static void leave_stack(struct walk *walk, struct line_report *report, uint32_t 
         return;
     const struct figures *sum = &walk->sums[walk->depth--];
     uint32_t line = report->frame_lines[frame_id];
-    if (!--walk->on_path[line])
+    int is_outermost = !--walk->on_path[line];
+    if (is_outermost)
         figures_add(&report->lines[line].inclusive, sum);
     if (walk->depth)
         figures_add(&walk->sums[walk->depth], sum);
+    if (report->errors)
+        leave_error(walk, &report->errors[line].inclusive, is_outermost);
 }
 
 static int walk_tree(struct walk *walk, struct line_report *report, const struct replay *replay)
@@ -306,11 +334,19 @@ static int walk_from_root(struct walk *walk, struct line_report *report, const s
     if (!ARRAY_EXTEND(walk->sums, walk->sum_capacity, 1))
         return STATUS_NO_MEMORY;
     walk->sums[0] = line_report_stack_figures(replay, 0);
+    if (report->errors) {
+        if (!ARRAY_RESERVE(walk->errors, walk->error_capacity, 1))
+            return STATUS_NO_MEMORY;
+        add_error(&walk->errors[0], replay, replay->uses.ids[0]);
+    }
     link_callees(walk, report);
     int status = walk_tree(walk, report, replay);
     /* What has no stack is on the line of the empty one. */
+    uint32_t unknown = report->frame_lines[report->frames->unknown_frame];
     if (!status)
-        figures_add(&report->lines[report->frame_lines[report->frames->unknown_frame]].inclusive, &walk->sums[0]);
+        figures_add(&report->lines[unknown].inclusive, &walk->sums[0]);
+    if (!status && report->errors)
+        stack_error_add(&report->errors[unknown].inclusive, &walk->errors[0]);
     return status;
 }
 
@@ -325,6 +361,7 @@ static int add_inclusive(struct line_report *report, const struct replay *replay
     free(walk.links);
     free(walk.on_path);
     free(walk.sums);
+    free(walk.errors);
     return status;
 }
 
@@ -335,6 +372,8 @@ static int build(struct line_report *report, const struct replay *replay, const 
     for (uint32_t id = 1; id < replay->definitions.places.place_count; id++)
         report->has_hidden |= frames->place_frames[id] == FRAME_HIDDEN;
     int status = build_lines(report, frames);
+    if (!status && replay_knows_errors(replay) && !(report->errors = calloc(report->line_count + (size_t)1, sizeof *report->errors)))
+        status = STATUS_NO_MEMORY;
     /* In this order, so that what the walk needs is freed before what stays is there. */
     if (!status && with_inclusive)
         status = add_inclusive(report, replay);
@@ -362,6 +401,7 @@ void line_report_done(struct line_report *report)
     free(report->line_frames);
     free(report->depths);
     free(report->lines);
+    free(report->errors);
     free(report->frame_lines);
     *report = (struct line_report){0};
 }

@@ -45,6 +45,11 @@ struct line_entry {
     uint32_t heaviest_stacks[FIGURE_COUNT]; /* of the stacks credited to it, the one with the most; 0: none has any, or the empty stack */
 };
 
+/* How far the counts of a line may be from the truth. */
+struct line_error {
+    struct stack_error self, inclusive;
+};
+
 struct line_report {
     const struct definition_table *definitions;
     const struct frame_table *frames;
@@ -53,6 +58,7 @@ struct line_report {
     int has_hidden;             /* some place's frame is hidden */
     uint32_t stack_count;
     struct line_entry *lines;
+    struct line_error *errors;  /* by line, of a sample whose errors are known; else NULL */
     uint32_t line_count;
     uint32_t *frame_lines;      /* by frame id */
 };

@@ -6,6 +6,7 @@
 
 #include "status.h"
 #include "store_insert.h"
+#include "text_field.h"
 
 #define SUMMARY_FIELDS 7
 
@@ -22,19 +23,9 @@ struct surveys {
     uint64_t stack_id;
 };
 
-/* Cuts the text at the next `mark`. */
-static char *next_field(char **text, char mark)
-{
-    char *field = *text, *end = strchr(field, mark);
-    *text = end ? end + 1 : field + strlen(field);
-    if (end)
-        *end = 0;
-    return field;
-}
-
 static uint64_t next_number(char **text)
 {
-    return strtoull(next_field(text, '\t'), NULL, 10);
+    return strtoull(text_field_next(text, '\t'), NULL, 10);
 }
 
 static int next_stack(struct surveys *surveys, char **text, uint64_t *ret_stack_id)
@@ -80,7 +71,7 @@ static void begin_path(struct surveys *surveys, char *line, int64_t *last_path)
 
 static void add_step(struct surveys *surveys, char *kind, char *line)
 {
-    char *name = next_field(&line, '\t');
+    char *name = text_field_next(&line, '\t');
     insert_signed(&surveys->steps, surveys->path_id);
     insert_signed(&surveys->steps, surveys->step++);
     insert_signed(&surveys->steps, surveys->survey_id);
@@ -93,7 +84,7 @@ static void add_step(struct surveys *surveys, char *kind, char *line)
 
 static void add_line(struct surveys *surveys, char *line, int64_t *last_path)
 {
-    char *kind = next_field(&line, '\t');
+    char *kind = text_field_next(&line, '\t');
     if (!strcmp(kind, "survey")) {
         surveys->survey_id = (int64_t)(next_number(&line) & INT32_MAX);
         surveys->path_id = -1;
@@ -120,7 +111,7 @@ static int add_text(struct surveys *surveys, const char *text, int64_t *last_pat
         return STATUS_NO_MEMORY;
     surveys->survey_id = surveys->path_id = -1;
     while (*rest)
-        add_line(surveys, next_field(&rest, '\n'), last_path);
+        add_line(surveys, text_field_next(&rest, '\n'), last_path);
     free(copy);
     return STATUS_OK;
 }

@@ -1,274 +1,19 @@
-/* Follows every block from the window of its allocation to that of its deallocation: see range_report.h.
+/* Follows every block from the window of its allocation to that of its deallocation: see range_report.h; range_rows.c adds up.
  *
- * "At the highest": a use's level then is known without a snapshot. The highest moment of a window has a number (mark); before a use's level
- * changes for the first time since the latest mark, the level is kept as that of the mark. */
-#include "range_report.h"
-
-#include <stdlib.h>
-
-#include "array.h"
-#include "compiler.h"
-#include "trace_reader.h"
+ * Of a sample, blocks and copies count as what they stand for, by the same numbers as in the replay. Of a rotated trace, which begins with sums,
+ * the pass begins where events are listed, with the blocks that are live then; of one that ends with sums, it ends where they begin. */
+#include "range_state.h"
 
 #define BATCH 256
-#define NO_USE UINT32_MAX
-
-struct use_state {
-    int64_t bytes, count;           /* live */
-    int64_t marked_bytes, marked_count;
-    struct range_flow flow;         /* of this window */
-    uint64_t mark;
-    int is_listed;                  /* in `changed` */
-};
-
-struct block_note {
-    uint32_t use;
-    int16_t birth;
-};
-
-/* Deallocations of this window by use and window of birth: open addressing. */
-struct death {
-    uint64_t key;  /* 0: free */
-    int64_t bytes, count;
-};
-
-struct last_free {
-    uint32_t owner, use;
-    int16_t birth;
-    int was_temporary, valid;
-};
-
-struct thread_note {
-    uint32_t last_slot;
-    struct last_free freed;
-};
-
-struct ranges {
-    struct range_report *report;
-    const struct range_request *request;
-    const struct live_slots *slots;
-    struct use_state *states;       /* by use */
-    size_t state_capacity, use_capacity, flow_capacity, kept_capacity, peak_capacity;
-    uint32_t *use_table;            /* by hash of group and thread: use + 1 */
-    size_t use_mask;
-    struct death *deaths;
-    size_t death_mask, death_count;
-    struct block_note *notes;       /* by slot */
-    size_t note_capacity;
-    struct thread_note *threads;
-    size_t thread_capacity;
-    uint32_t *changed;
-    size_t changed_count, changed_capacity;
-    struct trace_level level, highest;
-    uint64_t mark;
-    uint64_t small_copied_bytes, small_copies;          /* so far */
-    uint64_t window_small_copied_bytes, window_small_copies; /* at the window's start */
-    uint32_t thread_id;
-    int window;
-};
-
-static uint64_t slack_of(const struct trace_level *level)
-{
-    return level->arena_bytes > level->object_bytes ? level->arena_bytes - level->object_bytes : 0;
-}
-
-/* ---- uses ---- */
-
-static int grow_use_table(struct ranges *ranges)
-{
-    size_t mask = ranges->use_mask ? ranges->use_mask << 1 | 1 : 1023;
-    uint32_t *table = calloc(mask + 1, sizeof *table);
-    if (!table)
-        return STATUS_NO_MEMORY;
-    for (uint32_t i = 0; i < ranges->report->use_count; i++) {
-        const struct range_use *use = &ranges->report->uses[i];
-        size_t at = hash_number((uint64_t)use->group << 32 | use->thread_id) & mask;
-        while (table[at])
-            at = (at + 1) & mask;
-        table[at] = i + 1;
-    }
-    free(ranges->use_table);
-    ranges->use_table = table;
-    ranges->use_mask = mask;
-    return STATUS_OK;
-}
-
-/* NO_USE without memory. */
-static uint32_t find_use(struct ranges *ranges, uint32_t stack_id)
-{
-    struct range_report *report = ranges->report;
-    uint32_t group = stack_id < ranges->request->stack_count ? ranges->request->groups[stack_id] : 0;
-    size_t at = hash_number((uint64_t)group << 32 | ranges->thread_id) & ranges->use_mask;
-    for (; ranges->use_table[at]; at = (at + 1) & ranges->use_mask) {
-        const struct range_use *use = &report->uses[ranges->use_table[at] - 1];
-        if (use->group == group && use->thread_id == ranges->thread_id)
-            return ranges->use_table[at] - 1;
-    }
-    if (!ARRAY_EXTEND(report->uses, ranges->use_capacity, report->use_count + 1) ||
-        !ARRAY_RESERVE(ranges->states, ranges->state_capacity, report->use_count + 1))
-        return NO_USE;
-    report->uses[report->use_count] = (struct range_use){group, ranges->thread_id};
-    ranges->use_table[at] = (uint32_t)++report->use_count;
-    if (report->use_count * 2 > ranges->use_mask && grow_use_table(ranges))
-        return NO_USE;
-    return (uint32_t)report->use_count - 1;
-}
-
-static int list_use(struct ranges *ranges, uint32_t use)
-{
-    if (likely(ranges->states[use].is_listed))
-        return STATUS_OK;
-    if (!ARRAY_EXTEND(ranges->changed, ranges->changed_capacity, ranges->changed_count + 1))
-        return STATUS_NO_MEMORY;
-    ranges->changed[ranges->changed_count++] = use;
-    ranges->states[use].is_listed = 1;
-    return STATUS_OK;
-}
-
-static int change_level(struct ranges *ranges, uint32_t use, int64_t bytes, int64_t count)
-{
-    struct use_state *state = &ranges->states[use];
-    if (state->mark != ranges->mark) {
-        state->mark = ranges->mark;
-        state->marked_bytes = state->bytes;
-        state->marked_count = state->count;
-    }
-    state->bytes += bytes;
-    state->count += count;
-    return list_use(ranges, use);
-}
-
-static void note_level(struct ranges *ranges)
-{
-    if (!trace_level_higher(&ranges->level, &ranges->highest))
-        return;
-    ranges->highest = ranges->level;
-    ranges->mark++;
-}
-
-/* ---- deaths ---- */
-
-static int grow_deaths(struct ranges *ranges)
-{
-    size_t mask = ranges->death_mask ? ranges->death_mask << 1 | 1 : 1023;
-    struct death *table = calloc(mask + 1, sizeof *table);
-    if (!table)
-        return STATUS_NO_MEMORY;
-    for (size_t i = 0; ranges->deaths && i <= ranges->death_mask; i++) {
-        if (!ranges->deaths[i].key)
-            continue;
-        size_t at = hash_number(ranges->deaths[i].key) & mask;
-        while (table[at].key)
-            at = (at + 1) & mask;
-        table[at] = ranges->deaths[i];
-    }
-    free(ranges->deaths);
-    ranges->deaths = table;
-    ranges->death_mask = mask;
-    return STATUS_OK;
-}
-
-static int count_death(struct ranges *ranges, uint32_t use, int16_t birth, int64_t bytes, int64_t count)
-{
-    uint64_t key = (uint64_t)use << 8 | (uint64_t)(birth + 2);
-    size_t at = hash_number(key) & ranges->death_mask;
-    while (ranges->deaths[at].key && ranges->deaths[at].key != key)
-        at = (at + 1) & ranges->death_mask;
-    int is_new = !ranges->deaths[at].key;
-    ranges->deaths[at].key = key;
-    ranges->deaths[at].bytes += bytes;
-    ranges->deaths[at].count += count;
-    ranges->death_count += (size_t)is_new;
-    return is_new && ranges->death_count * 2 > ranges->death_mask ? grow_deaths(ranges) : STATUS_OK;
-}
-
-/* What has died in this window, or lives at the end, becomes rows. */
-static int flush_deaths(struct ranges *ranges)
-{
-    struct range_report *report = ranges->report;
-    for (size_t i = 0; i <= ranges->death_mask && ranges->death_count; i++) {
-        const struct death *death = &ranges->deaths[i];
-        if (!death->key || (!death->bytes && !death->count))
-            continue;
-        if (!ARRAY_EXTEND(report->kept, ranges->kept_capacity, report->kept_count + 1))
-            return STATUS_NO_MEMORY;
-        report->kept[report->kept_count++] = (struct range_kept){
-            .use = (uint32_t)(death->key >> 8),
-            .birth = (int16_t)((int)(death->key & 0xff) - 2),
-            .death = (int16_t)ranges->window,
-            .bytes = death->bytes,
-            .count = death->count,
-        };
-    }
-    memset(ranges->deaths, 0, (ranges->death_mask + 1) * sizeof *ranges->deaths);
-    ranges->death_count = 0;
-    return STATUS_OK;
-}
-
-/* ---- windows ---- */
-
-static uint64_t window_end_ns(const struct ranges *ranges)
-{
-    return (uint64_t)((unsigned __int128)ranges->request->duration_ns * (unsigned)(ranges->window + 1) / (unsigned)ranges->report->window_count);
-}
-
-static int flush_use(struct ranges *ranges, uint32_t use)
-{
-    struct range_report *report = ranges->report;
-    struct use_state *state = &ranges->states[use];
-    const struct range_flow *flow = &state->flow;
-    int64_t bytes = state->mark == ranges->mark ? state->marked_bytes - state->bytes : 0;
-    int64_t count = state->mark == ranges->mark ? state->marked_count - state->count : 0;
-    if (!ARRAY_EXTEND(report->flows, ranges->flow_capacity, report->flow_count + 1) ||
-        !ARRAY_EXTEND(report->peaks, ranges->peak_capacity, report->peak_count + 1))
-        return STATUS_NO_MEMORY;
-    if (flow->allocations || flow->temporary_allocations || flow->copies || flow->copied_bytes) {
-        report->flows[report->flow_count] = *flow;
-        report->flows[report->flow_count].use = use;
-        report->flows[report->flow_count++].window = (uint32_t)ranges->window;
-    }
-    if (bytes || count)
-        report->peaks[report->peak_count++] = (struct range_peak){use, (uint32_t)ranges->window, bytes, count};
-    state->flow = (struct range_flow){0};
-    state->is_listed = 0;
-    return STATUS_OK;
-}
-
-static int close_window(struct ranges *ranges)
-{
-    int status = STATUS_OK;
-    ranges->report->windows[ranges->window] = (struct range_window){
-        .end_time_ns = window_end_ns(ranges),
-        .heap_bytes = trace_level_total(&ranges->level),
-        .slack_bytes = slack_of(&ranges->level),
-        .peak_bytes = trace_level_total(&ranges->highest),
-        .peak_slack_bytes = slack_of(&ranges->highest),
-        .small_copied_bytes = ranges->small_copied_bytes - ranges->window_small_copied_bytes,
-        .small_copies = ranges->small_copies - ranges->window_small_copies,
-    };
-    for (size_t i = 0; i < ranges->changed_count && !status; i++)
-        status = flush_use(ranges, ranges->changed[i]);
-    if (!status)
-        status = flush_deaths(ranges);
-    ranges->changed_count = 0;
-    ranges->window_small_copied_bytes = ranges->small_copied_bytes;
-    ranges->window_small_copies = ranges->small_copies;
-    ranges->highest = ranges->level;
-    ranges->mark++;
-    ranges->window++;
-    return status;
-}
 
 /* The last window stays open until the end. */
 static int pass_time(struct ranges *ranges, uint64_t time_ns)
 {
     int status = STATUS_OK;
-    while (!status && ranges->window < ranges->report->window_count - 1 && time_ns >= window_end_ns(ranges))
-        status = close_window(ranges);
+    while (!status && ranges->window < ranges->report->window_count - 1 && time_ns >= ranges->request->end_times_ns[ranges->window])
+        status = range_close_window(ranges);
     return status;
 }
-
-/* ---- events ---- */
 
 static int room_for(struct ranges *ranges, uint32_t slot)
 {
@@ -281,93 +26,160 @@ static int room_for(struct ranges *ranges, uint32_t slot)
     return 1;
 }
 
-static int on_allocate(struct ranges *ranges, const struct trace_event *event)
+/* ---- what events count as ---- */
+
+/* Of an allocation, a copy, or a block that is live again. `flags`: those of a block. */
+static struct trace_weight weigh(struct ranges *ranges, const struct trace_event *event, unsigned flags)
 {
-    trace_level_change(&ranges->level, event->flags, event->size_bytes, 1);
-    int status = STATUS_OK;
-    if (!(event->flags & TRACE_ARENA)) {
-        uint32_t use = find_use(ranges, event->stack_id);
-        if (use == NO_USE || !room_for(ranges, event->slot))
-            return STATUS_NO_MEMORY;
-        status = change_level(ranges, use, (int64_t)event->size_bytes, 1);
-        ranges->notes[event->slot] = (struct block_note){use, (int16_t)(event->flags & TRACE_INHERITED ? RANGE_BEFORE : ranges->window)};
-        if (!(event->flags & TRACE_INHERITED)) {
-            ranges->states[use].flow.allocated_bytes += event->size_bytes;
-            ranges->states[use].flow.allocations++;
-            ranges->threads[ranges->thread_id].last_slot = event->slot;
-        }
+    uint64_t number = ranges->event_count++;
+    if (likely(!ranges->is_sampled))
+        return (struct trace_weight){event->size_bytes, 1};
+    if (ranges->is_weighted)
+        return (struct trace_weight){event->weight_bytes, event->count};
+    if (event->kind == TRACE_UNDO_FREE)
+        return weight_table_undo(&ranges->weights, ranges->thread_id, event->size_bytes, event->stack_id, flags, number);
+    return weight_table_weigh(&ranges->weights, ranges->thread_id, event->size_bytes, flags, number);
+}
+
+static int weigh_block(struct ranges *ranges, const struct trace_event *event, struct trace_weight *ret_weight)
+{
+    *ret_weight = weigh(ranges, event, event->flags);
+    return ranges->is_sampled && !ranges->is_weighted ? weight_table_put(&ranges->weights, event->slot, event->size_bytes, *ret_weight) : STATUS_OK;
+}
+
+static int weigh_free(struct ranges *ranges, const struct trace_event *event, struct trace_weight *ret_weight)
+{
+    ranges->event_count++;
+    *ret_weight = (struct trace_weight){event->size_bytes, 1};
+    if (likely(!ranges->is_sampled))
+        return STATUS_OK;
+    if (ranges->is_weighted) {
+        *ret_weight = (struct trace_weight){event->weight_bytes, event->count};
+        return STATUS_OK;
     }
-    note_level(ranges);
+    *ret_weight = weight_table_of(&ranges->weights, event->slot, event->size_bytes);
+    return weight_table_freed(&ranges->weights, ranges->thread_id, event->size_bytes, event->stack_id, *ret_weight);
+}
+
+/* Of a sample, nobody knows a thread's latest allocation. */
+static int knows_latest(const struct ranges *ranges)
+{
+    return !ranges->is_sampled || !weight_table_interval(&ranges->weights, ranges->thread_id);
+}
+
+static int on_sampling(struct ranges *ranges, const struct trace_event *event)
+{
+    ranges->is_sampled |= event->size_bytes != 0;
+    if (!room_for(ranges, 0))
+        return STATUS_NO_MEMORY;
+    if (event->size_bytes)
+        ranges->threads[ranges->thread_id].last_slot = SLOT_NONE;
+    return weight_table_set_interval(&ranges->weights, ranges->thread_id, event->size_bytes);
+}
+
+/* ---- events ---- */
+
+static int make_live(struct ranges *ranges, const struct trace_event *event, struct trace_weight weight)
+{
+    uint32_t use = range_find_use(ranges, event->stack_id);
+    if (use == RANGE_NO_USE || !room_for(ranges, event->slot))
+        return STATUS_NO_MEMORY;
+    int status = range_change_level(ranges, use, (int64_t)weight.bytes, (int64_t)weight.count);
+    ranges->notes[event->slot] = (struct block_note){use, (int16_t)(event->flags & TRACE_INHERITED ? RANGE_BEFORE : ranges->window)};
+    if (event->flags & TRACE_INHERITED)
+        return status;
+    ranges->states[use].flow.allocated_bytes += weight.bytes;
+    ranges->states[use].flow.allocations += weight.count;
+    if (knows_latest(ranges))
+        ranges->threads[ranges->thread_id].last_slot = event->slot;
     return status;
 }
 
-static int take_from(struct ranges *ranges, const struct block_note *note, uint64_t bytes, int64_t count)
+static int on_allocate(struct ranges *ranges, const struct trace_event *event)
 {
-    int status = change_level(ranges, note->use, -(int64_t)bytes, -count);
+    struct trace_weight weight;
+    int status = weigh_block(ranges, event, &weight);
+    trace_level_change(&ranges->level, event->flags, weight.bytes, 1);
+    if (!status && !(event->flags & TRACE_ARENA))
+        status = make_live(ranges, event, weight);
+    range_note_level(ranges);
+    return status;
+}
+
+static int take_from(struct ranges *ranges, const struct block_note *note, int64_t bytes, int64_t count)
+{
+    int status = range_change_level(ranges, note->use, -bytes, -count);
     if (!status && note->birth < ranges->window)
-        status = count_death(ranges, note->use, note->birth, (int64_t)bytes, count);
+        status = range_count_death(ranges, note->use, note->birth, bytes, count);
     return status;
 }
 
 static int on_free(struct ranges *ranges, const struct trace_event *event)
 {
-    trace_level_change(&ranges->level, event->block_flags, event->size_bytes, -1);
-    if (event->block_flags & TRACE_ARENA)
-        return STATUS_OK;
+    struct trace_weight weight;
+    int status = weigh_free(ranges, event, &weight);
+    trace_level_change(&ranges->level, event->block_flags, weight.bytes, -1);
+    if (status || event->block_flags & TRACE_ARENA)
+        return status;
+    if (!room_for(ranges, event->slot))
+        return STATUS_NO_MEMORY;
     const struct block_note note = ranges->notes[event->slot];
     uint32_t owner = ranges->report->uses[note.use].thread_id;
     int is_temporary = ranges->threads[owner].last_slot == event->slot;
-    if (!room_for(ranges, event->slot))
-        return STATUS_NO_MEMORY;
-    int status = take_from(ranges, &note, event->size_bytes, 1);
+    status = take_from(ranges, &note, (int64_t)weight.bytes, (int64_t)weight.count);
     if (is_temporary) {
         ranges->threads[owner].last_slot = SLOT_NONE;
         ranges->states[note.use].flow.temporary_allocations++;
     }
-    ranges->threads[ranges->thread_id].freed = (struct last_free){owner, note.use, note.birth, is_temporary, 1};
+    ranges->threads[ranges->thread_id].freed = (struct range_freed){owner, note.use, note.birth, is_temporary, 1};
     return status;
 }
 
 /* The block that the thread freed last is live again, as if nothing had happened to it. */
 static int on_undo_free(struct ranges *ranges, const struct trace_event *event)
 {
-    trace_level_change(&ranges->level, event->flags, event->size_bytes, 1);
-    if (event->flags & TRACE_ARENA)
-        return STATUS_OK;
+    struct trace_weight weight;
+    int status = weigh_block(ranges, event, &weight);
+    trace_level_change(&ranges->level, event->flags, weight.bytes, 1);
+    if (status || event->flags & TRACE_ARENA)
+        return status;
     if (!room_for(ranges, event->slot))
         return STATUS_NO_MEMORY;
-    struct last_free *freed = &ranges->threads[ranges->thread_id].freed;
+    struct range_freed *freed = &ranges->threads[ranges->thread_id].freed;
     struct block_note note = {freed->use, freed->birth};
     if (!freed->valid)
-        note = (struct block_note){find_use(ranges, event->stack_id), (int16_t)ranges->window};
-    if (note.use == NO_USE)
+        note = (struct block_note){range_find_use(ranges, event->stack_id), (int16_t)ranges->window};
+    if (note.use == RANGE_NO_USE)
         return STATUS_NO_MEMORY;
     ranges->notes[event->slot] = note;
-    int status = take_from(ranges, &note, 0 - event->size_bytes, -1);
+    status = take_from(ranges, &note, -(int64_t)weight.bytes, -(int64_t)weight.count);
     if (freed->valid && freed->was_temporary) {
         ranges->states[note.use].flow.temporary_allocations--;
         if (ranges->threads[freed->owner].last_slot == SLOT_NONE)
             ranges->threads[freed->owner].last_slot = event->slot;
     }
     freed->valid = 0;
-    note_level(ranges);
+    range_note_level(ranges);
     return status;
 }
 
+/* Only mappings shrink, which are never sampled. */
 static int on_shrink(struct ranges *ranges, const struct trace_event *event)
 {
+    ranges->event_count++;
     trace_level_change(&ranges->level, event->block_flags, event->size_bytes, -1);
-    return event->block_flags & TRACE_ARENA ? STATUS_OK : take_from(ranges, &ranges->notes[event->slot], event->size_bytes, 0);
+    return event->block_flags & TRACE_ARENA ? STATUS_OK : take_from(ranges, &ranges->notes[event->slot], (int64_t)event->size_bytes, 0);
 }
 
 static int on_copy(struct ranges *ranges, const struct trace_event *event)
 {
-    uint32_t use = find_use(ranges, event->stack_id);
-    if (use == NO_USE)
+    uint32_t use = range_find_use(ranges, event->stack_id);
+    struct trace_weight weight = weigh(ranges, event, 0);
+    if (use == RANGE_NO_USE)
         return STATUS_NO_MEMORY;
-    ranges->states[use].flow.copied_bytes += event->size_bytes;
-    ranges->states[use].flow.copies++;
-    return list_use(ranges, use);
+    ranges->states[use].flow.copied_bytes += weight.bytes;
+    ranges->states[use].flow.copies += weight.count;
+    return range_list_use(ranges, use);
 }
 
 static int apply(struct ranges *ranges, const struct trace_event *event)
@@ -388,6 +200,8 @@ static int apply(struct ranges *ranges, const struct trace_event *event)
     case TRACE_THREAD:
         ranges->thread_id = event->thread_id;
         return STATUS_OK;
+    case TRACE_SAMPLING:
+        return on_sampling(ranges, event);
     case TRACE_SMALL_COPIES:
         ranges->small_copied_bytes = event->size_bytes;
         ranges->small_copies = event->count;
@@ -397,34 +211,109 @@ static int apply(struct ranges *ranges, const struct trace_event *event)
     }
 }
 
+/* ---- where the list of events begins ---- */
+
+static int take_live_block(struct ranges *ranges, const struct trace_reader *reader, uint32_t slot)
+{
+    const struct trace_weight weight = trace_reader_weight(reader, slot);
+    uint32_t use = range_find_use(ranges, ranges->slots->slots[slot].stack_id);
+    if (use == RANGE_NO_USE || !room_for(ranges, slot))
+        return STATUS_NO_MEMORY;
+    ranges->notes[slot] = (struct block_note){use, RANGE_BEFORE};
+    return range_change_level(ranges, use, (int64_t)weight.bytes, (int64_t)weight.count);
+}
+
+/* Whose block it is, is known of those alone that are their threads' latest. */
+static int take_latest(struct ranges *ranges, struct trace_reader *reader)
+{
+    uint32_t slot;
+    while (trace_reader_next_latest(reader, &ranges->thread_id, &slot)) {
+        const struct trace_weight weight = trace_reader_weight(reader, slot);
+        if (!room_for(ranges, slot) || range_change_level(ranges, ranges->notes[slot].use, -(int64_t)weight.bytes, -(int64_t)weight.count) ||
+            take_live_block(ranges, reader, slot))
+            return STATUS_NO_MEMORY;
+        ranges->threads[ranges->thread_id].last_slot = slot;
+    }
+    ranges->thread_id = 0;
+    return STATUS_OK;
+}
+
+/* The blocks that are live where a rotated trace begins to list events. */
+static int begin_behind_tally(struct ranges *ranges, struct trace_reader *reader)
+{
+    int status = STATUS_OK;
+    ranges->thread_id = 0;
+    for (uint32_t i = 0; i < ranges->slots->used_count && !status; i++)
+        if (live_slot_is_live(&ranges->slots->slots[i]) && !(live_slot_flags(&ranges->slots->slots[i]) & TRACE_ARENA))
+            status = take_live_block(ranges, reader, i);
+    if (!status)
+        status = take_latest(ranges, reader);
+    ranges->level = ranges->highest = *trace_reader_level(reader);
+    ranges->mark++;
+    ranges->is_behind_tally = 0;
+    return status;
+}
+
+static void pass_tally(struct ranges *ranges, const struct trace_tally *tally)
+{
+    ranges->is_behind_tally = 1;
+    ranges->small_copied_bytes = ranges->window_small_copied_bytes = tally->small_copied_bytes;
+    ranges->small_copies = ranges->window_small_copies = tally->small_copies;
+}
+
 /* ---- the pass ---- */
+
+static int read_block(struct ranges *ranges, struct trace_reader *reader, struct status_detail *detail)
+{
+    struct trace_event events[BATCH];
+    size_t count;
+    int status = ranges->is_behind_tally && trace_reader_is_segment(reader) ? begin_behind_tally(ranges, reader) : STATUS_OK;
+    while (!status && !trace_reader_next_events(reader, events, BATCH, &count, detail))
+        for (size_t i = 0; i < count && !status; i++)
+            status = apply(ranges, &events[i]);
+    return status;
+}
 
 /* A damaged block ends the pass, as it ends the replay. */
 static int read_trace(struct ranges *ranges, struct trace_reader *reader, struct status_detail *detail)
 {
-    struct trace_event events[BATCH];
-    size_t count;
-    while (!trace_reader_next_block(reader, detail))
-        while (!trace_reader_next_events(reader, events, BATCH, &count, detail))
-            for (size_t i = 0; i < count; i++) {
-                int status = apply(ranges, &events[i]);
-                if (status)
-                    return status;
-            }
-    return STATUS_OK;
+    const struct trace_overview *overview = trace_reader_overview(reader);
+    int status = STATUS_OK;
+    while (!status && !trace_reader_next_block(reader, detail)) {
+        const struct trace_tally *tally = trace_reader_tally(reader);
+        if (tally && overview->has_tally && tally->start_time_ns >= overview->stream_end_ns)
+            return STATUS_OK;
+        if (tally && ranges->event_count)
+            return STATUS_END; /* listed, added up and listed again: no writer does that */
+        if (tally)
+            pass_tally(ranges, tally);
+        status = read_block(ranges, reader, detail);
+    }
+    return status;
 }
 
-static int finish(struct ranges *ranges)
+static int finish(struct ranges *ranges, const struct trace_reader *reader)
 {
-    int status = pass_time(ranges, ranges->request->duration_ns);
+    int status = STATUS_OK;
     while (!status && ranges->window < ranges->report->window_count)
-        status = close_window(ranges);
+        status = range_close_window(ranges);
     for (uint32_t i = 0; !status && i < ranges->slots->used_count && i < ranges->note_capacity; i++) {
         const struct live_slot *slot = &ranges->slots->slots[i];
-        if (live_slot_is_live(slot) && !(live_slot_flags(slot) & TRACE_ARENA))
-            status = count_death(ranges, ranges->notes[i].use, ranges->notes[i].birth, (int64_t)live_slots_size(ranges->slots, i), 1);
+        if (!live_slot_is_live(slot) || live_slot_flags(slot) & TRACE_ARENA)
+            continue;
+        const struct trace_weight weight = ranges->is_weighted ? trace_reader_weight(reader, i) : weight_table_of(&ranges->weights, i, live_slots_size(ranges->slots, i));
+        status = range_count_death(ranges, ranges->notes[i].use, ranges->notes[i].birth, (int64_t)weight.bytes, (int64_t)weight.count);
     }
-    return status ? status : flush_deaths(ranges);
+    return status ? status : range_flush_deaths(ranges);
+}
+
+static int make_report(struct ranges *ranges, struct trace_reader *reader, struct status_detail *detail)
+{
+    if (!ranges->report || range_rows_begin(ranges) || !room_for(ranges, 0))
+        return STATUS_NO_MEMORY;
+    ranges->report->window_count = ranges->request->window_count;
+    int status = read_trace(ranges, reader, detail);
+    return status ? status : finish(ranges, reader);
 }
 
 static void ranges_done(struct ranges *ranges)
@@ -435,6 +324,7 @@ static void ranges_done(struct ranges *ranges)
     free(ranges->notes);
     free(ranges->threads);
     free(ranges->changed);
+    weight_table_done(&ranges->weights);
 }
 
 void range_report_free(struct range_report *report)
@@ -455,18 +345,17 @@ int range_report_build(const char *trace_path, const struct range_request *reque
     int status = trace_reader_open(trace_path, &reader, detail ? detail : &ignored);
     if (status)
         return status;
-    const struct trace_overview *overview = trace_reader_overview(reader);
-    struct ranges ranges = {.request = request, .slots = trace_reader_slots(reader), .mark = 1, .report = calloc(1, sizeof *ranges.report)};
-    int is_sampled = overview->identity.sampling_interval_bytes || overview->identity.flags & TRACE_RESAMPLED;
-    status = overview->has_tally || is_sampled ? STATUS_END : ranges.report ? STATUS_OK : STATUS_NO_MEMORY;
-    if (!status && (grow_use_table(&ranges) || grow_deaths(&ranges) || !room_for(&ranges, 0)))
-        status = STATUS_NO_MEMORY;
-    if (!status) {
-        ranges.report->window_count = request->window_count;
-        status = read_trace(&ranges, reader, detail ? detail : &ignored);
-    }
-    if (!status)
-        status = finish(&ranges);
+    const struct trace_identity *identity = &trace_reader_overview(reader)->identity;
+    struct ranges ranges = {
+        .request = request,
+        .slots = trace_reader_slots(reader),
+        .report = calloc(1, sizeof *ranges.report),
+        .mark = 1,
+        .is_sampled = identity->sampling_interval_bytes || identity->flags & TRACE_WEIGHTED,
+        .is_weighted = (identity->flags & (TRACE_ROTATED | TRACE_WEIGHTED)) != 0,
+    };
+    weight_table_init(&ranges.weights, identity->sampling_interval_bytes);
+    status = make_report(&ranges, reader, detail ? detail : &ignored);
     trace_reader_close(reader);
     ranges_done(&ranges);
     if (status)

@@ -1,8 +1,9 @@
 /* What happened in which part of a run: the figures behind a range of time that somebody chooses afterwards.
  *
- * The run is cut into windows of equal time. Of each use (a group of stacks, as the caller numbers them, on one thread) it is counted what it
+ * What the trace lists of a run is cut into windows. Of each use (a group of stacks, as the caller numbers them, on one thread) it is counted what it
  * allocated and copied in each window; of its blocks, in which window each was allocated and in which it was freed; and what it held when the
- * window's heap was at its highest. So a range of windows has exact answers: only its two ends lie where windows meet.
+ * window's heap was at its highest. So a range of windows has exact answers: only its two ends lie where windows meet. Of a sample they are
+ * estimates, by the weights that the replay has.
  * Consumes a trace in a pass of its own; memory in proportion to live blocks and to uses and the windows they are active in. One thread;
  * allocates. */
 #ifndef HEAPLINE_ANALYSIS_RANGE_REPORT_H
@@ -14,7 +15,7 @@
 #include "status.h"
 
 #define RANGE_MAX_WINDOWS 100
-#define RANGE_BEFORE (-1) /* a block's window of birth: it was there before recording began (inherited by fork) */
+#define RANGE_BEFORE (-1) /* a block's window of birth: it was there before events were listed (inherited by fork, or the trace begins with sums) */
 
 struct range_use {
     uint32_t group, thread_id;
@@ -59,11 +60,12 @@ struct range_request {
     const uint32_t *groups;  /* by stack id */
     uint32_t stack_count;    /* stacks with higher ids are in group 0 */
     int window_count;        /* 1 to RANGE_MAX_WINDOWS */
-    uint64_t duration_ns;
+    const uint64_t *end_times_ns; /* of the windows; the first begins where the trace begins to list events */
 };
 
-/* Returns 0, what trace_reader_open returns, STATUS_NO_MEMORY, or STATUS_END where the trace doesn't tell what happened when: it is a sample,
- * or was bounded. After success: range_report_free. */
+/* Of a trace that lists events only from some time on, or up to some time (trace_overview), the windows are to lie within. Returns 0, what
+ * trace_reader_open returns, STATUS_NO_MEMORY, or STATUS_END where the trace lists events, doesn't, and lists them again. After success:
+ * range_report_free. */
 int range_report_build(const char *trace_path, const struct range_request *request, struct range_report **ret_report, struct status_detail *detail);
 void range_report_free(struct range_report *report);
 

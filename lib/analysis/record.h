@@ -73,6 +73,17 @@ static inline void record_number(struct record *record, uint64_t value)
     record_signed(record, value > INT64_MAX ? INT64_MAX : (int64_t)value);
 }
 
+/* A double: its bits, the most significant byte first. */
+static inline void record_real(struct record *record, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = __builtin_bswap64(bits);
+    *record->types_end++ = 7;
+    memcpy(record->body_end, &bits, 8);
+    record->body_end += 8;
+}
+
 static inline void record_number_or_null(struct record *record, uint64_t value)
 {
     if (value)

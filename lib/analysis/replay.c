@@ -56,6 +56,12 @@ static int take_levels(const struct stack_uses *uses, struct level_table *table)
     return STATUS_OK;
 }
 
+static void take_errors(struct stack_uses *uses)
+{
+    for (uint32_t id = 1; id < uses->use_count && id < uses->error_capacity; id++)
+        uses->errors[id].peak = uses->errors[id].live;
+}
+
 int replay_take_snapshot(struct replay_state *state)
 {
     int status = take_levels(&state->replay->uses, &state->replay->peak);
@@ -63,6 +69,7 @@ int replay_take_snapshot(struct replay_state *state)
     state->snapshot_slack_bytes = replay_slack_bytes(&state->level);
     state->snapshot_allocations = state->live_allocations;
     state->snapshot_variance = state->live_variance;
+    take_errors(&state->replay->uses);
     return status;
 }
 
@@ -175,9 +182,14 @@ static int list_live_stacks(struct replay_state *state)
 }
 
 /* Sums and differences of large numbers may end up a little below zero. */
+static uint64_t whole(double value)
+{
+    return value > 0 ? (uint64_t)(value + 0.5) : 0;
+}
+
 static uint64_t standard_error(double variance)
 {
-    return variance > 0 ? (uint64_t)(sqrt(variance) + 0.5) : 0;
+    return variance > 0 ? whole(sqrt(variance)) : 0;
 }
 
 void replay_gather_totals(struct replay_state *state)

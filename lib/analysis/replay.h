@@ -14,7 +14,7 @@
 #include "window_log.h"
 
 /* Raised whenever the same trace would give other figures than before: cached databases of older replays are then rebuilt. */
-#define REPLAY_VERSION 11
+#define REPLAY_VERSION 14
 
 #define REPLAY_WINDOWS 32
 #define REPLAY_TIMELINE_ROWS 2000
@@ -43,7 +43,7 @@ struct timeline_row {
 };
 
 struct window_row {
-    uint64_t end_time_ns, heap_bytes;
+    uint64_t end_time_ns, heap_bytes, event_count;
 };
 
 struct replay_totals {
@@ -57,6 +57,7 @@ struct replay_totals {
     uint64_t peak_bytes, peak_allocations, peak_slack_bytes;
     uint64_t peak_event, peak_time_ns, peak_rss_bytes;
     uint64_t allocated_bytes_error, peak_bytes_error; /* standard errors of estimates; 0: exact */
+    uint32_t has_unknown_errors;               /* of counts: sums that don't tell theirs are part of them (format version 4); else in `uses` */
     uint64_t lost_events, unknown_frees;
     uint64_t sampling_interval_bytes;          /* the longest of all; 0: figures are exact */
 };
@@ -89,6 +90,12 @@ typedef void replay_progress(void *context, double done);
 int replay_run(const char *trace_path, replay_progress *progress, void *context, struct replay **ret_replay,
                struct status_detail *detail);
 void replay_free(struct replay *replay);
+
+/* It is a sample, and how far its counts may be from the truth is known: replay->uses.errors. */
+static inline int replay_knows_errors(const struct replay *replay)
+{
+    return replay->totals.sampling_interval_bytes && !replay->totals.has_unknown_errors;
+}
 
 /* What a use held at the high-water mark. */
 static inline struct stack_level replay_peak_level(const struct replay *replay, uint32_t use_id)

@@ -1,16 +1,18 @@
-/* See replay_sampling.h. The variance of a sum of bytes is the sum, over the sampled blocks, of (1 - p) (bytes / p)^2. */
+/* See replay_sampling.h. The variance of a sum of bytes is the sum, over the sampled blocks, of (1 - p) (bytes / p)^2; that of their count the sum of
+ * what trace_weight.h says, kept by stack. */
 #include "replay_sampling.h"
+
+#include <math.h>
 
 #include "random.h"
 #include "replay_state.h"
 #include "sampling_probability.h"
-#include "trace_weight.h"
 
 #define ALWAYS_RECORDED (TRACE_ARENA | TRACE_MAPPING)
 
 static struct replay_weight as_it_is(const struct trace_event *event)
 {
-    return (struct replay_weight){event->size_bytes, 1, 0};
+    return (struct replay_weight){event->size_bytes, 1, 0, 0};
 }
 
 /* By which interval was it taken, by the current thread? 0: it was certain to be. None of no bytes is ever sampled. */
@@ -25,18 +27,24 @@ static struct replay_weight weigh(const struct replay_state *state, uint64_t siz
     uint64_t seed = state->event_count;
     double p = sampling_probability(size_bytes, interval_bytes), bytes = (double)size_bytes / p, fraction = random_fraction(&seed);
     if (p >= 1)
-        return (struct replay_weight){size_bytes, 1, 0};
-    return (struct replay_weight){(uint64_t)(bytes + fraction), (uint64_t)(1 / p + fraction), (1 - p) * bytes * bytes};
+        return (struct replay_weight){size_bytes, 1, 0, 0};
+    struct trace_weight weight = {(uint64_t)(bytes + fraction), (uint64_t)(1 / p + fraction)};
+    return (struct replay_weight){weight.bytes, weight.count, (1 - p) * bytes * bytes, trace_weight_count_variance(size_bytes, weight)};
+}
+
+struct replay_weight replay_weight_of(uint64_t size_bytes, struct trace_weight weight)
+{
+    return (struct replay_weight){weight.bytes, weight.count, trace_weight_variance(size_bytes, weight),
+                                  trace_weight_count_variance(size_bytes, weight)};
 }
 
 /* What the reader has found. */
 static struct replay_weight told(const struct trace_event *event)
 {
-    struct trace_weight weight = {event->weight_bytes, event->count};
-    return (struct replay_weight){weight.bytes, weight.count, trace_weight_variance(event->size_bytes, weight)};
+    return replay_weight_of(event->size_bytes, (struct trace_weight){event->weight_bytes, event->count});
 }
 
-struct replay_weight replay_sampled_copy(const struct replay_state *state, const struct trace_event *event)
+static struct replay_weight weight_of_copy(const struct replay_state *state, const struct trace_event *event)
 {
     if (state->is_weighted)
         return told(event);
@@ -44,11 +52,49 @@ struct replay_weight replay_sampled_copy(const struct replay_state *state, const
     return interval_bytes ? weigh(state, event->size_bytes, interval_bytes) : as_it_is(event);
 }
 
+/* Of the event's stack; NULL: there is no memory, so that nobody knows any more. */
+static struct stack_error *error_of(struct replay_state *state, const struct trace_event *event)
+{
+    struct stack_uses *uses = &state->replay->uses;
+    uint32_t use_id = stack_uses_get(uses, event->stack_id);
+    struct stack_error *error = use_id ? stack_uses_error(uses, use_id) : NULL;
+    if (!error)
+        state->replay->totals.has_unknown_errors = 1;
+    return error;
+}
+
+struct replay_weight replay_sampled_copy(struct replay_state *state, const struct trace_event *event)
+{
+    struct replay_weight weight = weight_of_copy(state, event);
+    struct stack_error *error = weight.count_variance > 0 ? error_of(state, event) : NULL;
+    if (error) {
+        error->copies += weight.count_variance;
+        if (weight.count_variance > error->largest_copy)
+            error->largest_copy = weight.count_variance;
+    }
+    return weight;
+}
+
 /* A failed realloc gives a block back what it was. */
 static int is_given_back(const struct replay_state *state, const struct trace_event *event)
 {
     const struct last_free *freed = &state->threads[state->thread_id].last_free;
     return event->kind == TRACE_UNDO_FREE && freed->valid && freed->size_bytes == event->size_bytes && freed->stack_id == event->stack_id;
+}
+
+/* The block becomes live. */
+static void add_variance(struct replay_state *state, const struct trace_event *event, const struct replay_weight *weight)
+{
+    int is_counted = event->kind == TRACE_ALLOCATE && !(event->flags & TRACE_INHERITED);
+    state->live_variance += weight->variance;
+    state->allocated_variance += is_counted ? weight->variance : 0;
+    struct stack_error *error = weight->count_variance > 0 ? error_of(state, event) : NULL;
+    if (!error)
+        return;
+    error->live += weight->count_variance;
+    error->allocations += is_counted ? weight->count_variance : 0;
+    if (weight->count_variance > error->largest_block)
+        error->largest_block = weight->count_variance;
 }
 
 struct replay_weight replay_sampled_allocation(struct replay_state *state, const struct trace_event *event)
@@ -62,10 +108,8 @@ struct replay_weight replay_sampled_allocation(struct replay_state *state, const
     else if (interval_bytes)
         *weight = weigh(state, event->size_bytes, interval_bytes);
     else
-        *weight = (struct replay_weight){0, 0, 0};
-    state->live_variance += weight->variance;
-    if (event->kind == TRACE_ALLOCATE && !(event->flags & TRACE_INHERITED))
-        state->allocated_variance += weight->variance;
+        *weight = (struct replay_weight){0, 0, 0, 0};
+    add_variance(state, event, weight);
     return weight->count ? *weight : as_it_is(event);
 }
 
@@ -78,6 +122,9 @@ struct replay_weight replay_sampled_free(struct replay_state *state, const struc
     if (!weight->count)
         return as_it_is(event);
     state->live_variance -= weight->variance;
+    struct stack_error *error = weight->count_variance > 0 ? error_of(state, event) : NULL;
+    if (error)
+        error->live -= weight->count_variance;
     return *weight;
 }
 

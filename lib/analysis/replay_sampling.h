@@ -9,17 +9,21 @@
 
 #include "compiler.h"
 #include "trace_event.h"
+#include "trace_weight.h"
 
 struct replay_state;
 
-/* What a block or a copy counts as; and of a block, what it adds to the variance of sums of bytes. */
+/* What a block or a copy counts as; and of a block, what it adds to the variances of sums of bytes and of counts. */
 struct replay_weight {
     uint64_t bytes, count;
-    double variance;
+    double variance, count_variance;
 };
 
+/* What a block of this size that was sampled counts as, by what has been told of it. */
+struct replay_weight replay_weight_of(uint64_t size_bytes, struct trace_weight weight);
+
 /* Of a copy. */
-COLD struct replay_weight replay_sampled_copy(const struct replay_state *state, const struct trace_event *event);
+COLD struct replay_weight replay_sampled_copy(struct replay_state *state, const struct trace_event *event);
 /* Of an allocation, or of a block that is live again: kept with its slot. */
 COLD struct replay_weight replay_sampled_allocation(struct replay_state *state, const struct trace_event *event);
 /* Of a deallocation. */

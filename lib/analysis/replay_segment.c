@@ -54,7 +54,7 @@ static int take_weights(struct replay_state *state, const struct trace_reader *r
         struct trace_weight weight = trace_reader_weight(reader, i);
         if (!replay_reserve_notes(state, i))
             return STATUS_NO_MEMORY;
-        state->weights[i] = (struct replay_weight){weight.bytes, weight.count, trace_weight_variance(live_slots_size(state->slots, i), weight)};
+        state->weights[i] = replay_weight_of(live_slots_size(state->slots, i), weight);
     }
     return STATUS_OK;
 }

@@ -52,6 +52,23 @@ static int pass_moments(struct replay_state *state, struct trace_reader *reader,
     return status ? status : replay_time_pass(state, end_time_ns);
 }
 
+/* NULL: there is no memory, so that nobody knows any more. */
+static struct stack_error *error_of(struct replay_state *state, const struct tally_stack *stack)
+{
+    struct stack_uses *uses = &state->replay->uses;
+    struct stack_error *error = stack_uses_error(uses, uses->ids[stack->stack_id]);
+    if (!error)
+        state->replay->totals.has_unknown_errors = 1;
+    return error;
+}
+
+static void move_error_to_peak(struct replay_state *state, const struct tally_stack *stack, int sign)
+{
+    struct stack_error *error = error_of(state, stack);
+    if (error)
+        error->live += sign * stack->errors.peak;
+}
+
 /* Bring the stacks from the stretch's beginning to the high-water mark within it (sign 1), or back. */
 static void move_to_peak(struct replay_state *state, struct trace_reader *reader, int sign)
 {
@@ -61,6 +78,8 @@ static void move_to_peak(struct replay_state *state, struct trace_reader *reader
         use->live_bytes += (uint64_t)(sign * stack.peak_bytes);
         use->live_allocations += (uint32_t)(sign * stack.peak_allocations);
         state->live_allocations += (uint64_t)(sign * stack.peak_allocations);
+        if (stack.errors.largest_block > 0 || stack.errors.peak != 0)
+            move_error_to_peak(state, &stack, sign);
     }
     trace_reader_rewind_tally(reader);
 }
@@ -100,6 +119,15 @@ static void note_births(struct replay_state *state, const struct trace_tally *ta
     }
 }
 
+static void apply_errors(struct replay_state *state, const struct tally_stack *stack)
+{
+    const struct tally_errors *errors = &stack->errors;
+    struct stack_error *error = errors->live != 0 || errors->largest_block > 0 || errors->copies != 0 ? error_of(state, stack) : NULL;
+    if (error)
+        stack_error_add(error, &(struct stack_error){errors->live, errors->allocations, 0, errors->copies,
+                                                     errors->largest_block, errors->largest_copy});
+}
+
 static int apply_stack(struct replay_state *state, const struct trace_tally *tally, const struct tally_stack *stack)
 {
     struct stack_uses *uses = &state->replay->uses;
@@ -112,6 +140,7 @@ static int apply_stack(struct replay_state *state, const struct trace_tally *tal
     use->temporary_allocations += (uint64_t)stack->temporary_allocations;
     state->live_allocations += (uint64_t)stack->live_allocations;
     note_births(state, tally, stack, use_id);
+    apply_errors(state, stack);
     int status = replay_note_change(state, use_id);
     if (!status && (stack->copies || stack->copied_bytes))
         status = stack_uses_count_copies(uses, use_id, stack->copied_bytes, stack->copies);
@@ -135,6 +164,7 @@ static void apply_figures(struct replay_state *state, const struct trace_tally *
     if (tally->longest_interval_bytes) {
         state->allocated_variance = tally->allocated_variance;
         state->live_variance = tally->live_variance;
+        totals->has_unknown_errors |= !tally->has_errors;
         totals->sampling_interval_bytes = tally->longest_interval_bytes;
     }
     totals->lost_events = tally->lost_events;

@@ -77,7 +77,7 @@ static int close_window(struct replay_state *state)
 {
     struct replay *replay = state->replay;
     uint32_t window_id = replay->window_count++;
-    replay->windows[window_id] = (struct window_row){state->window_end_ns, trace_level_total(&state->level)};
+    replay->windows[window_id] = (struct window_row){state->window_end_ns, trace_level_total(&state->level), state->event_count};
     state->window_end_ns = window_end(replay, replay->window_count);
     int status = log_changes(state, window_id);
     return status ? status : survivor_log_window(state, window_id, window_id == REPLAY_WINDOWS - 1);

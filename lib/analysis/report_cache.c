@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "byte_hash.h"
 #include "replay.h"
 #include "store.h"
 

@@ -1,7 +1,7 @@
 -- The report database: what the replay of one trace found, ready to query. Documented in docs/report_database.md.
 -- Sizes are bytes, times nanoseconds since the trace's start; both are integers. One database a process (trace).
 -- Tables are singular nouns; views (schema_views.sql) answer the usual questions, best first.
-PRAGMA user_version = 6;
+PRAGMA user_version = 8;
 PRAGMA application_id = 1212498256; -- "HEAP": tells a report from any other SQLite file
 
 -- One row: the process and its totals.
@@ -75,6 +75,13 @@ CREATE TABLE stack_use (
     oldest_live_ns INTEGER, newest_live_ns INTEGER  -- when the oldest and the newest of its live blocks were allocated; NULL: none live
 );
 
+-- Of a sample: how far the counts of stack_use may be from the truth. Variances of each, and the most that a single block, or a copy, added to one
+-- (docs/architecture.md, "Sampling"). No row: the stack's counts are exact. Empty, and without the property count_errors, where nobody knows.
+CREATE TABLE stack_error (
+    stack_id INTEGER PRIMARY KEY,
+    peak_variance REAL, live_variance REAL, allocations_variance REAL, copies_variance REAL, largest_block REAL, largest_copy REAL
+);
+
 -- The same by source line: every stack credited to its line frame; and inclusive: to every distinct line on it.
 -- file: where there is no line (line is NULL), the path of the module, or NULL for what is not in any.
 CREATE TABLE line_use (
@@ -104,11 +111,21 @@ CREATE TABLE line_stack (
     copied_bytes_stack_id INTEGER, copies_stack_id INTEGER
 );
 
+-- As stack_error, of the rows of line_use and of line_use_inclusive (line_id is their rowid).
+CREATE TABLE line_error (
+    line_id INTEGER PRIMARY KEY,
+    peak_variance REAL, live_variance REAL, allocations_variance REAL, copies_variance REAL, largest_block REAL, largest_copy REAL
+);
+CREATE TABLE line_error_inclusive (
+    line_id INTEGER PRIMARY KEY,
+    peak_variance REAL, live_variance REAL, allocations_variance REAL, copies_variance REAL, largest_block REAL, largest_copy REAL
+);
+
 -- Live heap bytes and resident set over time; at most 2000 rows. heap_peak_bytes: the highest level since the row before.
 CREATE TABLE timeline (time_ns INTEGER PRIMARY KEY, heap_bytes INTEGER, heap_peak_bytes INTEGER, rss_bytes INTEGER);
 
--- The run's duration in 32 equal windows of time, from 0.
-CREATE TABLE window (window_id INTEGER PRIMARY KEY, end_time_ns INTEGER, heap_bytes INTEGER);
+-- The run's duration in 32 equal windows of time, from 0. event_count: all events until then.
+CREATE TABLE window (window_id INTEGER PRIMARY KEY, end_time_ns INTEGER, heap_bytes INTEGER, event_count INTEGER);
 
 -- Live bytes by stack over the windows; only stacks that are live at the end or were before teardown, and only where something is live. One row covers all
 -- windows, first to last, at whose ends the stack held the same. The view window_use has a row for each window.

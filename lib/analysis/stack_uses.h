@@ -1,7 +1,8 @@
 /* What each stack allocated, held and copied: the figures that the replay counts.
  *
  * Many traces have millions of stack nodes, of which most only lead to others, and most of the rest are used a few times. So only stacks
- * that events name have figures, 40 bytes each, numbered from 1 in the order of their first event; those that copy have 16 more.
+ * that events name have figures, 40 bytes each, numbered from 1 in the order of their first event; those that copy have 16 more. Of a sample
+ * it is counted as well how far their counts may be from the truth.
  * One thread; allocates. */
 #ifndef HEAPLINE_ANALYSIS_STACK_USES_H
 #define HEAPLINE_ANALYSIS_STACK_USES_H
@@ -23,14 +24,21 @@ struct stack_copies {
     uint64_t bytes, count;
 };
 
+/* Variances of counts (trace_weight.h), and the most that one block and one copy added. */
+struct stack_error {
+    double live, allocations, peak, copies;
+    double largest_block, largest_copy;
+};
+
 struct stack_uses {
     uint32_t *ids;                  /* by stack id: its use; 0: none */
     uint32_t stack_count;
     struct stack_use *uses;         /* from 1 */
     uint8_t *stamps;                /* by use: the replay's, which windows a stack changed in */
     struct stack_copies *copies;    /* from 1 */
+    struct stack_error *errors;     /* by use, of those below error_capacity; the others' counts are exact */
     uint32_t use_count, copy_count; /* one more than the highest number */
-    size_t id_capacity, use_capacity, stamp_capacity, copy_capacity;
+    size_t id_capacity, use_capacity, stamp_capacity, copy_capacity, error_capacity;
 };
 
 /* Returns 0 or STATUS_NO_MEMORY. */
@@ -45,6 +53,14 @@ COLD uint32_t stack_uses_add(struct stack_uses *uses, uint32_t stack_id);
 
 /* Returns 0 or STATUS_NO_MEMORY. */
 int stack_uses_count_copies(struct stack_uses *uses, uint32_t use_id, uint64_t bytes, uint64_t count);
+
+/* To add to; NULL without memory. */
+COLD struct stack_error *stack_uses_error(struct stack_uses *uses, uint32_t use_id);
+/* All zero where the counts are exact. */
+struct stack_error stack_uses_error_of(const struct stack_uses *uses, uint32_t use_id);
+/* Variances add up, of what one block added the most stays. */
+void stack_error_add(struct stack_error *sum, const struct stack_error *error);
+int stack_error_is_zero(const struct stack_error *error);
 
 /* The use of a stack that an event names; 0 without memory. */
 HOT_INLINE uint32_t stack_uses_get(struct stack_uses *uses, uint32_t stack_id)

@@ -117,6 +117,15 @@ static int write_sources(sqlite3 *database, const struct store_input *input)
     return insert_end(&insert);
 }
 
+static void write_number_property(struct insert *insert, const char *key, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    insert_text(insert, key);
+    insert_text(insert, text);
+    insert_row(insert);
+}
+
 static int write_properties(sqlite3 *database, const struct store_input *input)
 {
     const struct definition_table *definitions = &input->replay->definitions;
@@ -135,11 +144,11 @@ static int write_properties(sqlite3 *database, const struct store_input *input)
         insert_text(&insert, "yes");
         insert_row(&insert);
     }
-    if (input->replay->overview.has_history) {
-        char text[24];
-        snprintf(text, sizeof text, "%llu", (unsigned long long)input->replay->overview.history_end_ns);
-        insert_text(&insert, STORE_HISTORY_PROPERTY);
-        insert_text(&insert, text);
+    if (input->replay->overview.has_history)
+        write_number_property(&insert, STORE_HISTORY_PROPERTY, input->replay->overview.history_end_ns);
+    if (replay_knows_errors(input->replay)) {
+        insert_text(&insert, STORE_COUNT_ERRORS_PROPERTY);
+        insert_text(&insert, "yes");
         insert_row(&insert);
     }
     if (input->cache_key) {
@@ -196,11 +205,12 @@ static int write_timeline(sqlite3 *database, const struct store_input *input)
     int status = insert_end(&insert);
     if (status)
         return status;
-    insert_begin(&insert, database, "window", 3);
+    insert_begin(&insert, database, "window", 4);
     for (uint32_t i = 0; i < replay->window_count; i++) {
         insert_number(&insert, i);
         insert_number(&insert, replay->windows[i].end_time_ns);
         insert_number(&insert, replay->windows[i].heap_bytes);
+        insert_number(&insert, replay->windows[i].event_count);
         insert_row(&insert);
     }
     return insert_end(&insert);

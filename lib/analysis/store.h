@@ -7,9 +7,11 @@
 #include "line_report.h"
 
 /* The schema's number, as in schema.sql. */
-#define STORE_SCHEMA_VERSION 6
+#define STORE_SCHEMA_VERSION 8
 #define STORE_ENDLESS_PROPERTY "endless" /* there is no end block: nobody counted what is missing */
 #define STORE_HISTORY_PROPERTY "events_from_ns" /* of a rotated trace: before that it holds only sums, exact ones */
+/* Of a sample: the tables stack_error, line_error and line_error_inclusive say how far counts may be from the truth. */
+#define STORE_COUNT_ERRORS_PROPERTY "count_errors"
 /* PRAGMA application_id of a report. */
 #define STORE_APPLICATION_ID 0x48454150
 

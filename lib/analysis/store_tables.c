@@ -26,6 +26,9 @@ static const struct {
     [TREE_LINE_STACK] = {"line_stack", BTREE_TABLE},
     [TREE_LIVE_SPAN] = {"live_span", BTREE_INDEX},
     [TREE_SURVIVOR] = {"survivor", BTREE_TABLE},
+    [TREE_STACK_ERROR] = {"stack_error", BTREE_TABLE},
+    [TREE_LINE_ERROR] = {"line_error", BTREE_TABLE},
+    [TREE_LINE_ERROR_INCLUSIVE] = {"line_error_inclusive", BTREE_TABLE},
 };
 
 int store_roots_find(sqlite3 *database, struct store_roots *ret_roots)
@@ -220,6 +223,52 @@ static int write_line_stacks(struct btree_writer *tree, struct record *record, c
     return STATUS_OK;
 }
 
+/* Sums and differences of doubles may end up a little below zero. */
+static void record_variance(struct record *record, double variance)
+{
+    record_real(record, variance > 0 ? variance : 0);
+}
+
+static void write_error(struct btree_writer *tree, struct record *record, int64_t row_id, const struct stack_error *error)
+{
+    if (stack_error_is_zero(error))
+        return;
+    record_begin(record);
+    record_null(record);
+    record_variance(record, error->peak);
+    record_variance(record, error->live);
+    record_variance(record, error->allocations);
+    record_variance(record, error->copies);
+    record_variance(record, error->largest_block);
+    record_variance(record, error->largest_copy);
+    add_row(tree, record, row_id);
+}
+
+static int write_stack_errors(struct btree_writer *tree, struct record *record, const struct store_input *input)
+{
+    const struct stack_uses *uses = &input->replay->uses;
+    for (uint32_t id = 0; replay_knows_errors(input->replay) && id < input->lines->stack_count; id++) {
+        struct stack_error error = stack_uses_error_of(uses, uses->ids[id]);
+        write_error(tree, record, id, &error);
+    }
+    return STATUS_OK;
+}
+
+/* The rows' numbers are those of write_lines. */
+static int write_line_errors(struct btree_writer *tree, struct record *record, const struct store_input *input)
+{
+    for (uint32_t i = 0; input->lines->errors && i < input->lines->line_count; i++)
+        write_error(tree, record, i + 1, &input->lines->errors[i].self);
+    return STATUS_OK;
+}
+
+static int write_inclusive_line_errors(struct btree_writer *tree, struct record *record, const struct store_input *input)
+{
+    for (uint32_t i = 0; input->lines->errors && i < input->lines->line_count; i++)
+        write_error(tree, record, i + 1, &input->lines->errors[i].inclusive);
+    return STATUS_OK;
+}
+
 int store_tables_write(struct page_file *pages, const struct store_roots *roots, const struct store_input *input)
 {
     static int (*const writers[TREE_COUNT])(struct btree_writer *, struct record *, const struct store_input *) = {
@@ -232,6 +281,9 @@ int store_tables_write(struct page_file *pages, const struct store_roots *roots,
         [TREE_LINE_STACK] = write_line_stacks,
         [TREE_LIVE_SPAN] = store_spans_write,
         [TREE_SURVIVOR] = write_survivors,
+        [TREE_STACK_ERROR] = write_stack_errors,
+        [TREE_LINE_ERROR] = write_line_errors,
+        [TREE_LINE_ERROR_INCLUSIVE] = write_inclusive_line_errors,
     };
     struct record record;
     int status = record_init(&record);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "byte_hash.h"
 
 #define CHUNK_BYTES (64u << 10)
 

@@ -6,6 +6,7 @@
 #include "array.h"
 #include "source_path.h"
 #include "status.h"
+#include "text_field.h"
 
 struct parse {
     struct symbol_bundle *bundle;
@@ -15,19 +16,9 @@ struct parse {
     int failed;         /* no memory */
 };
 
-/* Cuts the text at the next `mark`. */
-static char *next_field(char **text, char mark)
-{
-    char *field = *text, *end = strchr(field, mark);
-    *text = end ? end + 1 : field + strlen(field);
-    if (end)
-        *end = 0;
-    return field;
-}
-
 static void begin_module(struct parse *parse, char *line)
 {
-    char *id = next_field(&line, ' ');
+    char *id = text_field_next(&line, ' ');
     unsigned long number = strtoul(id, NULL, 10);
     parse->module_id = number < parse->module_count ? (uint32_t)number : 0;
     parse->bundle->module_states[parse->module_id] = strcmp(line, "lines") ? SYMBOLIZER_SYMBOLS : SYMBOLIZER_LINES;
@@ -37,7 +28,7 @@ static void begin_module(struct parse *parse, char *line)
 static void add_symbol(struct parse *parse, char *line)
 {
     struct symbol_bundle *bundle = parse->bundle;
-    char *function = next_field(&line, '\t'), *file = next_field(&line, '\t');
+    char *function = text_field_next(&line, '\t'), *file = text_field_next(&line, '\t');
     long number = strtol(line, NULL, 10);
     if (!ARRAY_RESERVE(bundle->symbols, bundle->symbol_capacity, bundle->symbol_count + 1)) {
         parse->failed = 1;
@@ -70,7 +61,7 @@ static void parse_line(struct parse *parse, char *line)
         begin_module(parse, line + strlen("module "));
         return;
     }
-    char *address = next_field(&line, '\t');
+    char *address = text_field_next(&line, '\t');
     if (parse->module_id && *address)
         add_place(parse, address);
     if (parse->module_id && parse->has_place && !parse->failed)
@@ -82,7 +73,7 @@ static void parse_text(struct parse *parse, char *text)
     parse->module_id = 0;
     parse->has_place = 0;
     while (*text && !parse->failed) {
-        char *line = next_field(&text, '\n');
+        char *line = text_field_next(&text, '\n');
         parse_line(parse, line);
     }
 }

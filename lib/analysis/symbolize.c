@@ -91,7 +91,8 @@ static void list_units(struct symbolizer *symbolizer, Dwarf *dwarf)
             add_unit(symbolizer, &die, &die);
         else if (type == DW_UT_skeleton)
             add_unit(symbolizer, dwarf_tag(&subdie) == DW_TAG_compile_unit ? &subdie : &die, &die);
-    qsort(symbolizer->ranges, symbolizer->range_count, sizeof *symbolizer->ranges, compare_ranges);
+    if (symbolizer->range_count)
+        qsort(symbolizer->ranges, symbolizer->range_count, sizeof *symbolizer->ranges, compare_ranges);
 }
 
 /* Report the file to libdwfl, which takes it (and the number of the open file). */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "copy_hooks.h"
+#include "dormant.h"
 #include "late_start.h"
 #include "native_check.h"
 #include "native_fallback.h"
@@ -136,6 +137,7 @@ __attribute__((constructor)) static void capture_construct(int argc, char **argv
      * and wait before they execute something else or end. */
     if (!(recorder_session->flags & SESSION_LATER))
         collector_await(recorder_session);
+    dormant_begin(recorder_session);
     /* Registration by a hook that runs meanwhile can't have happened: the flag kept them out. */
     thread->busy = was_busy;
     errno = saved_errno;

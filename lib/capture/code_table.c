@@ -30,7 +30,7 @@ struct code_slots {
     struct code_entry entries[];
 };
 
-_Atomic uint64_t code_table_epoch = 1;
+_Atomic uint64_t code_table_epoch = CODE_EPOCH_STEP;
 
 static struct code_slots *_Atomic current_slots;
 static struct code_slots *retired_slots;
@@ -216,7 +216,7 @@ int code_table_death_begin(uint64_t code)
         atomic_fetch_or_explicit(&entry->id, ID_DYING, memory_order_relaxed);
     if (is_locked)
         definitions_unlock();
-    atomic_fetch_add_explicit(&code_table_epoch, 1, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&code_table_epoch, CODE_EPOCH_STEP, memory_order_seq_cst);
     return 1;
 }
 
@@ -228,5 +228,5 @@ void code_table_death_end(uint64_t code)
         atomic_store_explicit(&entry->key, KEY_REMOVED, memory_order_relaxed);
     if (is_locked)
         definitions_unlock();
-    atomic_fetch_add_explicit(&code_table_epoch, 1, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&code_table_epoch, CODE_EPOCH_STEP, memory_order_seq_cst);
 }

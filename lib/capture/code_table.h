@@ -15,7 +15,8 @@
 /* Nothing to show: a code object of the interpreter's own. */
 #define CODE_HIDDEN 0x7fffffffu
 
-/* Raised whenever a code object that was given an id dies. Starts at 1. */
+/* Another one whenever a code object that was given an id dies, and never 0: the next multiple of a number that makes it good for hashes. */
+#define CODE_EPOCH_STEP 0x9E3779B97F4A7C15ull /* odd; of Fibonacci hashing */
 INTERNAL _Atomic uint64_t code_table_epoch;
 
 /* Id of the code object at this address, which a frame on this thread's stack holds. 0: it can't be read (seen first in its destruction) or

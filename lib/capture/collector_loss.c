@@ -64,8 +64,7 @@ void collector_loss_write(int wait)
 {
     static _Atomic uint32_t is_writing;
     int saved_errno = errno, memfd = -1;
-    int is_sampled = recorder_session->sampling_interval_bytes || atomic_load(&recorder_session->sampling_wanted_bytes);
-    if (!*recorder_session->trace_path || is_sampled || atomic_exchange(&is_writing, 1))
+    if (!*recorder_session->trace_path || atomic_exchange(&is_writing, 1))
         return;
     struct epilogue *epilogue = map_epilogue(&memfd);
     if (epilogue) {

@@ -20,6 +20,7 @@
 #define COLLECTOR_NAME "heapline-collector"
 #define COLLECTOR_COMM "heapline-collec" /* as the kernel cuts it */
 #define COLLECTOR_MEMFD 3
+#define COLLECTOR_MEMORY 4
 #define AWAIT_ROUND_NS 100000000ull
 #define AWAIT_ROUNDS 100
 
@@ -51,15 +52,26 @@ static void exec_from(const char *path, const char *const *environment)
     syscall(SYS_execve, path, arguments, environment);
 }
 
-/* Ours is a table of descriptors of our own: whatever the target had open goes. Needs no number above the memfd's new one. */
-static void arrange_descriptors(int memfd)
+static void give_number(int file, int number)
 {
-    if (memfd == COLLECTOR_MEMFD)
-        syscall(SYS_fcntl, memfd, F_SETFD, 0);
+    if (file == number)
+        syscall(SYS_fcntl, file, F_SETFD, 0);
     else
-        syscall(SYS_dup3, memfd, COLLECTOR_MEMFD, 0);
-    if (syscall(SYS_close_range, COLLECTOR_MEMFD + 1, ~0u, 0) != 0)
-        for (int number = COLLECTOR_MEMFD + 1; number < 4096; number++)
+        syscall(SYS_dup3, file, number, 0);
+}
+
+/* Ours is a table of descriptors of our own: whatever the target had open goes. Needs no number above the last one, unless it has to get one
+ * out of the way. */
+static void arrange_descriptors(int memfd, int memory)
+{
+    int first_left = memory < 0 ? COLLECTOR_MEMFD + 1 : COLLECTOR_MEMORY + 1;
+    if (memory == COLLECTOR_MEMFD)
+        memory = (int)syscall(SYS_fcntl, memory, F_DUPFD, COLLECTOR_MEMORY + 1);
+    give_number(memfd, COLLECTOR_MEMFD);
+    if (memory >= 0)
+        give_number(memory, COLLECTOR_MEMORY);
+    if (syscall(SYS_close_range, first_left, ~0u, 0) != 0)
+        for (int number = first_left; number < 4096; number++)
             syscall(SYS_close, number);
     syscall(SYS_close, 0);
     int null = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
@@ -81,7 +93,7 @@ static void lift_limits(void)
     }
 }
 
-static _Noreturn void become_collector(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
+static _Noreturn void become_collector(int memfd, int memory, struct session_header *session, const char *const *environment, const char *override_path)
 {
     char path[SESSION_PATH_BYTES + 64];
     size_t folder_bytes = strlen(own_folder);
@@ -89,8 +101,8 @@ static _Noreturn void become_collector(int memfd, struct session_header *session
     unsigned long no_signals[1] = {0};
     syscall(SYS_prctl, PR_SET_NAME, COLLECTOR_COMM, 0, 0, 0); /* whoever looks for collectors knows it from now on */
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, no_signals, NULL, sizeof no_signals);
-    arrange_descriptors(memfd);
     lift_limits();
+    arrange_descriptors(memfd, memory);
     atomic_store(&session->collector_pid, (uint32_t)syscall(SYS_getpid));
     if (override_path && *override_path)
         exec_from(override_path, environment);
@@ -129,7 +141,7 @@ static _Noreturn void stay(long collector, struct session_header *session)
     __builtin_unreachable();
 }
 
-int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path)
+int collector_spawn(int memfd, int memory, struct session_header *session, const char *const *environment, const char *override_path)
 {
     int adopts = adopts_orphans();
     find_own_folder();
@@ -143,7 +155,7 @@ int collector_spawn(int memfd, struct session_header *session, const char *const
     if (intermediate == 0) {
         long collector = raw_fork(SIGCHLD);
         if (collector == 0)
-            become_collector(memfd, session, environment, override_path);
+            become_collector(memfd, memory, session, environment, override_path);
         if (adopts)
             stay(collector, session);
         syscall(SYS_exit_group, collector < 0);

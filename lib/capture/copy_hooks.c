@@ -98,16 +98,16 @@ HOT_INLINE void record_large(uint64_t bytes, const void *return_address)
     struct thread_state *thread = recorder_enter();
     if (!thread)
         return;
-    uint64_t *words = NULL;
+    struct recorder_place place = {NULL, 0};
     uint32_t stack = 0;
     if (sampling_takes(thread, &thread->copy_left, bytes) && !moves_object(thread)) {
         stack = is_plain ? stack_of_native_hook(thread, return_address) : stack_of_copy(thread, site, return_address);
-        words = recorder_begin(thread);
+        place = recorder_begin(thread);
     }
-    if (words) {
-        words[0] = EVENT_WORD(EVENT_COPY, bytes);
-        words[1] = stack;
-        recorder_commit(thread, words + 2);
+    if (place.words) {
+        place.words[0] = EVENT_WORD(EVENT_COPY, bytes);
+        place.words[1] = stack;
+        recorder_commit(thread, place, 2);
     }
     recorder_leave(thread);
 }
@@ -176,33 +176,34 @@ static __attribute__((noinline)) void *copy_recorded(void *to, const void *from,
     return real.memmove(to, from, bytes);
 }
 
-/* Both ways out are tail calls, so that nothing is saved on the way to the real function. It is there once a thread has a state. */
-HOT_INLINE void *copy(void *to, const void *from, size_t bytes, const void *return_address)
+/* Both ways out are tail calls, and the hook's return address is looked at on the rarer one only, so that nothing is saved on the way to the
+ * real function. It is there once a thread has a state. */
+HOT_INLINE void *copy(void *to, const void *from, size_t bytes)
 {
     if (unlikely(atomic_load_explicit(&recorder_is_quiet, memory_order_relaxed)) || copy_passes(bytes) || count_small(bytes))
         return real.memmove(to, from, bytes);
-    return copy_recorded(to, from, bytes, return_address);
+    return copy_recorded(to, from, bytes, RETURN_ADDRESS); /* of the hook that this is inlined into */
 }
 
 EXPORT void *memcpy(void *to, const void *from, size_t bytes)
 {
-    return copy(to, from, bytes, RETURN_ADDRESS);
+    return copy(to, from, bytes);
 }
 
 EXPORT void *memmove(void *to, const void *from, size_t bytes)
 {
-    return copy(to, from, bytes, RETURN_ADDRESS);
+    return copy(to, from, bytes);
 }
 
 EXPORT void *mempcpy(void *to, const void *from, size_t bytes)
 {
-    return (char *)copy(to, from, bytes, RETURN_ADDRESS) + bytes;
+    return (char *)copy(to, from, bytes) + bytes;
 }
 
 void *__mempcpy(void *to, const void *from, size_t bytes);
 EXPORT void *__mempcpy(void *to, const void *from, size_t bytes)
 {
-    return (char *)copy(to, from, bytes, RETURN_ADDRESS) + bytes;
+    return (char *)copy(to, from, bytes) + bytes;
 }
 
 HOT_INLINE void check_room(size_t bytes, size_t room)
@@ -214,19 +215,19 @@ HOT_INLINE void check_room(size_t bytes, size_t room)
 EXPORT void *__memcpy_chk(void *to, const void *from, size_t bytes, size_t room)
 {
     check_room(bytes, room);
-    return copy(to, from, bytes, RETURN_ADDRESS);
+    return copy(to, from, bytes);
 }
 
 EXPORT void *__memmove_chk(void *to, const void *from, size_t bytes, size_t room)
 {
     check_room(bytes, room);
-    return copy(to, from, bytes, RETURN_ADDRESS);
+    return copy(to, from, bytes);
 }
 
 EXPORT void *__mempcpy_chk(void *to, const void *from, size_t bytes, size_t room)
 {
     check_room(bytes, room);
-    return (char *)copy(to, from, bytes, RETURN_ADDRESS) + bytes;
+    return (char *)copy(to, from, bytes) + bytes;
 }
 
 /* ---- strings: libc's stpcpy tells the length on the way ---- */

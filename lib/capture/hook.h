@@ -19,7 +19,7 @@
 /* Is this the block that an outer hook of this thread was asked for, and records? */
 HOT_INLINE int serves_object(const struct thread_state *thread, uint64_t size)
 {
-    return unlikely(thread->object_request == OBJECT_ALLOCATES) && size - thread->object_size <= OBJECT_OVERHEAD_BYTES;
+    return unlikely(thread->object_request != OBJECT_NONE) && size + 1 - thread->object_request <= OBJECT_OVERHEAD_BYTES;
 }
 
 /* Is this the block that an outer hook of this thread is giving up, and has recorded? Once for each: nothing says when the allocator is done

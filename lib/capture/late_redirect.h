@@ -1,9 +1,8 @@
 /* Leads the calls of a running program to our hooks: in a process that the library was loaded into later, no symbol is bound to it.
  *
- * Every loaded module calls other modules' functions through slots (its global offset table, and pointers in its data) that the loader has
- * filled in; relocations tell where they are and which name they stand for. A slot whose name is one of ours, and that holds what all the
- * program calls by that name, gets our function's address; what it held is kept and put back. Slots are pointers that are read and written
- * as a whole, so that other threads go on meanwhile: a call goes to one or to the other.
+ * A slot (slots.h) whose name is one of ours, and that holds what all the program calls by that name, gets our function's address; what it
+ * held is kept and put back. Slots are pointers that are read and written as a whole, so that other threads go on meanwhile: a call goes to
+ * one or to the other.
  * Not reached: calls within a module, functions that are asked for by address before we came, an allocator linked into the program whose
  * functions aren't exported.
  * One thread at a time (its own lock), outside hooks; takes the loader's lock as dl_iterate_phdr does; nothing is allocated from the heap. */

@@ -60,6 +60,8 @@ EXPORT int heapline_attach(const struct attach_settings *settings)
         return ATTACH_ALREADY;
     if (!is_first && !*recorder_mark)
         return ATTACH_FORKED;
+    if (!is_first)
+        recorder_follow_sampling();
     if (!is_first || begin(settings)) {
         late_redirect_start((recorder_session->flags & SESSION_COPIES) != 0);
         result = is_first ? ATTACH_STARTED : ATTACH_AGAIN;

@@ -51,11 +51,23 @@ EXPORT void *calloc(size_t count, size_t size)
     return hook_allocated(block, count * size, RETURN_ADDRESS);
 }
 
+/* Perhaps a process's first call of all. */
+OUTLINED void free_recorded(void *block)
+{
+    if (likely(real_available()))
+        hook_free_recorded(block);
+}
+
+/* Where nothing is recorded of it, all is there. */
 HOT_INLINE void release(void *block)
 {
-    if (unlikely(bootstrap_owns(block) || !real_available()))
+    if (unlikely(bootstrap_owns(block)))
         return;
-    hook_free(block);
+    switch (hook_deallocation_way(block)) {
+    case HOOK_PASSES: real.free(block); break;
+    case HOOK_RECORDS: free_recorded(block); break;
+    case HOOK_SAMPLES: hook_free_sampled(block); break;
+    }
 }
 
 EXPORT void free(void *block)

@@ -35,12 +35,13 @@ static void record_map(const void *address, uint64_t length, uint32_t flags, con
     if (!thread)
         return;
     uint32_t stack = stack_of_native_hook(thread, return_address);
-    uint64_t *words = recorder_begin(thread);
+    struct recorder_place place = recorder_begin(thread);
+    uint64_t *words = place.words;
     if (words) {
         words[0] = EVENT_WORD(EVENT_MAP, (uintptr_t)address);
         words[1] = EVENT_SIZE_STACK(flags, stack);
         words[2] = length;
-        recorder_commit(thread, words + 3);
+        recorder_commit(thread, place, 3);
     }
     recorder_leave(thread);
 }
@@ -51,11 +52,12 @@ static void record_unmap(const void *address, uint64_t length)
     if (!thread)
         return;
     thread_registry_forget(address, length);
-    uint64_t *words = recorder_begin(thread);
+    struct recorder_place place = recorder_begin(thread);
+    uint64_t *words = place.words;
     if (words) {
         words[0] = EVENT_WORD(EVENT_UNMAP, (uintptr_t)address);
         words[1] = length;
-        recorder_commit(thread, words + 2);
+        recorder_commit(thread, place, 2);
     }
     recorder_leave(thread);
 }
@@ -66,14 +68,15 @@ static void record_remap(const void *old, uint64_t old_length, const void *new, 
     if (!thread)
         return;
     uint32_t stack = stack_of_native_hook(thread, return_address);
-    uint64_t *words = recorder_begin(thread);
+    struct recorder_place place = recorder_begin(thread);
+    uint64_t *words = place.words;
     if (words) {
         words[0] = EVENT_WORD(EVENT_REMAP, (uintptr_t)old);
         words[1] = old_length;
         words[2] = (uintptr_t)new;
         words[3] = EVENT_SIZE_STACK(0, stack);
         words[4] = new_length;
-        recorder_commit(thread, words + 5);
+        recorder_commit(thread, place, 5);
     }
     recorder_leave(thread);
 }

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "byte_hash.h"
 #include "definitions.h"
 #include "pages.h"
 #include "python_attach.h"
@@ -54,17 +55,9 @@ static struct module *modules; /* modules[i] has the id i + 1; under the definit
 static uint32_t module_count, module_capacity;
 static char program_path[PATH_MAX_BYTES];
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t count)
-{
-    /* FNV-1a, 64 bits (Fowler, Noll, Vo). */
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3ull;
-    return hash;
-}
-
 static uint64_t identity_of(const struct module_facts *facts)
 {
-    uint64_t hash = hash_bytes(0xcbf29ce484222325ull, facts->path, facts->path_bytes);
+    uint64_t hash = hash_bytes(HASH_BYTES_START, facts->path, facts->path_bytes);
     return hash_bytes(hash, facts->build_id, facts->build_id_bytes);
 }
 

@@ -2,19 +2,8 @@
 #include "native_shortcut.h"
 
 #include "module_table.h"
+#include "native_levels.h"
 #include "native_memo.h"
-
-/* Does it lead to a level that stands where it did? */
-static int fits(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut)
-{
-    const struct native_spot *spot = &unwinder->spots[shortcut->outer_at];
-    const struct native_level *level = &unwinder->levels[shortcut->outer_at];
-    if (shortcut->outer_at >= unwinder->level_count || shortcut->spots[0].stack != spot->stack || shortcut->spots[0].address != spot->address ||
-        unwinder->signal_level != NATIVE_NO_LEVEL)
-        return 0;
-    return native_needs_frame_pointer(level) == shortcut->outer_needs_frame_pointer &&
-           (!shortcut->outer_needs_frame_pointer || level->detail.frame_pointer == shortcut->outer.frame_pointer);
-}
 
 /* Do the Python segments stand where they did: all but the innermost one further out than this, and that one, if ever, at its spot? */
 static int segments_fit(const struct native_unwinder *unwinder, const struct native_shortcut *shortcut)
@@ -40,36 +29,26 @@ static uint64_t hash_of(const struct native_unwinder *unwinder, const struct nat
     return hash;
 }
 
-/* One that isn't current. */
-static uint32_t take(struct native_unwinder *unwinder, struct native_shortcut *shortcut)
+uint32_t native_shortcut_identify_with_segments(struct native_unwinder *unwinder, struct native_shortcut *shortcut)
 {
-    if (!fits(unwinder, shortcut) || !segments_fit(unwinder, shortcut) || !native_shortcut_is_verified(unwinder, shortcut))
+    uint64_t hash = unwinder->levels[shortcut->outer_at].hash;
+    uint32_t node = shortcut->node;
+    if (!segments_fit(unwinder, shortcut))
         return 0;
-    const struct native_level *outer = &unwinder->levels[shortcut->outer_at];
-    shortcut->was_taken = 1;
-    if (outer->hash != shortcut->outer_hash || (shortcut->segment_at && shortcut->segments_version != unwinder->segments_version)) {
-        /* The same inner part of another stack. */
-        shortcut->outer_hash = outer->hash;
-        shortcut->node = native_memo_find(&unwinder->last_node, hash_of(unwinder, shortcut, outer->hash));
-    }
+    if (hash != shortcut->outer_hash || shortcut->segment_at)
+        node = native_memo_find(&unwinder->last_node, hash_of(unwinder, shortcut, hash));
+    shortcut->outer_hash = 0;
+    atomic_signal_fence(memory_order_seq_cst);
     shortcut->segments_version = unwinder->segments_version;
-    shortcut->outer_stamp = shortcut->node ? outer->stamp : 0;
-    return shortcut->node;
+    return native_shortcut_lead_to(shortcut, hash, node);
 }
 
-uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place)
+uint32_t native_shortcut_take_other(struct native_unwinder *unwinder, unsigned set, const struct native_place *place)
 {
     for (uint32_t way = 0; way < NATIVE_SHORTCUT_WAYS; way++) {
-        struct native_shortcut *shortcut = &set->ways[way];
-        uint32_t node = 0;
-        if (!native_shortcut_begins_at(shortcut, place))
-            continue;
-        if (!native_shortcut_is_current(unwinder, shortcut))
-            node = take(unwinder, shortcut);
-        else if (way != set->first)
-            node = native_shortcut_take_again(unwinder, shortcut, place);
+        uint32_t node = way != unwinder->turns[set].first ? native_shortcut_take(unwinder, &unwinder->shortcuts[set][way], place) : 0;
         if (node) {
-            set->first = way;
+            unwinder->turns[set].first = way;
             return node;
         }
     }
@@ -77,9 +56,9 @@ uint32_t native_shortcut_take(struct native_unwinder *unwinder, struct native_sh
 }
 
 /* The way whose turn it is to be replaced; NULL: it has been of use since the last time. */
-static struct native_shortcut *victim_of(struct native_shortcut_set *set)
+static struct native_shortcut *victim_of(struct native_unwinder *unwinder, unsigned set)
 {
-    struct native_shortcut *victim = &set->ways[set->next++ % NATIVE_SHORTCUT_WAYS];
+    struct native_shortcut *victim = &unwinder->shortcuts[set][unwinder->turns[set].next++ % NATIVE_SHORTCUT_WAYS];
     if (!victim->place.stack)
         return victim;
     if (victim->was_taken) {
@@ -89,10 +68,10 @@ static struct native_shortcut *victim_of(struct native_shortcut_set *set)
     return ++victim->idle_count >= NATIVE_SHORTCUT_PATIENCE ? victim : NULL;
 }
 
-void native_shortcut_make(const struct native_unwinder *unwinder, struct native_shortcut_set *set, const struct native_place *place,
+void native_shortcut_make(struct native_unwinder *unwinder, unsigned set, const struct native_place *place,
                           int inner_at, int outer_at, uint32_t node)
 {
-    struct native_shortcut *shortcut = victim_of(set);
+    struct native_shortcut *shortcut = victim_of(unwinder, set);
     if (!shortcut)
         return;
     int count = 0;
@@ -103,7 +82,7 @@ void native_shortcut_make(const struct native_unwinder *unwinder, struct native_
     shortcut->place.stack = 0;
     shortcut->was_taken = shortcut->idle_count = 0;
     atomic_signal_fence(memory_order_seq_cst);
-    if (unwinder->signal_level != NATIVE_NO_LEVEL || unwinder->is_truncated || inner_at - outer_at + (int)(cells_end - cell) > NATIVE_SHORTCUT_SPOTS)
+    if (!unwinder->meetable || inner_at - outer_at + (int)(cells_end - cell) > NATIVE_SHORTCUT_SPOTS)
         return;
     shortcut->segment_at = 0;
     for (int at = outer_at; at < inner_at; at++) {
@@ -121,10 +100,9 @@ void native_shortcut_make(const struct native_unwinder *unwinder, struct native_
     for (; cell < cells_end; cell++)
         shortcut->spots[count++] = (struct native_spot){unwinder->cells[cell].address + 8, unwinder->cells[cell].value};
     shortcut->spot_count = (uint8_t)count;
-    shortcut->outer = outer->detail;
+    shortcut->outer_frame_pointer = outer->detail.frame_pointer;
     shortcut->outer_at = outer_at;
     shortcut->outer_hash = outer->hash;
-    shortcut->outer_stamp = outer->stamp;
     shortcut->segments_version = unwinder->segments_version;
     shortcut->node = node;
     shortcut->needs_frame_pointer = (uint8_t)native_needs_frame_pointer(inner);

@@ -18,6 +18,9 @@
  * caller alone. */
 uint32_t native_unwind(struct thread_state *thread, const void *caller, const struct python_segments *segments);
 
+/* Of a thread that runs no Python code. */
+INTERNAL const struct python_segments native_unwind_no_segments;
+
 #ifdef HEAPLINE_STACK_SELF_CHECK
 /* Every capture is compared with a walk that believes nothing: how many there were, how many differed. */
 INTERNAL _Atomic uint64_t native_unwind_checks, native_unwind_differences;

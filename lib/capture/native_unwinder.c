@@ -78,10 +78,10 @@ int native_unwinder_grow(struct native_unwinder *unwinder)
 
 void native_unwinder_forget(struct native_unwinder *unwinder, uint32_t module_epoch)
 {
-    unwinder->level_count = 0;
+    native_unwinder_forget_nodes(unwinder);
     for (int i = 0; i < 1 << NATIVE_SHORTCUT_SET_BITS; i++)
         for (int way = 0; way < NATIVE_SHORTCUT_WAYS; way++)
-            unwinder->shortcuts[i].ways[way].place.stack = 0;
+            unwinder->shortcuts[i][way].place.stack = 0;
     cfi_cache_forget(&unwinder->rows, module_epoch);
 }
 

@@ -1,4 +1,5 @@
-/* What a thread keeps of its last native stack, so that the next one need not be walked; native_unwind.c fills and reads it.
+/* What a thread keeps of its last native stack, so that the next one need not be walked; native_levels.c, native_shortcut.c and native_unwind.c
+ * fill and read it.
  *
  * Vocabulary
  *   level     a frame's place in the stack, 0 the outermost; level -1 is what the stack is on top of
@@ -6,12 +7,14 @@
  *   spot      where a level stands: its stack pointer, and the return address that lies right below it on the stack
  *   cell      a word other than these return addresses that the way from a level to the one outside of it depended on
  *   verified  said of a level: the return addresses of all spots outside of it, and all cells on the way, are what they were
+ *   mended    said of a level: its return address is another one, whose row is the same, so that it leads to the next one as before
  *   shortcut  the inner part of some earlier stack, from its innermost frame to a level
  *
  * Memory straight from the kernel; private to its thread. */
 #ifndef HEAPLINE_CAPTURE_NATIVE_UNWINDER_H
 #define HEAPLINE_CAPTURE_NATIVE_UNWINDER_H
 
+#include <stdalign.h>
 #include <stdint.h>
 
 #include "cfi_cache.h"
@@ -41,7 +44,6 @@ struct native_detail {
 struct native_level {
     struct native_detail detail;
     uint64_t hash;       /* of the stack that ends with this frame (native_memo.h) */
-    uint64_t stamp;      /* no other level has it, nor has this one once it, or one further out, is another stack: from 1 */
     uint32_t node;       /* that stack; 0: nobody has asked yet */
     uint32_t dependence; /* cell_count << 1 | needs_frame_pointer */
     uint32_t segment_end; /* of the Python segments, so many stand here or further out */
@@ -54,10 +56,9 @@ struct native_frame {
 };
 
 struct native_shortcut {
-    struct native_place place;   /* stack 0: there is no such shortcut */
-    struct native_detail outer;  /* of the level outer_at, to which it leads … */
+    alignas(256) struct native_place place;   /* stack 0: there is no such shortcut */
+    uint64_t outer_frame_pointer; /* of the level outer_at, to which it leads … */
     uint64_t outer_hash;         /* … when it led to this node … */
-    uint64_t outer_stamp;        /* … (0: to none) … */
     uint64_t segments_version;   /* … with these Python segments */
     uint32_t node;
     int32_t outer_at;
@@ -65,25 +66,28 @@ struct native_shortcut {
     uint8_t frame_count, spot_count;
     uint8_t segment_at; /* the innermost Python segment stands at this of its spots, or (frame_count) at its first place; 0: at none */
     uint8_t was_taken, idle_count; /* since its turn to be replaced came last; turns in which it had not been */
-    /* Of frame_count levels, outer_at first; then cells, with 8 added to their addresses. */
+    /* Of frame_count levels, outer_at first (only where it stands); then cells, with 8 added to their addresses. */
     struct native_spot spots[NATIVE_SHORTCUT_SPOTS];
 };
 
-/* Shortcuts from the same few places, which may lead different ways. */
-struct native_shortcut_set {
-    struct native_shortcut ways[NATIVE_SHORTCUT_WAYS];
-    uint32_t first; /* the way that was taken last */
+/* Places are kept apart by a few bits of them (native_shortcut_set). Of those that have the same: */
+struct native_turn {
+    uint32_t first; /* the shortcut that was taken last */
     uint32_t next;  /* the one to be replaced next, perhaps */
+    int32_t level;  /* where a stack from there was a level the last time */
+    uint32_t padding;
 };
 
 struct native_unwinder {
-    int32_t level_count;        /* of levels that are kept */
+    int32_t level_count;        /* of levels that are kept: each leads to the one outside of it */
+    int32_t identified;         /* of so many of them it is known which stack they are */
+    int32_t meetable;           /* so many of them may be mended: all, or none where the stack has signal frames or is truncated */
+    int32_t near;               /* the level that was looked for last, or about there */
     uint32_t last_node;         /* found by its hash */
     uint64_t segments_version;  /* of the Python segments that the levels' hashes tell */
     const struct python_segments *segments;
     uint64_t outer_limit;       /* Python segments from this address on stand outside of all levels … */
     uint32_t outer_segments;    /* … or, where they are counted, so many */
-    uint64_t stamps;            /* given to levels so far */
     struct native_spot *spots;  /* spots[-1].stack is beyond all addresses */
     struct native_level *levels;
     struct native_cell *cells;
@@ -93,9 +97,10 @@ struct native_unwinder {
     uint32_t is_cut;            /* not whole, for whatever reason */
     uint32_t is_truncated;      /* the stack was too deep: level 0 has callers */
     uint32_t stack_lookups;
-    uint64_t pthread_id;        /* whose stack it is */
+    uint64_t pthread_id;        /* whose stack it is; 0: of nobody so far */
     struct thread_stack stack;
-    struct native_shortcut_set shortcuts[1 << NATIVE_SHORTCUT_SET_BITS];
+    struct native_turn turns[1 << NATIVE_SHORTCUT_SET_BITS];
+    struct native_shortcut shortcuts[1 << NATIVE_SHORTCUT_SET_BITS][NATIVE_SHORTCUT_WAYS]; /* from the same few places, perhaps different ways */
     struct cfi_cache rows;
 };
 
@@ -111,7 +116,14 @@ COLD void native_unwinder_forget(struct native_unwinder *unwinder, uint32_t modu
 /* The same frames are another stack from now on: on top of another root. */
 HOT_INLINE void native_unwinder_forget_nodes(struct native_unwinder *unwinder)
 {
-    unwinder->level_count = 0;
+    unwinder->level_count = unwinder->identified = unwinder->meetable = 0;
+}
+
+/* The thread's state has gone to another thread, which has another stack. */
+HOT_INLINE void native_unwinder_begin_thread(struct native_unwinder *unwinder)
+{
+    unwinder->pthread_id = 0;
+    unwinder->stack = (struct thread_stack){0, 0};
 }
 
 /* Is the thread on its own stack with this stack pointer? For a thread that is new here or that may be on another stack. */

@@ -1,7 +1,7 @@
 /* Consumes CPython's requests for object memory, produces EVENT_*_OBJECT events. Runs in any thread that holds the GIL.
  *
- * While the allocator below works, thread->object_request, object_size and object_address tell the malloc hooks what for: the malloc that
- * serves the very object must not count again, pymalloc's arenas and tables must. */
+ * While the allocator below works, thread->object_request and object_address tell the malloc hooks what for: the malloc that serves the very
+ * object must not count again, pymalloc's arenas and tables must. */
 #include "object_hooks.h"
 
 #include <stdint.h>
@@ -12,6 +12,13 @@
 #include "python_walk.h"
 
 #define MAX_LAYERS 16
+
+/* A hook that CPython calls at every turn, and that takes no native stack: without a frame pointer. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define QUICK __attribute__((optimize("omit-frame-pointer")))
+#else
+#define QUICK
+#endif
 
 struct layer {
     struct python_allocator below;
@@ -43,7 +50,7 @@ HOT_INLINE struct thread_state *thread_to_record(void)
     return recorder_rests(thread) ? NULL : admit(thread, HOOK_FRAME);
 }
 
-HOT_INLINE void begin_request(struct thread_state *thread, uint32_t request)
+HOT_INLINE void begin_request(struct thread_state *thread, uint64_t request)
 {
     thread->object_request = request;
     atomic_signal_fence(memory_order_seq_cst);
@@ -57,8 +64,7 @@ HOT_INLINE void end_request(struct thread_state *thread)
 
 HOT_INLINE void *malloc_below(struct thread_state *thread, const struct layer *layer, size_t size)
 {
-    thread->object_size = size;
-    begin_request(thread, OBJECT_ALLOCATES);
+    begin_request(thread, size + 1);
     void *object = layer->below.malloc(layer->below.context, size);
     end_request(thread);
     return object;
@@ -66,8 +72,7 @@ HOT_INLINE void *malloc_below(struct thread_state *thread, const struct layer *l
 
 HOT_INLINE void *calloc_below(struct thread_state *thread, const struct layer *layer, size_t count, size_t size)
 {
-    thread->object_size = count * size;
-    begin_request(thread, OBJECT_ALLOCATES);
+    begin_request(thread, count * size + 1);
     void *object = layer->below.calloc(layer->below.context, count, size);
     end_request(thread);
     return object;
@@ -75,8 +80,7 @@ HOT_INLINE void *calloc_below(struct thread_state *thread, const struct layer *l
 
 HOT_INLINE void *realloc_below(struct thread_state *thread, const struct layer *layer, void *old, size_t size)
 {
-    thread->object_size = size;
-    begin_request(thread, OBJECT_ALLOCATES);
+    begin_request(thread, size + 1);
     thread->object_address = (uintptr_t)old;
     void *object = layer->below.realloc(layer->below.context, old, size);
     thread->object_address = 0;
@@ -209,37 +213,93 @@ static void *object_malloc(void *context, size_t size)
     return general_malloc(context, size, __builtin_return_address(0));
 }
 
-OUTLINED uint32_t general_stack(struct thread_state *thread, const void *return_address)
+/* The second halves of the malloc below, one after the other where the last one could not do it: a stack that is looked for, … */
+HOT_INLINE void *finish(struct thread_state *thread, void *object, size_t size, uint32_t stack)
 {
-    return stack_of_object_hook(thread, return_address);
-}
-
-/* Most of what a Python program asks for. One function a layout, which has the walk over its frames within; whatever isn't as usual goes the
- * general way. `thread` stays the one that may record, whatever the allocator below does: a program that has been paused meanwhile has
- * raised its order word. */
-HOT_INLINE void *usual_malloc(const struct python_layout *layout, python_walk_find_function find, const struct layer *layer, size_t size)
-{
-    struct thread_state *thread = current_thread;
-    if (unlikely(thread->busy || thread->object_request))
-        return general_malloc(layer, size, __builtin_return_address(0));
-    void *object = malloc_below(thread, layer, size);
-    if (unlikely(!object))
-        return NULL;
-    recorder_enter_as(thread);
-    const void *state = stacks_state_under_gil(layout, thread);
-    uint32_t stack = likely(state != NULL) ? python_walk_quick(layout, thread, state, find) : 0;
-    if (unlikely(!stack))
-        stack = general_stack(thread, __builtin_return_address(0));
     recorder_allocate(thread, EVENT_ALLOCATE_OBJECT, object, size, stack);
     recorder_leave(thread);
     return object;
 }
 
-#define X(index, initializer)                                                        \
-    static void *object_malloc_##index(void *context, size_t size)                   \
-    {                                                                                \
-        static const struct python_layout layout = initializer;                      \
-        return usual_malloc(&layout, python_walk_find_##index, context, size);        \
+/* … whatever it may be. */
+OUTLINED void *finish_known(struct thread_state *thread, void *object, size_t size, uint32_t stack)
+{
+    return finish(thread, object, size, stack);
+}
+
+OUTLINED void *finish_generally(struct thread_state *thread, void *object, size_t size, const void *return_address)
+{
+    recorder_enter_as(thread);
+    return finish(thread, object, size, stack_of_object_hook(thread, return_address));
+}
+
+/* … one that isn't among those found lately, … */
+HOT_INLINE void *finish_found(python_walk_find_function find, struct thread_state *thread, void *object, size_t size, const void *state)
+{
+    recorder_enter_as(thread);
+    const struct python_walk *walk = thread->python;
+    uint32_t stack = likely(walk != NULL) && likely(walk->way != WALK_UNKNOWN) ? find(thread, state) : 0;
+    return likely(stack) ? finish(thread, object, size, stack) : finish_generally(thread, object, size, __builtin_return_address(0));
+}
+
+typedef void *finish_function(struct thread_state *thread, void *object, size_t size, const void *state);
+
+/* A stack that is deep, or new. */
+HOT_INLINE void *usual_finish_deep(const struct python_layout *layout, finish_function *finish_found, struct thread_state *thread, void *object,
+                                   size_t size, const void *state)
+{
+    recorder_enter_quickly(thread);
+    uint32_t stack = python_walk_deep(layout, thread, state);
+    if (unlikely(!stack))
+        return finish_found(thread, object, size, state);
+    struct session_header *session = recorder_session;
+    if (!recorder_is_ready(thread, session))
+        return finish_known(thread, object, size, stack);
+    recorder_put_allocation(thread, recorder_place(thread, session), EVENT_ALLOCATE_OBJECT, object, size, stack);
+    recorder_leave(thread);
+    return object;
+}
+
+/* Most of what a Python program asks for. One function a layout, which has the walk over its frames within, and calls nothing but what it must:
+ * whatever isn't as usual is left to one that takes its place. `thread` stays the one that may record, whatever the allocator below does: a
+ * program that has been paused meanwhile has raised its order word. */
+HOT_INLINE void *usual_malloc(const struct python_layout *layout, finish_function *finish_deep, const struct layer *layer, size_t size)
+{
+    struct thread_state *thread = current_thread;
+    if (unlikely((thread->busy | thread->object_request | size >> 32) != 0))
+        return general_malloc(layer, size, __builtin_return_address(0));
+    void *object = malloc_below(thread, layer, size);
+    if (unlikely(!object))
+        return NULL;
+    recorder_enter_quickly(thread);
+    const void *state = stacks_state_under_gil(layout, thread);
+    if (unlikely(!state))
+        return finish_generally(thread, object, size, __builtin_return_address(0));
+    const struct walk_found *found = python_walk_quick(layout, thread, state);
+    if (unlikely(!found))
+        return finish_deep(thread, object, size, state);
+    struct session_header *session = recorder_session;
+    if (!recorder_is_ready(thread, session))
+        return finish_known(thread, object, size, found->node);
+    recorder_put_allocation(thread, recorder_place(thread, session), EVENT_ALLOCATE_OBJECT, object, size, found->node);
+    recorder_leave(thread);
+    return object;
+}
+
+#define X(index, initializer)                                                                                                  \
+    OUTLINED void *finish_found_##index(struct thread_state *thread, void *object, size_t size, const void *state)             \
+    {                                                                                                                          \
+        return finish_found(python_walk_find_##index, thread, object, size, state);                                            \
+    }                                                                                                                          \
+    QUICK OUTLINED void *finish_deep_##index(struct thread_state *thread, void *object, size_t size, const void *state)        \
+    {                                                                                                                          \
+        static const struct python_layout layout = initializer;                                                                \
+        return usual_finish_deep(&layout, finish_found_##index, thread, object, size, state);                                  \
+    }                                                                                                                          \
+    QUICK static void *object_malloc_##index(void *context, size_t size)                                                       \
+    {                                                                                                                          \
+        static const struct python_layout layout = initializer;                                                                \
+        return usual_malloc(&layout, finish_deep_##index, context, size);                                                      \
     }
 PYTHON_LAYOUTS(X)
 #undef X
@@ -264,19 +324,33 @@ static void object_free(void *context, void *object)
 }
 
 /* The same, over an allocator in which no layer of ours can be. */
-static void object_free_lowest(void *context, void *object)
+OUTLINED void free_lowest_unready(const struct layer *layer, void *object, struct thread_state *thread)
+{
+    thread->object_address = (uintptr_t)object; /* first: a thread that is put to rest by the event forgets it */
+    recorder_enter_as(thread);
+    recorder_free(thread, EVENT_FREE, object);
+    recorder_leave(thread);
+    layer->below.free(layer->below.context, object);
+}
+
+QUICK static void object_free_lowest(void *context, void *object)
 {
     const struct layer *layer = context;
     struct thread_state *thread = current_thread;
-    if (likely(object && !thread->busy && !thread->object_request)) {
-        thread->object_address = (uintptr_t)object; /* first: a thread that is put to rest by the event forgets it */
-        recorder_enter_as(thread);
-        recorder_free(thread, EVENT_FREE, object);
-        recorder_leave(thread);
-        layer->below.free(layer->below.context, object);
-    } else {
+    if (unlikely(!object) || unlikely((thread->busy | thread->object_request) != 0)) {
         object_free(context, object);
+        return;
     }
+    struct session_header *session = recorder_session;
+    recorder_enter_quickly(thread);
+    if (!recorder_is_ready(thread, session)) {
+        free_lowest_unready(layer, object, thread);
+        return;
+    }
+    thread->object_address = (uintptr_t)object;
+    recorder_put_free(thread, recorder_place(thread, session), EVENT_FREE, object);
+    recorder_leave(thread);
+    layer->below.free(layer->below.context, object);
 }
 
 /* ---- where a sample is ---- */

@@ -72,7 +72,6 @@ struct found_target {
 #define TYPE_TABLE_CAPACITY (1u << 17)
 #define TARGET_FILTER_BITS (1u << 16)
 #define WALK_MAX_DEPTH 64
-#define WALK_TEXT_BYTES 512
 
 struct object_walk {
     const struct object_api *api;

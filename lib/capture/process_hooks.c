@@ -25,6 +25,7 @@
 
 #include "collector_loss.h"
 #include "definitions.h"
+#include "dormant.h"
 #include "exec_check.h"
 #include "native_fallback.h"
 #include "futex.h"
@@ -68,6 +69,8 @@ static void before_fork(void)
 {
     /* A handler that forks as well, between here and the fork's end, would wait for our locks for ever. */
     uint64_t signals = signals_block();
+    if (current_thread->busy == THREAD_FOLLOWING)
+        current_thread->busy = THREAD_READY; /* it will follow by itself */
     uintptr_t busy = current_thread->busy;
     if (busy == THREAD_READY)
         current_thread->busy = THREAD_INTERNAL;
@@ -118,18 +121,21 @@ static size_t write_letter(struct fork_letter *letter, struct session_header *pa
         .sequence = fork_state.sequence,
         .child_pid = (uint32_t)syscall(SYS_getpid),
         .definition_head = fork_state.definition_head,
+        .secret = parent->fork_secret,
     };
     for (struct thread_state *state = thread_registry_first(); state; state = state->next)
         if (state->shared) {
-            letter->cursors[state->slot] = (uint64_t)(state->cursor - session_words(parent));
+            letter->cursors[state->slot] = state->cursor;
             if (state->slot >= letter->message.thread_count)
                 letter->message.thread_count = state->slot + 1;
         }
     return offsetof(struct fork_letter, cursors) + letter->message.thread_count * sizeof(uint64_t);
 }
 
-static int send_letter(const struct fork_letter *letter, size_t letter_bytes, const char *address, int memfd)
+/* files: the session's memory, and the process's or -1. */
+static int send_letter(const struct fork_letter *letter, size_t letter_bytes, const char *address, const int files[2])
 {
+    size_t files_bytes = (files[1] >= 0 ? 2 : 1) * sizeof(int);
     int connection = (int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (connection < 0)
         return 0;
@@ -141,11 +147,11 @@ static int send_letter(const struct fork_letter *letter, size_t letter_bytes, co
     memcpy(to.sun_path + 1, address, address_bytes);
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-    memcpy(CMSG_DATA(&control.header), &memfd, sizeof memfd);
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(files_bytes), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    memcpy(CMSG_DATA(&control.header), files, files_bytes);
     struct iovec text = {(void *)letter, letter_bytes};
-    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(files_bytes)};
     int sent = address_bytes &&
                syscall(SYS_connect, connection, &to, offsetof(struct sockaddr_un, sun_path) + 1 + address_bytes) == 0 &&
                syscall(SYS_sendmsg, connection, &message, MSG_NOSIGNAL) == (long)letter_bytes;
@@ -153,14 +159,14 @@ static int send_letter(const struct fork_letter *letter, size_t letter_bytes, co
     return sent;
 }
 
-static int pass_on(struct session_header *parent, int memfd)
+static int pass_on(struct session_header *parent, const int files[2])
 {
     struct fork_letter *letter = pages_map(sizeof *letter);
     if (!letter)
         return 0;
     collector_await(parent);
     size_t bytes = write_letter(letter, parent);
-    int sent = send_letter(letter, bytes, parent->fork_socket, memfd);
+    int sent = send_letter(letter, bytes, parent->fork_socket, files);
     pages_unmap(letter, sizeof *letter);
     wake_collector(parent);
     return sent;
@@ -176,11 +182,14 @@ static int make_private(struct session_header *session, uint64_t bytes)
 static int begin_forked_session(void)
 {
     struct session_header *parent = recorder_session;
-    int memfd = -1;
-    struct session_header *child = session_start_forked(parent, &memfd);
-    int passed = child && pass_on(parent, memfd);
-    if (memfd >= 0)
-        syscall(SYS_close, memfd);
+    int files[2] = {-1, -1};
+    struct session_header *child = session_start_forked(parent, &files[0]);
+    if (child)
+        files[1] = dormant_after_fork(child);
+    int passed = child && pass_on(parent, files);
+    for (int i = 0; i < 2; i++)
+        if (files[i] >= 0)
+            syscall(SYS_close, files[i]);
     if (child && !passed)
         syscall(SYS_munmap, child, child->total_bytes);
     if (!passed)

@@ -49,7 +49,7 @@ OUTLINED uint32_t find_segments(const struct python_layout *layout, struct pytho
     if (count)
         walk->list[steady].node = walk->nodes[at - 1];
     for (; at < walk->depth; at++) {
-        uint64_t frame = walk->levels[at].frame;
+        uint64_t frame = walk_frame(walk, at);
         int entry = python_frame_is_entry(layout, frame);
         if (!at || entry) {
             walk->list[count].first = at;
@@ -122,7 +122,7 @@ void python_walk_check(const struct python_layout *layout, struct python_walk *w
 
 void python_walk_check_node(const struct python_layout *layout, struct python_walk *walk, uint64_t top, uint32_t node)
 {
-    uint32_t found = walk->root;
+    uint32_t found = (uint32_t)(walk->hashed_root >> 32);
     for (uint32_t at = frames_of(layout, walk, top, walk->capacity); at-- > 0;)
         found = node_of(layout, walk->fresh[at], found);
     count_check(found != node);
@@ -140,9 +140,9 @@ void python_walk_check_node(const struct python_layout *layout, struct python_wa
     static uint32_t capture_##index(struct thread_state *thread, const void *state)                     \
     {                                                                                                   \
         static const struct python_layout layout = initializer;                                         \
-        return python_walk_is_whole(thread->python)                                                     \
-                   ? python_walk_quick(&layout, thread, state, python_walk_find_##index)                \
-                   : python_walk_find_##index(thread, state);                                           \
+        const struct walk_found *found = python_walk_quick(&layout, thread, state);                     \
+        uint32_t node = found ? found->node : python_walk_deep(&layout, thread, state);                 \
+        return likely(node) ? node : python_walk_find_##index(thread, state);                           \
     }                                                                                                   \
     static uint32_t capture_segments_##index(struct thread_state *thread, const void *state)            \
     {                                                                                                   \

@@ -18,6 +18,21 @@ uint32_t python_walk_resolve(const struct python_layout *layout, struct python_w
     return stack_table_python(parent, code_id, python_frame_instruction(layout, frame, code));
 }
 
+uint32_t python_walk_resolve_key(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint64_t key, uint32_t parent,
+                                 uint32_t hint)
+{
+    uint32_t node = stack_table_predict(parent, hint, key, walk->tag);
+    if (unlikely(!node)) {
+        node = python_walk_resolve(layout, walk, frame, parent);
+        if (!node || node == parent)
+            return node;
+        stack_table_remember(node, parent, hint, key, walk->tag);
+    }
+    uint64_t epoch_key = key + walk->code_epoch;
+    *walk_recent(walk, parent, epoch_key) = (struct walk_recent){epoch_key, parent, node};
+    return node;
+}
+
 /* Entries -1 and `count` are there as well. NULL: no memory; `entries` is as it was. */
 COLD static void *resize_entries(void *entries, size_t entry_bytes, size_t old_count, size_t count)
 {
@@ -73,7 +88,7 @@ struct python_walk *python_walk_new(struct thread_state *thread)
         atomic_fetch_add_explicit(&recorder_session->unsafe_stacks, 1, memory_order_relaxed);
         return NULL;
     }
-    walk->levels[-1].frame = NO_FRAME;
+    walk->levels[0].caller = NO_FRAME;
     thread->python = walk;
     return walk;
 }

@@ -25,7 +25,7 @@
 #include "stack_table.h"
 
 #define WALK_SLOT_BITS 9
-#define WALK_RECENT_BITS 11
+#define WALK_RECENT_BITS 12
 #define WALK_FOUND_BITS 12
 /* A hash reads one frame after the other: from so many on, comparing with what is kept is cheaper; down to so few it isn't yet again. */
 #define WALK_DEEP 24u
@@ -34,14 +34,22 @@
 #define WALK_NOT_KNOWN UINT32_MAX
 #define WALK_NO_KEY 0ull
 
+/* What a level's frame says, beside one another as in the frames of 3.11. The frame itself is the `caller` of the next level. */
 struct walk_level {
-    uint64_t frame;
+    uint64_t caller;
     uint64_t key;
 };
 
 /* A stack that was found lately. */
 struct walk_found {
     uint64_t hash; /* of the code epoch, the root and its frames' keys */
+    uint32_t node;
+};
+
+/* A frame that was looked for lately. */
+struct walk_recent {
+    uint64_t key;    /* of the frame and of the code epoch */
+    uint32_t parent; /* its caller's node */
     uint32_t node;
 };
 
@@ -54,13 +62,13 @@ enum walk_way {
 
 struct python_walk {
     uint32_t way;          /* enum walk_way */
-    uint32_t root;         /* stack_root, beside what the hash reads */
     uint32_t depth, capacity;
+    uint64_t hashed_root;  /* what tells stack_root in hashes */
     uint32_t known;        /* levels that say something; `depth` or more */
     uint64_t quick_epoch;  /* code_epoch, where the kept levels are a whole stack, not segments, and from the root; else 0 */
     uint64_t code_epoch;   /* the walk is valid for; 0: for none */
     uint32_t tag;          /* of that epoch, for predictions */
-    struct walk_level *levels;  /* root to top; levels[-1].frame is no frame's address, so that comparing ends there */
+    struct walk_level *levels;  /* root to top; levels[0].caller is no frame's address, so that comparing ends there */
     uint32_t *nodes;       /* of each level, the stack that ends with it; nodes[-1]: stack_root (0 by segments), or the cut */
     uint32_t is_cut;
     uint64_t *fresh;       /* frames met on the way from the top that aren't in the walk, innermost first */
@@ -70,7 +78,7 @@ struct python_walk {
     struct python_segments segments;
     uint32_t steady;       /* levels below it have not changed since the segments were asked for */
     uint32_t slots[1 << WALK_SLOT_BITS]; /* hash of frame -> level */
-    uint32_t recent[1 << WALK_RECENT_BITS]; /* hash of (caller's node, key) -> node */
+    struct walk_recent recent[1 << WALK_RECENT_BITS]; /* by a hash of caller's node and key */
     struct walk_found found[1 << WALK_FOUND_BITS];
 };
 
@@ -95,10 +103,21 @@ HOT_INLINE uint32_t *walk_slot(struct python_walk *walk, uint64_t frame)
     return &walk->slots[frame * WALK_HASH_FACTOR >> (64 - WALK_SLOT_BITS)];
 }
 
+HOT_INLINE uint64_t walk_frame(const struct python_walk *walk, uint32_t level)
+{
+    return walk->levels[level + 1ull].caller;
+}
+
+HOT_INLINE void walk_set_frame(struct python_walk *walk, uint32_t level, uint64_t frame)
+{
+    walk->levels[level + 1ull].caller = frame;
+    *walk_slot(walk, frame) = level;
+}
+
 HOT_INLINE uint32_t walk_level(struct python_walk *walk, uint64_t frame)
 {
     uint32_t level = *walk_slot(walk, frame);
-    return level < walk->known && walk->levels[level].frame == frame ? level : WALK_NOT_KNOWN;
+    return level < walk->known && walk_frame(walk, level) == frame ? level : WALK_NOT_KNOWN;
 }
 
 /* `depth` levels have new nodes: what was known further in, if anything, was of the old ones. There is an entry at `capacity`, too. */
@@ -118,7 +137,7 @@ HOT_INLINE struct walk_comparison walk_compare(const struct python_layout *layou
                                                int segmented)
 {
     const struct walk_level *level = &walk->levels[from] + 1, *moved = level;
-    uint64_t expected = walk->levels[from].frame, caller;
+    uint64_t expected = level->caller, caller;
     do {
         uint64_t frame = expected;
         /* It equals `caller`, and the compiler must not know: going on from there would chain the loads. */
@@ -126,7 +145,7 @@ HOT_INLINE struct walk_comparison walk_compare(const struct python_layout *layou
         level--;
         moved = python_frame_segment_key(layout, frame, segmented) != level->key ? level : moved;
         caller = python_frame_caller(layout, frame);
-        expected = level[-1].frame;
+        expected = level->caller;
     } while (likely(caller == expected));
     return (struct walk_comparison){moved, level, caller};
 }
@@ -169,9 +188,9 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
                 return 1;
             }
             for (; level > stop; level--)
-                if (!walk_add_fresh(walk, kept, walk->levels[level].frame))
+                if (!walk_add_fresh(walk, kept, walk_frame(walk, level)))
                     return 0;
-            frame = walk->levels[stop].frame;
+            frame = walk_frame(walk, stop);
         }
         if (!walk_add_fresh(walk, kept, frame))
             return 0;
@@ -181,42 +200,47 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
     return 1;
 }
 
-/* What was asked for lately. Segments are the same in many stacks, which call what comes next in different orders: siblings tell less there,
- * and elsewhere this is the second guess. */
-HOT_INLINE uint32_t *walk_recent(struct python_walk *walk, uint32_t parent, uint64_t key)
+/* What was asked for lately is known without a look at the nodes, which are spread over more memory. */
+HOT_INLINE struct walk_recent *walk_recent(struct python_walk *walk, uint32_t parent, uint64_t epoch_key)
 {
-    uint64_t mixed = (key ^ (uint64_t)parent << 32) * WALK_HASH_FACTOR;
+    uint64_t mixed = (epoch_key ^ (uint64_t)parent << 32) * WALK_HASH_FACTOR;
     return &walk->recent[mixed >> (64 - WALK_RECENT_BITS)];
 }
 
-/* What this level held before, whatever it was, is the hint: often the frame's last sibling. */
+/* Else it is a sibling of what this level held before, or the caller's last callee (stack_table.h), or found the sure way. 0: it can't be
+ * defined. */
+uint32_t python_walk_resolve_key(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint64_t key, uint32_t parent,
+                                 uint32_t hint);
+
+/* `walk->code_epoch` is the current one. */
+HOT_INLINE uint32_t walk_node_of(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint64_t key, uint32_t parent,
+                                 uint32_t hint)
+{
+    uint64_t epoch_key = key + walk->code_epoch;
+    const struct walk_recent *recent = walk_recent(walk, parent, epoch_key);
+    if (likely(recent->key == epoch_key) && likely(recent->parent == parent))
+        return recent->node;
+    return python_walk_resolve_key(layout, walk, frame, key, parent, hint);
+}
+
 HOT_INLINE void walk_resolve_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at, int segmented)
 {
-    uint64_t frame = walk->levels[at].frame, key = python_frame_segment_key(layout, frame, segmented);
+    uint64_t frame = walk_frame(walk, at), key = python_frame_segment_key(layout, frame, segmented);
     uint32_t *node = &walk->nodes[at], parent = segmented && at && python_frame_is_entry(layout, frame) ? 0 : node[-1], hint = *node;
     walk->levels[at].key = key;
-    *node = parent;
-    if (python_frame_is_shim(layout, frame))
-        return;
-    *node = segmented ? 0 : stack_table_predict(parent, hint, key, walk->tag);
-    if (likely(*node))
-        return;
-    uint32_t *recent = walk_recent(walk, parent, key);
-    *node = stack_table_check(*recent, parent, key, walk->tag);
-    if (likely(*node))
-        return;
-    *node = python_walk_resolve(layout, walk, frame, parent);
-    if (!*node || *node == parent)
-        return;
-    stack_table_remember(*node, parent, hint, key, walk->tag);
-    *recent = *node;
+    *node = python_frame_is_shim(layout, frame) ? parent : walk_node_of(layout, walk, frame, key, parent, hint);
+}
+
+HOT_INLINE uint64_t walk_hashed_root(void)
+{
+    return (uint64_t)stack_root << 32;
 }
 
 /* The calling thread has another stack_root: what is kept doesn't hold, even where the frames are what they were. Hashes tell roots apart. */
 HOT_INLINE void python_walk_change_root(struct python_walk *walk)
 {
     walk->code_epoch = walk->quick_epoch = 0;
-    walk->root = stack_root;
+    walk->hashed_root = walk_hashed_root();
 }
 
 /* Makes the walk what the stack is: levels that have changed are resolved anew, the fresh frames go on top. */
@@ -233,9 +257,7 @@ HOT_INLINE uint32_t walk_update(const struct python_layout *layout, struct pytho
     for (uint32_t at = kept->changed; at < kept->depth; at++)
         walk_resolve_level(layout, walk, at, segmented);
     for (uint32_t at = kept->depth; at < depth; at++) {
-        uint64_t frame = walk->fresh[depth - 1 - at];
-        walk->levels[at].frame = frame;
-        *walk_slot(walk, frame) = at;
+        walk_set_frame(walk, at, walk->fresh[depth - 1 - at]);
         walk_resolve_level(layout, walk, at, segmented);
     }
     walk->depth = depth;
@@ -270,59 +292,70 @@ HOT_INLINE uint32_t walk_capture(const struct python_layout *layout, struct pyth
     return node;
 }
 
-/* This level has moved on: its node, if it is the one that was expected; 0: another one. */
-HOT_INLINE uint32_t walk_follow_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at)
+/* ---- deep stacks ---- */
+
+#define WALK_TOP 2u   /* levels that may have moved: further out, hardly ever one has */
+#define WALK_FRESH 3u /* at most so many more that the walk doesn't know */
+
+/* Does what is kept hold for the levels outside of `end`, whose caller is known to be what it was? From the inside outward, and no further than it
+ * does: that a kept frame is still there, in memory that is still mapped, only its callee says. */
+HOT_INLINE int walk_outer_holds(const struct python_layout *layout, const struct walk_level *levels, const struct walk_level *end)
 {
-    struct walk_level *moved = &walk->levels[at];
-    uint32_t *node = &walk->nodes[at], parent = node[-1];
-    uint64_t key = python_frame_key(layout, moved->frame);
-    if (unlikely(python_frame_is_shim(layout, moved->frame))) {
-        moved->key = key;
-        return *node = parent;
-    }
-    uint32_t expected = stack_table_predict(parent, *node, key, walk->tag);
-    if (unlikely(!expected))
-        return 0;
-    moved->key = key;
-    return *node = expected;
+    const struct walk_level *level = end;
+    uint64_t difference = 0, caller;
+    do {
+        uint64_t frame = level->caller;
+        __asm__("" : "+r"(frame)); /* as in walk_compare */
+        level--;
+        difference |= python_frame_key(layout, frame) ^ level->key;
+        caller = python_frame_caller(layout, frame);
+    } while (likely(caller == level->caller));
+    return level == levels && !caller && likely(!difference);
 }
 
-/* The same, of all levels from `at` to `level`, with the second guess. */
-HOT_INLINE uint32_t walk_follow(const struct python_layout *layout, struct python_walk *walk, uint32_t at, uint32_t level)
-{
-    uint32_t node = 0;
-    for (; at <= level; at++) {
-        node = walk_follow_level(layout, walk, at);
-        if (likely(node))
-            continue;
-        uint64_t key = python_frame_key(layout, walk->levels[at].frame);
-        uint32_t parent = (&walk->nodes[at])[-1];
-        node = stack_table_check(*walk_recent(walk, parent, key), parent, key, walk->tag);
-        walk->levels[at].key = node ? key : WALK_NO_KEY; /* its caller may have moved on: python_walk_capture must look at it, too */
-        if (unlikely(!node))
-            return 0;
-        walk->nodes[at] = node;
-    }
-    return node;
-}
-
-/* The stack of this state, where the walk knows its innermost frame; 0: ask python_walk_capture. */
+/* The stack that ends with this frame, which the walk knows, or one of whose callers nearby; 0: ask python_walk_capture. */
 HOT_INLINE uint32_t python_walk_kept(const struct python_layout *layout, struct python_walk *walk, uint64_t top)
 {
     if (unlikely(walk->quick_epoch != atomic_load_explicit(&code_table_epoch, memory_order_relaxed)))
         return 0;
-    uint32_t level = walk_level(walk, top);
-    if (unlikely(level == WALK_NOT_KNOWN))
+    uint64_t frame = top;
+    uint32_t known, fresh_count = 0;
+    while (!(known = walk_level(walk, frame) + 1)) { /* WALK_NOT_KNOWN + 1 */
+        if (unlikely(fresh_count == WALK_FRESH))
+            return 0;
+        walk->fresh[fresh_count++] = frame;
+        frame = python_frame_caller(layout, frame);
+        if (unlikely(!frame))
+            return 0;
+    }
+    uint32_t depth = known + fresh_count;
+    if (unlikely(known <= WALK_TOP) || unlikely(depth > walk->capacity))
         return 0;
-    struct walk_comparison comparison = walk_compare(layout, walk, level, 0);
-    if (unlikely(comparison.caller) || unlikely(comparison.end != walk->levels))
+    struct walk_level *level = &walk->levels[known];
+    uint32_t at = known;
+    for (uint32_t i = 1; i <= WALK_TOP; i++) {
+        level--;
+        at = python_frame_key(layout, frame) != level->key ? known - i : at;
+        if (unlikely(python_frame_caller(layout, frame) != level->caller))
+            return 0;
+        frame = level->caller;
+        __asm__("" : "+r"(frame)); /* as in walk_compare */
+    }
+    if (!walk_outer_holds(layout, walk->levels, level))
         return 0;
-    uint32_t at = (uint32_t)(comparison.moved - walk->levels);
-    uint32_t node = at > level ? walk->nodes[level] : walk_follow(layout, walk, at, level);
-    if (at <= level)
-        walk_end_at(walk, level + 1);
-    walk->depth = likely(node) ? level + 1 : walk->depth;
-    return node;
+    if (fresh_count) {
+        for (uint32_t i = 0; i < fresh_count; i++)
+            walk_set_frame(walk, depth - 1 - i, walk->fresh[i]);
+        walk->known = walk->known > depth ? walk->known : depth;
+    }
+    walk->depth = depth;
+    if (at < depth)
+        walk_end_at(walk, depth);
+    for (; at < depth; at++)
+        walk_resolve_level(layout, walk, at, 0);
+    if (unlikely(walk->unreadable))
+        walk->unreadable = walk->code_epoch = walk->quick_epoch = 0;
+    return walk->nodes[depth - 1];
 }
 
 /* What python_stack_function does, where `layout` is a constant. */
@@ -343,7 +376,7 @@ HOT_INLINE uint32_t python_walk_capture(const struct python_layout *layout, stru
  * 10^-7. The loads wait for one another, but nothing waits for the result. */
 HOT_INLINE uint64_t walk_hash(const struct python_layout *layout, const struct python_walk *walk, uint64_t top)
 {
-    uint64_t hash = atomic_load_explicit(&code_table_epoch, memory_order_relaxed) * WALK_HASH_FACTOR + ((uint64_t)walk->root << 32);
+    uint64_t hash = atomic_load_explicit(&code_table_epoch, memory_order_relaxed) + walk->hashed_root;
     for (uint64_t frame = top; frame; frame = python_frame_caller(layout, frame))
         hash = (hash + python_frame_key(layout, frame)) * WALK_HASH_FACTOR;
     return hash;
@@ -355,25 +388,41 @@ HOT_INLINE struct walk_found *walk_found(struct python_walk *walk, uint64_t hash
 }
 
 /* The stack is what the walk has kept now: how the next one is to be looked for. */
-HOT_INLINE void walk_choose_way(struct python_walk *walk)
+HOT_INLINE void walk_choose_way(struct thread_state *thread, struct python_walk *walk)
 {
     if (walk->depth > WALK_DEEP)
         walk->way = WALK_KEPT;
     else if (walk->way != WALK_KEPT || walk->depth <= WALK_SHALLOW)
         walk->way = WALK_HASHED;
-    walk->root = stack_root;
+    thread->hashed = walk->way == WALK_HASHED ? walk : NULL;
+    walk->hashed_root = walk_hashed_root();
 }
 
-/* Where python_walk_quick has not found the stack; and the first time, which tells that whole stacks are asked for. */
-HOT_INLINE uint32_t python_walk_find(const struct python_layout *layout, struct thread_state *thread, const void *state)
+/* The stack of this state, where deep ones are looked for. 0: they are not, or it isn't known. */
+HOT_INLINE uint32_t python_walk_deep(const struct python_layout *layout, struct thread_state *thread, const void *state)
 {
     struct python_walk *walk = thread->python;
     uint64_t top = python_frame_top(layout, state);
-    uint32_t node = walk && walk->way == WALK_KEPT ? python_walk_kept(layout, walk, top) : 0;
+    uint32_t node = likely(walk != NULL) && likely(walk->way == WALK_KEPT) && likely(top) ? python_walk_kept(layout, walk, top) : 0;
+    if (likely(node) && unlikely(walk->depth <= WALK_SHALLOW))
+        walk_choose_way(thread, walk);
+#ifdef HEAPLINE_STACK_SELF_CHECK
+    if (node)
+        python_walk_check(layout, walk, top, 0);
+#endif
+    return node;
+}
+
+/* Where neither python_walk_quick nor python_walk_deep has found the stack; and the first time, which tells that whole stacks are asked for. */
+HOT_INLINE uint32_t python_walk_find(const struct python_layout *layout, struct thread_state *thread, const void *state)
+{
+    uint64_t top = python_frame_top(layout, state);
+    struct python_walk *walk = thread->python;
+    uint32_t node = walk && walk->way == WALK_HASHED && top ? python_walk_kept(layout, walk, top) : 0;
     if (!node && !(node = python_walk_capture(layout, thread, state, 0)))
         return 0;
     walk = thread->python;
-    walk_choose_way(walk);
+    walk_choose_way(thread, walk);
     if (walk->way == WALK_HASHED && walk->quick_epoch) {
         uint64_t hash = walk_hash(layout, walk, top);
         *walk_found(walk, hash) = (struct walk_found){hash, node};
@@ -387,27 +436,20 @@ typedef uint32_t (*python_walk_find_function)(struct thread_state *thread, const
 PYTHON_LAYOUTS(X)
 #undef X
 
-/* Is it known that whole stacks are asked for? */
-HOT_INLINE int python_walk_is_whole(const struct python_walk *walk)
+/* The stack of this state, if it is a shallow one that was found lately. */
+HOT_INLINE const struct walk_found *python_walk_quick(const struct python_layout *layout, struct thread_state *thread, const void *state)
 {
-    return likely(walk != NULL) && likely(walk->way != WALK_UNKNOWN);
-}
-
-/* The stack of this state, most often without a call. 0: it isn't known yet that whole stacks are asked for; or there is none. */
-HOT_INLINE uint32_t python_walk_quick(const struct python_layout *layout, struct thread_state *thread, const void *state,
-                                      python_walk_find_function find)
-{
-    struct python_walk *walk = thread->python;
-    if (unlikely(!walk) || unlikely(walk->way != WALK_HASHED))
-        return python_walk_is_whole(walk) ? find(thread, state) : 0;
+    struct python_walk *walk = thread->hashed;
+    if (unlikely(!walk))
+        return NULL;
     uint64_t hash = walk_hash(layout, walk, python_frame_top(layout, state));
     const struct walk_found *found = walk_found(walk, hash);
     if (unlikely(found->hash != hash))
-        return find(thread, state);
+        return NULL;
 #ifdef HEAPLINE_STACK_SELF_CHECK
     python_walk_check_node(layout, walk, python_frame_top(layout, state), found->node);
 #endif
-    return found->node;
+    return found;
 }
 
 #endif

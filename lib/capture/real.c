@@ -34,6 +34,11 @@ void *bootstrap_allocate(size_t bytes, size_t alignment)
     return bootstrap_buffer + start;
 }
 
+bool bootstrap_is_unused(void)
+{
+    return atomic_load(&bootstrap_used) == 0;
+}
+
 size_t bootstrap_size(const void *block)
 {
     return (size_t)(bootstrap_buffer + sizeof bootstrap_buffer - (const char *)block);

@@ -85,6 +85,8 @@ HOT_INLINE bool bootstrap_owns(const void *block)
 {
     return (uintptr_t)block - (uintptr_t)bootstrap_buffer < BOOTSTRAP_BYTES;
 }
+/* None was ever asked for. */
+bool bootstrap_is_unused(void);
 /* Bytes readable from `block` to the buffer's end: at least what was asked for. */
 size_t bootstrap_size(const void *block);
 

@@ -44,10 +44,11 @@ static int is_closed(uint64_t order)
     return ORDER_OWNER(order) == ORDER_PAUSED || ORDER_OWNER(order) == ORDER_LOST;
 }
 
-/* Nobody drains any more. Threads rest, as in a paused process, but each of their events comes here, to be counted. */
+/* Nobody drains any more. Where everything is recorded threads rest, as in a paused process, but each of their events comes here, to be counted.
+ * Where only some is, they go on to decide what they take: that is counted when it would have been written (recorder_prepare). */
 static int only_counts(void)
 {
-    if (ORDER_OWNER(atomic_load_explicit(&recorder_session->order, memory_order_relaxed)) != ORDER_LOST)
+    if (ORDER_OWNER(atomic_load_explicit(&recorder_session->order, memory_order_relaxed)) != ORDER_LOST || recorder_filter)
         return 0;
     atomic_fetch_add_explicit(&recorder_session->lost_events, 1, memory_order_relaxed);
     return 1;
@@ -72,12 +73,18 @@ static uint64_t wanted_interval(void)
     return atomic_load_explicit(&recorder_session->sampling_wanted_bytes, memory_order_acquire);
 }
 
+static void put_word(struct thread_state *thread, uint64_t word)
+{
+    session_words(recorder_session)[thread->cursor] = word;
+    thread->cursor++;
+}
+
 static void tell_sampling(struct thread_state *thread)
 {
     if (likely(!thread->must_tell_sampling))
         return;
     thread->must_tell_sampling = 0;
-    *thread->cursor++ = EVENT_WORD(EVENT_SAMPLING, thread->sampling_interval_bytes);
+    put_word(thread, EVENT_WORD(EVENT_SAMPLING, thread->sampling_interval_bytes));
 }
 
 /* Where copies are sampled, small ones are, too. */
@@ -104,6 +111,26 @@ void recorder_notice_sampling(struct thread_state *thread)
     thread_registry_change();
 }
 
+/* A thread that leaves one of our functions just now takes no note of it, and follows as above. */
+void recorder_follow_sampling(void)
+{
+    uint64_t interval_bytes = wanted_interval();
+    for (struct thread_state *thread = thread_registry_first(); thread; thread = thread->next) {
+        uintptr_t ready = THREAD_READY;
+        if (thread->shared && thread->sampling_interval_bytes != interval_bytes)
+            __atomic_compare_exchange_n(&thread->busy, &ready, THREAD_FOLLOWING, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    }
+    if (recorder_session->flags & SESSION_COPIES)
+        copy_hooks_init(copy_threshold_for(interval_bytes));
+}
+
+/* Before the current hook has decided anything. */
+static void change_sampling(struct thread_state *thread)
+{
+    if (wanted_interval() != thread->sampling_interval_bytes)
+        sampling_change(thread, wanted_interval());
+}
+
 struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame)
 {
     int saved_errno = errno;
@@ -112,6 +139,9 @@ struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame
         return NULL;
     if (was_aside)
         thread = thread_registry_wake();
+    int is_following = thread->busy == THREAD_FOLLOWING;
+    if (is_following)
+        thread->busy = THREAD_READY;
     if (thread->busy == THREAD_INTERNAL) {
         atomic_fetch_add_explicit(&recorder_own_requests, 1, memory_order_relaxed);
         return NULL;
@@ -129,15 +159,15 @@ struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame
         thread->busy = frame;
     if (thread && was_aside && python_attached)
         python_attach_check();
-    if (thread && was_changing && wanted_interval() != thread->sampling_interval_bytes)
-        sampling_change(thread, wanted_interval());
+    if (thread && (was_changing || (is_following && python_attach_may_sample())))
+        change_sampling(thread);
     errno = saved_errno;
     return thread;
 }
 
 static void note_haste(struct thread_state *thread, uint64_t order)
 {
-    uint64_t words = (uint64_t)(thread->cursor - thread->claim_cursor);
+    uint64_t words = thread->cursor - thread->claim_cursor;
     if (ORDER_OWNER(order) != 0 && words < HURRIED_WORDS)
         thread->hurried_claims++;
     else
@@ -162,14 +192,16 @@ static int claim(struct thread_state *thread)
             break;
         }
     }
+    if (unlikely(atomic_load_explicit(&recorder_is_quiet, memory_order_relaxed)))
+        atomic_store(&recorder_is_quiet, 0); /* this thread has not been resting, others have */
     int new_generation = thread->order == 0;
-    thread->order = order | RECORDER_MARK;
-    thread->stamping = ORDER_OWNER(order) == ORDER_PARALLEL;
+    thread_set_order(thread, order, ORDER_OWNER(order) == ORDER_PARALLEL);
     if (new_generation)
-        *thread->cursor++ = EVENT_WORD(EVENT_THREAD, atomic_load_explicit(&thread->shared->generation, memory_order_relaxed));
-    thread->cursor[0] = EVENT_WORD(EVENT_RUN, ORDER_EPOCH(order));
-    thread->cursor[1] = clock_ticks();
-    thread->cursor += 2;
+        put_word(thread, EVENT_WORD(EVENT_THREAD, atomic_load_explicit(&thread->shared->generation, memory_order_relaxed)));
+    uint64_t *run = session_words(recorder_session) + thread->cursor;
+    run[0] = EVENT_WORD(EVENT_RUN, ORDER_EPOCH(order));
+    run[1] = clock_ticks();
+    thread->cursor += 2; /* at once: see recorder_begin_otherwise */
     thread->claim_cursor = thread->cursor;
     return 1;
 }
@@ -194,7 +226,7 @@ int recorder_prepare(struct thread_state *thread)
     int saved_errno = errno;
     uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed);
     int is_ready = *recorder_mark && !is_closed(order) && (thread->cursor <= thread->limit || ring_make_room(thread)) &&
-                   ((order | RECORDER_MARK) == thread->order || claim(thread));
+                   (order == thread->order || claim(thread));
     if (is_ready) {
         tell_sampling(thread);
         recorder_notice_sampling(thread);
@@ -214,9 +246,8 @@ void recorder_stop(void)
 {
     atomic_store(&recorder_session->collector_state, COLLECTOR_GONE);
     uint64_t order = atomic_load(&recorder_session->order);
-    /* Of a sample nobody could say which events would have been in it; without a trace nobody asks. Paused is paused. */
-    int is_counted = !recorder_session->sampling_interval_bytes && !wanted_interval() && *recorder_session->trace_path;
-    uint32_t owner = is_counted ? ORDER_LOST : ORDER_PAUSED;
+    /* Without a trace nobody asks. Paused is paused. */
+    uint32_t owner = *recorder_session->trace_path ? ORDER_LOST : ORDER_PAUSED;
     while (ORDER_OWNER(order) != ORDER_PAUSED &&
            !atomic_compare_exchange_weak(&recorder_session->order, &order, ORDER_WORD(ORDER_EPOCH(order) + 1, owner)))
         ;

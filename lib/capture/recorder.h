@@ -31,9 +31,9 @@ INTERNAL _Atomic uint64_t recorder_own_requests;
 INTERNAL _Atomic uint32_t recorder_is_quiet;
 
 /* RECORDER_MARK in the process that records into recorder_session; in a child that was forked by a raw system call, and so shares our rings
- * but must not write into them, the kernel has emptied it (MADV_WIPEONFORK, Linux 4.14). Kept in thread_state.order as well: an unknown
- * child never finds the order it expects, and no event asks the kernel who it is, which a confined program (seccomp) may not do. */
-#define RECORDER_MARK (1ull << 63)
+ * but must not write into them, the kernel has emptied it (MADV_WIPEONFORK, Linux 4.14), as it has thread_orders: an unknown child never finds
+ * the order it expects, asks here, and no event asks the kernel who it is, which a confined program (seccomp) may not do. */
+#define RECORDER_MARK 1ull
 INTERNAL const uint64_t *recorder_mark;
 
 /* Cold halves. recorder_admit: busy was set: register the thread, wake it, or count what is lost; NULL: don't record. `frame`: the hook's.
@@ -42,6 +42,8 @@ INTERNAL const uint64_t *recorder_mark;
 COLD struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame);
 /* When what this hook does has been decided: does the process want another sampling interval than this thread has? Then it follows. */
 COLD void recorder_notice_sampling(struct thread_state *thread);
+/* Recording is about to begin again, with no hook in place: threads that sample otherwise than is wanted follow with their next hook. */
+COLD void recorder_follow_sampling(void);
 COLD int recorder_prepare(struct thread_state *thread);
 /* Set the mark: this process is the one that records into recorder_session. From the start, and in a forked child that has a session of its own. */
 COLD void recorder_mark_process(void);
@@ -69,6 +71,17 @@ HOT_INLINE void recorder_enter_as(struct thread_state *thread)
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* The same in a function without a frame pointer, which takes no native stack: what is above its stack pointer will do. */
+HOT_INLINE void recorder_enter_quickly(struct thread_state *thread)
+{
+#ifdef __x86_64__
+    __asm__ volatile("mov %%rsp, %0" : "=m"(thread->busy));
+    atomic_signal_fence(memory_order_seq_cst);
+#else
+    recorder_enter_as(thread);
+#endif
+}
+
 HOT_INLINE struct thread_state *recorder_enter(void)
 {
     struct thread_state *thread = current_thread;
@@ -84,64 +97,113 @@ HOT_INLINE void recorder_leave(struct thread_state *thread)
     thread->busy = THREAD_READY;
 }
 
-HOT_INLINE uint64_t *recorder_begin(struct thread_state *thread)
+/* May this thread append without further ado? `session`: recorder_session. */
+HOT_INLINE int recorder_is_ready(struct thread_state *thread, struct session_header *session)
 {
-    uint64_t order = atomic_load_explicit(&recorder_session->order, memory_order_relaxed) | *recorder_mark;
-    if (unlikely((order != thread->order) | (thread->cursor > thread->limit)))
-        if (!recorder_prepare(thread))
-            return NULL;
-    uint64_t *words = thread->cursor;
-    if (!words)
-        __builtin_unreachable(); /* the caller need not ask for NULL on this way */
-    if (unlikely(thread->stamping))
-        *words++ = EVENT_WORD(EVENT_STAMP, clock_ticks());
-    return words;
+    return likely(atomic_load_explicit(&session->order, memory_order_relaxed) == thread_orders(thread)->plain) &&
+           likely(thread->cursor <= thread->limit);
 }
 
-HOT_INLINE void recorder_commit(struct thread_state *thread, uint64_t *end)
+/* Where an event is written. `words` is NULL: it is not to be recorded. */
+struct recorder_place {
+    uint64_t *words;
+    uint64_t cursor;
+};
+
+/* Where a thread that is ready writes. */
+HOT_INLINE struct recorder_place recorder_place(const struct thread_state *thread, struct session_header *session)
 {
-    thread->cursor = end;
-    atomic_store_explicit(&thread->shared->cursor, (uint64_t)(end - session_words(recorder_session)), memory_order_release);
+    uint64_t *words = session_words(session) + thread->cursor;
+    if (!words)
+        __builtin_unreachable(); /* the caller need not ask for NULL on this way */
+    return (struct recorder_place){words, thread->cursor};
+}
+
+/* It may not append, or not without a stamp. Of an event that isn't whole yet thread->cursor says nothing: a child that is forked just now
+ * tells the collector how far it is. */
+HOT_INLINE struct recorder_place recorder_begin_otherwise(struct thread_state *thread, struct session_header *session)
+{
+    if ((atomic_load_explicit(&session->order, memory_order_relaxed) != thread_orders(thread)->stamping || thread->cursor > thread->limit) &&
+        !recorder_prepare(thread))
+        return (struct recorder_place){NULL, 0};
+    struct recorder_place place = recorder_place(thread, session);
+    if (thread->stamping) {
+        *place.words++ = EVENT_WORD(EVENT_STAMP, clock_ticks());
+        place.cursor++;
+    }
+    return place;
+}
+
+HOT_INLINE struct recorder_place recorder_begin(struct thread_state *thread)
+{
+    struct session_header *session = recorder_session;
+    return recorder_is_ready(thread, session) ? recorder_place(thread, session) : recorder_begin_otherwise(thread, session);
+}
+
+HOT_INLINE void recorder_commit(struct thread_state *thread, struct recorder_place place, unsigned word_count)
+{
+    thread->cursor = place.cursor + word_count;
+    atomic_store_explicit(&thread->shared->cursor, place.cursor + word_count, memory_order_release);
+}
+
+/* EVENT_WORD of an address, whose highest byte is none of it: two stores in place of constants of eight bytes. */
+HOT_INLINE void recorder_put_address(uint64_t *word, unsigned opcode, uintptr_t address)
+{
+    *(volatile uint64_t *)word = address;
+    ((volatile uint8_t *)word)[EVENT_PAYLOAD_BITS / 8] = (uint8_t)opcode;
+}
+
+/* An allocation of less than 4 GiB. */
+HOT_INLINE void recorder_put_allocation(struct thread_state *thread, struct recorder_place place, unsigned opcode, const void *address,
+                                        uint64_t size, uint32_t stack)
+{
+    recorder_put_address(place.words, opcode, (uintptr_t)address);
+    place.words[1] = EVENT_SIZE_STACK(size, stack);
+    recorder_commit(thread, place, 2);
 }
 
 /* opcode: EVENT_ALLOCATE, EVENT_ALLOCATE_OBJECT, EVENT_REALLOC_END or EVENT_REALLOC_END_OBJECT; its _BIG form is opcode + 1. */
 HOT_INLINE void recorder_allocate(struct thread_state *thread, unsigned opcode, const void *address, uint64_t size, uint32_t stack)
 {
-    uint64_t *words = recorder_begin(thread);
+    struct recorder_place place = recorder_begin(thread);
+    uint64_t *words = place.words;
     if (unlikely(!words))
         return;
-    if (likely(size <= 0xffffffffu)) {
-        words[0] = EVENT_WORD(opcode, (uintptr_t)address);
-        words[1] = EVENT_SIZE_STACK(size, stack);
-        recorder_commit(thread, words + 2);
+    if (likely(!(size >> 32))) {
+        recorder_put_allocation(thread, place, opcode, address, size, stack);
     } else {
-        words[0] = EVENT_WORD(opcode + 1, (uintptr_t)address);
+        recorder_put_address(words, opcode + 1, (uintptr_t)address);
         words[1] = EVENT_SIZE_STACK(0, stack);
         words[2] = size;
-        recorder_commit(thread, words + 3);
+        recorder_commit(thread, place, 3);
     }
+}
+
+HOT_INLINE void recorder_put_free(struct thread_state *thread, struct recorder_place place, unsigned opcode, const void *address)
+{
+    recorder_put_address(place.words, opcode, (uintptr_t)address);
+    recorder_commit(thread, place, 1);
 }
 
 /* opcode: EVENT_FREE, EVENT_REALLOC_BEGIN or EVENT_REALLOC_FAILED. */
 HOT_INLINE void recorder_free(struct thread_state *thread, unsigned opcode, const void *address)
 {
-    uint64_t *words = recorder_begin(thread);
-    if (unlikely(!words))
-        return;
-    words[0] = EVENT_WORD(opcode, (uintptr_t)address);
-    recorder_commit(thread, words + 1);
+    struct recorder_place place = recorder_begin(thread);
+    if (likely(place.words))
+        recorder_put_free(thread, place, opcode, address);
 }
 
 /* The old block of a realloc was sampled, the new one isn't. */
 static inline void recorder_reallocation_passed(struct thread_state *thread, const void *address, uint64_t size, uint32_t stack)
 {
-    uint64_t *words = recorder_begin(thread);
+    struct recorder_place place = recorder_begin(thread);
+    uint64_t *words = place.words;
     if (!words)
         return;
-    words[0] = EVENT_WORD(EVENT_REALLOC_PASSED, (uintptr_t)address);
+    recorder_put_address(words, EVENT_REALLOC_PASSED, (uintptr_t)address);
     words[1] = stack;
     words[2] = size;
-    recorder_commit(thread, words + 3);
+    recorder_commit(thread, place, 3);
 }
 
 #endif

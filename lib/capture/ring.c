@@ -32,9 +32,10 @@ static uint32_t units_taken;
 /* The collector let a whole wait pass: don't wait again until it has moved, count what is lost. */
 static _Atomic uint32_t collector_stalled;
 
-static uint64_t *unit_words(uint32_t unit)
+/* Word offsets from the session's start, like every place here. */
+static uint64_t unit_words(uint32_t unit)
 {
-    return session_words(recorder_session) + (SESSION_RINGS_OFFSET + (uint64_t)unit * UNIT_BYTES) / 8;
+    return (SESSION_RINGS_OFFSET + (uint64_t)unit * UNIT_BYTES) / 8;
 }
 
 /* A handler that jumps away must not leave it held. */
@@ -51,9 +52,10 @@ static void release_space_lock(uint64_t signals)
     signals_restore(signals);
 }
 
-static uint64_t *space_take(uint32_t units, uint32_t budget)
+/* 0: there isn't so much. */
+static uint64_t space_take(uint32_t units, uint32_t budget)
 {
-    uint64_t *words = NULL, signals = take_space_lock();
+    uint64_t words = 0, signals = take_space_lock();
     for (uint32_t first = 0, free_run = 0, unit = 0; unit < UNIT_COUNT && units_taken + units <= budget; unit++) {
         free_run = unit_taken[unit] ? 0 : free_run + 1;
         if (free_run < units)
@@ -69,9 +71,9 @@ static uint64_t *space_take(uint32_t units, uint32_t budget)
     return words;
 }
 
-static void space_give_back(uint64_t *words, uint32_t word_count)
+static void space_give_back(uint64_t words, uint32_t word_count)
 {
-    uint32_t first = (uint32_t)((uint64_t)(words - unit_words(0)) * 8 / UNIT_BYTES);
+    uint32_t first = (uint32_t)((words - unit_words(0)) * 8 / UNIT_BYTES);
     uint64_t signals = take_space_lock();
     for (uint32_t i = 0; i < word_count * 8 / UNIT_BYTES; i++)
         unit_taken[first + i] = 0;
@@ -86,10 +88,10 @@ static uint32_t ring_word_count(const struct thread_state *thread)
 
 static void publish(struct thread_state *thread)
 {
-    atomic_store_explicit(&thread->shared->cursor, (uint64_t)(thread->cursor - session_words(recorder_session)), memory_order_release);
+    atomic_store_explicit(&thread->shared->cursor, thread->cursor, memory_order_release);
 }
 
-static void enter_ring(struct thread_state *thread, uint64_t *words, uint32_t word_count)
+static void enter_ring(struct thread_state *thread, uint64_t words, uint32_t word_count)
 {
     thread->ring = words;
     thread->ring_end = words + word_count;
@@ -98,24 +100,24 @@ static void enter_ring(struct thread_state *thread, uint64_t *words, uint32_t wo
 
 int ring_start(struct thread_state *thread)
 {
-    uint64_t *words = space_take(1, UNIT_COUNT);
+    uint64_t words = space_take(1, UNIT_COUNT);
     if (!words)
         return 0;
     enter_ring(thread, words, UNIT_BYTES / 8);
     thread->limit = words - 1; /* the first event asks for room */
-    thread->shared->first_ring = (uint64_t)(words - session_words(recorder_session));
+    thread->shared->first_ring = words;
     thread->shared->first_ring_words = UNIT_BYTES / 8;
     atomic_store_explicit(&thread->shared->drained, thread->shared->first_ring, memory_order_relaxed);
     publish(thread);
     return 1;
 }
 
-static uint64_t *drained_position(const struct thread_state *thread)
+static uint64_t drained_position(const struct thread_state *thread)
 {
-    return session_words(recorder_session) + atomic_load_explicit(&thread->shared->drained, memory_order_acquire);
+    return atomic_load_explicit(&thread->shared->drained, memory_order_acquire);
 }
 
-static int within_ring(const struct thread_state *thread, const uint64_t *position)
+static int within_ring(const struct thread_state *thread, uint64_t position)
 {
     return position >= thread->ring && position < thread->ring_end;
 }
@@ -127,20 +129,20 @@ static void wake_collector(void)
 }
 
 /* Set the next checkpoint: a quarter of the ring ahead at most, so that the collector is woken in time. */
-static void set_limit(struct thread_state *thread, uint64_t *free_end)
+static void set_limit(struct thread_state *thread, uint64_t free_end)
 {
-    uint64_t *checkpoint = thread->cursor + ring_word_count(thread) / 4;
+    uint64_t checkpoint = thread->cursor + ring_word_count(thread) / 4;
     thread->limit = (checkpoint < free_end ? checkpoint : free_end) - RING_RESERVE_WORDS;
 }
 
 /* Is there room at the cursor, after a wrap if need be? Sets the limit if so. */
 static int find_room(struct thread_state *thread)
 {
-    uint64_t *drained = drained_position(thread);
+    uint64_t drained = drained_position(thread);
     int collector_here = within_ring(thread, drained);
     if (collector_here && thread->previous_ring) {
         space_give_back(thread->previous_ring, thread->previous_ring_words);
-        thread->previous_ring = NULL;
+        thread->previous_ring = 0;
     }
     if (collector_here && drained > thread->cursor) {
         if (drained - thread->cursor <= RING_RESERVE_WORDS)
@@ -155,7 +157,7 @@ static int find_room(struct thread_state *thread)
     if (!collector_here || drained - thread->ring <= RING_RESERVE_WORDS + 1)
         return 0;
     if (thread->cursor < thread->ring_end)
-        *thread->cursor = EVENT_WORD(EVENT_PAD, 0);
+        session_words(recorder_session)[thread->cursor] = EVENT_WORD(EVENT_PAD, 0);
     thread->cursor = thread->ring;
     publish(thread);
     set_limit(thread, drained - 1);
@@ -167,11 +169,12 @@ static int grow(struct thread_state *thread)
     uint32_t old_words = ring_word_count(thread);
     if (thread->previous_ring || old_words * 8 >= SESSION_MAX_RING_BYTES || thread->ring_end - thread->cursor < 2)
         return 0;
-    uint64_t *words = space_take(old_words * 4 * 8 / UNIT_BYTES, GROWTH_BUDGET_UNITS);
+    uint64_t words = space_take(old_words * 4 * 8 / UNIT_BYTES, GROWTH_BUDGET_UNITS);
     if (!words)
         return 0;
-    thread->cursor[0] = EVENT_WORD(EVENT_JUMP, words - session_words(recorder_session));
-    thread->cursor[1] = old_words * 4;
+    uint64_t *jump = session_words(recorder_session) + thread->cursor;
+    jump[0] = EVENT_WORD(EVENT_JUMP, words);
+    jump[1] = old_words * 4;
     thread->previous_ring = thread->ring;
     thread->previous_ring_words = old_words;
     enter_ring(thread, words, old_words * 4);
@@ -211,7 +214,7 @@ int ring_make_room(struct thread_state *thread)
     if (find_room(thread)) {
         if (atomic_load_explicit(&collector_stalled, memory_order_relaxed))
             atomic_store(&collector_stalled, 0);
-        uint64_t backlog = (uint64_t)(thread->cursor - drained_position(thread)) & (ring_word_count(thread) - 1);
+        uint64_t backlog = (thread->cursor - drained_position(thread)) & (ring_word_count(thread) - 1);
         if (backlog * 2 >= ring_word_count(thread))
             wake_collector();
         return 1;
@@ -224,25 +227,25 @@ int ring_make_room(struct thread_state *thread)
 
 uint64_t ring_backlog_events(const struct thread_state *thread)
 {
-    const uint64_t *words = session_words(recorder_session), *at = drained_position(thread);
-    const uint64_t *cursor = words + atomic_load_explicit(&thread->shared->cursor, memory_order_acquire);
-    const uint64_t *start = thread->ring, *end = thread->ring_end;
+    const uint64_t *words = session_words(recorder_session);
+    uint64_t at = drained_position(thread), cursor = atomic_load_explicit(&thread->shared->cursor, memory_order_acquire);
+    uint64_t start = thread->ring, end = thread->ring_end;
     uint64_t events = 0;
     if (!within_ring(thread, at)) {
         start = thread->previous_ring;
-        end = start ? start + thread->previous_ring_words : NULL;
+        end = start ? start + thread->previous_ring_words : 0;
     }
     for (uint32_t step = 0; at != cursor && step < SESSION_RING_SPACE_BYTES / 8 && start && at >= start; step++) {
-        enum event_opcode opcode = at < end ? EVENT_OPCODE(*at) : EVENT_PAD;
+        enum event_opcode opcode = at < end ? EVENT_OPCODE(words[at]) : EVENT_PAD;
         if (opcode == EVENT_PAD) {
             at = start;
             continue;
         }
         if (opcode == EVENT_JUMP) {
-            uint64_t offset = EVENT_PAYLOAD(at[0]), count = at[1];
+            uint64_t offset = EVENT_PAYLOAD(words[at]), count = words[at + 1];
             if (offset * 8 < SESSION_RINGS_OFFSET || count > SESSION_RING_SPACE_BYTES / 8 || offset + count > SESSION_SURVEY_OFFSET / 8)
                 break;
-            at = start = words + offset;
+            at = start = offset;
             end = start + count;
             continue;
         }

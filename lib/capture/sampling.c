@@ -182,8 +182,9 @@ int sampling_add(const void *block)
 
 int sampling_remove(const void *block)
 {
+    /* Which of them ends a block that was recorded the collector knows; without it none is counted. */
     if (atomic_load_explicit(&all_ends, memory_order_relaxed))
-        return 1;
+        return ORDER_OWNER(atomic_load_explicit(&recorder_session->order, memory_order_relaxed)) != ORDER_LOST;
     if (atomic_load_explicit(second_cell((uintptr_t)block), memory_order_relaxed) == 0)
         return 0;
     int saved_errno = errno, removed = 1; /* where the table can't be asked, the collector knows */

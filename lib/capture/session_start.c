@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "dormant.h"
 #include "environment.h"
 #include "pages.h"
 
@@ -171,8 +172,11 @@ static int start_collector(int memfd, struct session_header *session, const stru
     if (!entries)
         return 0;
     collector_environment(environment, entries, MAX_ENVIRONMENT_ENTRIES);
-    int started = collector_spawn(memfd, session, entries,
+    int memory = settings ? -1 : dormant_open_memory(session);
+    int started = collector_spawn(memfd, memory, session, entries,
                                   settings ? settings->collector_path : environment_get(environment, "HEAPLINE_COLLECTOR"));
+    if (memory >= 0)
+        syscall(SYS_close, memory);
     pages_unmap(entries, table_bytes);
     return started;
 }
@@ -222,6 +226,7 @@ struct session_header *session_start_forked(const struct session_header *parent,
     session->rotate_bytes = parent->rotate_bytes;
     session->rotate_ns = parent->rotate_ns;
     session->native_check_interval = parent->native_check_interval;
+    session->slots_address = parent->slots_address;
     session->python_version = parent->python_version;
     session->python_flags = parent->python_flags;
     session->warnings = parent->warnings;

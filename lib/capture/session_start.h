@@ -20,8 +20,9 @@ int session_memory_create(uint64_t bytes);
 /* Run the collector's program once more, for an epilogue (epilogue.h). 1 when it was started. */
 int collector_start_again(int memfd, struct session_header *session);
 
-/* Run `heapline-collector` in a process that no one but init will ever wait for. 1 when it was started. */
-int collector_spawn(int memfd, struct session_header *session, const char *const *environment, const char *override_path);
+/* Run `heapline-collector` in a process that no one but init will ever wait for. 1 when it was started. memory: a file of the target's, -1: none
+ * (dormant.h). */
+int collector_spawn(int memfd, int memory, struct session_header *session, const char *const *environment, const char *override_path);
 
 /* It has given up, or is no more. System calls. */
 int collector_died(struct session_header *session);

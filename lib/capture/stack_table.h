@@ -65,13 +65,6 @@ HOT_INLINE uint32_t stack_table_predict(uint32_t parent, uint32_t hint, uint64_t
     return stack_node_is(&nodes[before], parent, key, tag) ? before : 0;
 }
 
-/* This node, if it is of this key below `parent`; 0: it isn't. */
-HOT_INLINE uint32_t stack_table_check(uint32_t node_id, uint32_t parent, uint64_t key, uint32_t tag)
-{
-    const struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_acquire);
-    return stack_node_is(&nodes[node_id], parent, key, tag) ? node_id : 0;
-}
-
 /* A Python frame: code id and the offset that its line table wants. 0 where the node can't be defined (no memory, definitions lost). */
 uint32_t stack_table_python(uint32_t parent_id, uint32_t code_id, int32_t instruction);
 

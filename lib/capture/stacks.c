@@ -36,8 +36,7 @@ OUTLINED uint32_t with_native_frames(struct thread_state *thread, uint32_t pytho
 /* A thread that runs no Python code. */
 HOT_INLINE uint32_t native_stack(struct thread_state *thread, const void *return_address)
 {
-    static const struct python_segments none;
-    return stacks_are_native() ? unwind(thread, return_address, &none) : native_stack_of_caller(thread, return_address);
+    return stacks_are_native() ? unwind(thread, return_address, &native_unwind_no_segments) : native_stack_of_caller(thread, return_address);
 }
 
 HOT_INLINE uint32_t stack_of(struct thread_state *thread, python_stack_function capture, const void *state, const void *return_address)
@@ -53,7 +52,7 @@ uint32_t stack_of_object_hook_rare(struct thread_state *thread, const void *stat
     return stack_of(thread, python_stack_capture, state, return_address);
 }
 
-uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address)
+uint32_t stack_of_native_hook_rare(struct thread_state *thread, const void *return_address)
 {
     python_stack_function capture = python_stack_capture;
     if (!capture)

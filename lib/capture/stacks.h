@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "native_check.h"
+#include "native_unwind.h"
 #include "python_api.h"
 #include "python_stack.h"
 #include "recorder.h"
@@ -44,7 +46,18 @@ HOT_INLINE uint32_t stack_of_object_hook(struct thread_state *thread, const void
     return likely(stack) ? stack : stack_of_object_hook_rare(thread, state, return_address);
 }
 
-/* In malloc, mmap, memcpy and their kin: any thread, GIL held or not. The Python stack where this thread has one, else the return address. */
-uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address);
+/* Where there may be Python frames, or native ones aren't wanted. */
+uint32_t stack_of_native_hook_rare(struct thread_state *thread, const void *return_address);
+
+/* In malloc, mmap, memcpy and their kin: any thread, GIL held or not. The Python stack where this thread has one, else the return address.
+ * Inlined for programs that have no Python frames: theirs are the shortest ways to a stack. */
+HOT_INLINE uint32_t stack_of_native_hook(struct thread_state *thread, const void *return_address)
+{
+    if (python_stack_capture || !stacks_are_native())
+        return stack_of_native_hook_rare(thread, return_address);
+    uint32_t stack = native_unwind(thread, return_address, &native_unwind_no_segments);
+    native_check(thread, stack, &native_unwind_no_segments);
+    return stack;
+}
 
 #endif

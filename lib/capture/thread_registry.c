@@ -5,12 +5,14 @@
 #include <limits.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "definitions.h"
 #include "lock.h"
+#include "native_unwinder.h"
 #include "pages.h"
 #include "recorder.h"
 #include "ring.h"
@@ -103,8 +105,9 @@ static struct thread_state *blank_state(void)
     for (struct thread_state *state = first_state; state; state = state->next)
         if (!state->shared && state != own_state())
             return state;
-    struct thread_state *state = pages_map(sizeof *state);
+    struct thread_state *state = pages_map(THREAD_STATE_BYTES);
     if (state) {
+        syscall(SYS_madvise, thread_orders(state), sizeof(struct thread_orders), MADV_WIPEONFORK);
         state->next = first_state;
         first_state = state;
     }
@@ -129,7 +132,9 @@ static void begin_generation(struct thread_state *state)
 {
     state->kernel_id = (uint32_t)syscall(SYS_gettid);
     state->pthread_id = (uint64_t)pthread_self();
-    state->order = 0;
+    if (state->unwinder)
+        native_unwinder_begin_thread(state->unwinder);
+    thread_set_order(state, 0, 0);
     state->exit_rounds = 0;
     state->hurried_claims = 0;
     state->object_request = OBJECT_NONE;
@@ -270,7 +275,7 @@ void thread_registry_after_fork(void)
     atomic_store_explicit(&registry_full, 0, memory_order_relaxed);
     for (struct thread_state *state = first_state; state; state = state->next) {
         state->shared = NULL;
-        state->previous_ring = NULL;
+        state->previous_ring = 0;
         atomic_store_explicit(&state->retiring, 0, memory_order_relaxed);
     }
     struct thread_state *self = own_state();

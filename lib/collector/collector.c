@@ -46,18 +46,25 @@ void collector_identify(struct collector *collector)
 }
 
 /* Sums of a sample can't be weighted any more, but for a rotated trace's: nothing is added up, collector_is_full ends it instead. */
+struct trace_rotate collector_bound(const struct session_header *session, const struct output_file *output)
+{
+    struct trace_rotate rotate = {session->max_trace_bytes, session->rotate_bytes, session->rotate_ns};
+    if (!output_file_is_seekable(output))
+        rotate.segment_bytes = rotate.segment_ns = 0;
+    int is_rotated = rotate.segment_bytes || rotate.segment_ns;
+    if (!is_rotated && session->sampling_interval_bytes)
+        rotate.max_bytes = 0;
+    else if (is_rotated && !rotate.max_bytes)
+        rotate.max_bytes = TRACE_ROTATED_BYTES;
+    if (rotate.max_bytes && rotate.max_bytes < TRACE_MIN_BOUND_BYTES)
+        rotate.max_bytes = TRACE_MIN_BOUND_BYTES;
+    return rotate;
+}
+
 static int bound_trace(struct collector *collector)
 {
-    const struct session_header *session = collector->session;
-    struct trace_rotate rotate = {session->max_trace_bytes, session->rotate_bytes, session->rotate_ns};
-    int is_rotated = (rotate.segment_bytes || rotate.segment_ns) && output_file_is_seekable(&collector->output);
-    if (!is_rotated && (session->sampling_interval_bytes || !session->max_trace_bytes))
-        return 0;
-    if (!rotate.max_bytes)
-        rotate.max_bytes = TRACE_ROTATED_BYTES;
-    if (rotate.max_bytes < TRACE_MIN_BOUND_BYTES)
-        rotate.max_bytes = TRACE_MIN_BOUND_BYTES;
-    if (is_rotated)
+    struct trace_rotate rotate = collector_bound(collector->session, &collector->output);
+    if (rotate.segment_bytes || rotate.segment_ns)
         return trace_writer_rotate(collector->writer, &collector->identity, &rotate);
     trace_writer_bound(collector->writer, rotate.max_bytes);
     return 0;
@@ -71,8 +78,10 @@ static int open_trace(struct collector *collector)
     else
         process_default_path(session, &collector->target, collector->base_path, sizeof collector->base_path);
     int status = output_file_create(&collector->output, collector->base_path, session->flags & SESSION_FORCE, &collector->identity);
-    if (status == 0)
-        status = trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
+    if (status != 0)
+        return status;
+    collector_tell_path(collector); /* at once: should this process be killed, the target has it written there what is missing */
+    status = trace_writer_open(collector->output.file, &collector->identity, &collector->writer);
     return status == 0 ? bound_trace(collector) : status;
 }
 
@@ -99,9 +108,9 @@ void collector_announce(struct collector *collector)
     futex_wake(&session->collector_state, 1 << 30);
 }
 
-int collector_start(struct collector *collector, struct session_header *session, int session_file, uint64_t session_inode)
+int collector_start(struct collector *collector, struct session_header *session, int session_file, uint64_t session_inode, int memory_file)
 {
-    *collector = (struct collector){.session = session, .session_file = session_file, .output.file = -1, .pause_ns = BUSY_PAUSE_NS};
+    *collector = (struct collector){.session = session, .session_file = session_file, .memory_file = memory_file, .output.file = -1, .pause_ns = BUSY_PAUSE_NS};
     target_process_open(&collector->target, (int)session->pid, -1, session_inode);
     collector_identify(collector);
     int status = open_trace(collector);
@@ -112,8 +121,7 @@ int collector_start(struct collector *collector, struct session_header *session,
         status = event_stream_init(&collector->stream, session, &collector->blocks, &collector->definitions);
     if (status != 0)
         return status;
-    collector_tell_path(collector);
-    fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
+    fork_server_init(&collector->forks, session, &collector->target);
     control_server_init(&collector->control, session->pid, session->control_socket, sizeof session->control_socket);
     collector_announce(collector);
     process_properties_put(collector->writer, session, &collector->target);
@@ -164,6 +172,14 @@ static void count_quiet_drains(struct collector *collector, uint64_t order, uint
         collector->quiet_parallel_drains = 0;
 }
 
+/* In this order, and nothing between the two: waking a thread may take this one's processor away, and who is killed then must have said how many
+ * events the rings are lacking. */
+void collector_hand_over(struct collector *collector)
+{
+    atomic_store(&collector->session->handed_events, trace_writer_totals(collector->writer)->event_count);
+    event_stream_publish(&collector->stream);
+}
+
 /* Take all events that may be taken now; with `all`, whatever is there. Returns 0: a fork is under way, nothing was taken. */
 static int drain(struct collector *collector, int all)
 {
@@ -186,9 +202,7 @@ static int drain(struct collector *collector, int all)
         limit.stamp = ticks - collector->blocks.swap_ticks;
     uint64_t events_before = stream->taken_events;
     event_stream_take(stream, all ? ORDER_KEY_LAST : limit);
-    event_stream_publish(stream);
-    atomic_store_explicit(&session->handed_events, trace_writer_totals(collector->writer)->event_count, memory_order_relaxed);
-
+    collector_hand_over(collector);
     count_quiet_drains(collector, order, active_threads);
     if (event_stream_unfollowed(stream, atomic_load_explicit(&session->sampling_wanted_bytes, memory_order_relaxed)))
         collector->quiet_parallel_drains = QUIET_PARALLEL_DRAINS; /* they look when they claim the next epoch */

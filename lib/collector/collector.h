@@ -30,6 +30,7 @@ struct sampling_change {
 struct collector {
     struct session_header *session;
     int session_file;         /* its memfd: tells how much of the target's resident set is ours */
+    int memory_file;          /* the target's memory (slot_table.h); -1: none */
     struct target_process target;
     struct output_file output;
     struct trace_identity identity;
@@ -56,9 +57,9 @@ struct collector {
     uint32_t python_written, warnings_written, unrecorded_written; /* what the trace says already */
 };
 
-/* Take over a session, whose memfd has this inode number: open the target, create the trace, say that the collector runs.
- * Returns 0 or an error of status.h. */
-int collector_start(struct collector *collector, struct session_header *session, int session_file, uint64_t session_inode);
+/* Take over a session, whose memfd has this inode number: open the target, create the trace, say that the collector runs. memory_file: the
+ * target's memory, where it has a slot table; else -1. Returns 0 or an error of status.h. */
+int collector_start(struct collector *collector, struct session_header *session, int session_file, uint64_t session_inode, int memory_file);
 
 /* Until the target is gone or runs another program; writes the end. */
 void collector_run(struct collector *collector);
@@ -77,6 +78,9 @@ void collector_finish(struct collector *collector, enum trace_end_reason reason)
 void collector_pause(struct session_header *session);
 /* From now on it is. */
 void collector_resume(struct session_header *session);
+/* Lead the calls of a target that has a slot table (slot_table.h) to the hooks before it is recorded, past them when it no longer is. 0: they
+ * can't be led. (collector_slots.c) */
+int collector_lead_slots(struct collector *collector, uint32_t lead);
 int collector_is_detached(const struct collector *collector);
 /* Serve CONTROL_DETACH; answers when the trace is whole. */
 void collector_detach(struct collector *collector, struct control_answer *answer);
@@ -87,7 +91,7 @@ enum control_result collector_attach(struct collector *collector, const char *ar
 void collector_begin_spans(struct collector *collector);
 /* Which sampling interval is asked for where a trace begins, if another one than its header says. */
 void collector_begin_changes(struct collector *collector);
-/* Has the trace of a sample grown as large as it may? */
+/* Has the trace of a sample, or of what was one for a while, grown as large as it may? */
 int collector_is_full(const struct collector *collector);
 /* Record no more; the trace says why. */
 void collector_stop(struct collector *collector, const char *reason);
@@ -108,8 +112,12 @@ void collector_serve_objects(struct collector *collector);
 /* Write the traces of programs that were executed and aren't recorded; `target_execed`: the target itself runs another program. */
 void collector_name_unrecorded(struct collector *collector, int target_execed);
 
+/* How the session wants the trace in this file bounded: as trace_writer_rotate takes it, or without segments as trace_writer_bound. */
+struct trace_rotate collector_bound(const struct session_header *session, const struct output_file *output);
 /* Say in `identity` who is recorded in this session. */
 void collector_identify(struct collector *collector);
+/* What has been taken from the rings is the writer's now, and the rings have room for more. */
+void collector_hand_over(struct collector *collector);
 /* Tell the session where the trace is, for whoever must complete it when the collector was killed. */
 void collector_tell_path(const struct collector *collector);
 /* Let the target go on. */

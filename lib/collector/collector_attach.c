@@ -74,11 +74,17 @@ void collector_detach(struct collector *collector, struct control_answer *answer
     close(collector->output.file);
     collector->output.file = null;
     collector->output.path[0] = collector->session->trace_path[0] = '\0';
+    /* The next recording's, before the target's threads are told to begin. */
+    atomic_store(&collector->session->sampling_wanted_bytes, collector->session->sampling_interval_bytes);
     trace_writer_redirect(collector->writer, null);
     event_stream_forget(&collector->stream);
 }
 
 /* ---- attach again ---- */
+
+/* Of a trace, not of how is recorded: each has its own. */
+#define BOUND_WORD "max-trace-size="
+#define ROTATE_WORD "rotate="
 
 /* The next of the comma's words that says how to record, not where to; NULL: there is none. */
 static const char *next_word(const char **at, size_t *ret_bytes)
@@ -87,7 +93,7 @@ static const char *next_word(const char **at, size_t *ret_bytes)
         const char *word = *at;
         size_t bytes = strcspn(word, ",");
         *at = word + bytes + (word[bytes] == ',');
-        if (bytes && strncmp(word, "max-trace-size=", sizeof "max-trace-size=" - 1) != 0) {
+        if (bytes && strncmp(word, BOUND_WORD, sizeof BOUND_WORD - 1) != 0 && strncmp(word, ROTATE_WORD, sizeof ROTATE_WORD - 1) != 0) {
             *ret_bytes = bytes;
             return word;
         }
@@ -107,25 +113,36 @@ static int records_alike(const char *left, const char *right)
     }
 }
 
-static uint64_t bound_of(const char *options)
+/* What follows this word of the options, "0" if it isn't there; the number there. */
+static const char *value_of(const char *options, const char *word, unsigned long long *ret_number)
 {
-    static const char name[] = "max-trace-size=";
-    const char *found = strstr(options, name);
-    unsigned long long bytes = 0;
-    if (found)
-        sscanf(found + sizeof name - 1, "%llu", &bytes);
-    return bytes;
+    const char *found = strstr(options, word), *value = found ? found + strlen(word) : "0";
+    *ret_number = 0;
+    sscanf(value, "%llu", ret_number);
+    return value;
+}
+
+/* The trace's bound, and its segments, in bytes or ms, as `heapline attach` gives them. */
+static void bound_session(struct session_header *session, const char *options)
+{
+    unsigned long long max_bytes, segment;
+    value_of(options, BOUND_WORD, &max_bytes);
+    const char *value = value_of(options, ROTATE_WORD, &segment);
+    int is_time = !strncmp(value + strspn(value, "0123456789"), "ms", 2);
+    session->max_trace_bytes = max_bytes;
+    session->rotate_bytes = is_time ? 0 : segment;
+    session->rotate_ns = is_time ? segment * 1000000 : 0;
 }
 
 /* All that counts from a recording's beginning. Nobody records now. */
-static void begin_session(struct collector *collector, uint64_t max_trace_bytes)
+static void begin_session(struct collector *collector, const char *options)
 {
     struct session_header *session = collector->session;
     struct session_thread *threads = session_threads(session);
     session->start_ticks = clock_ticks();
     session->start_monotonic_ns = clock_ns(CLOCK_MONOTONIC);
     session->start_realtime_ns = clock_ns(CLOCK_REALTIME);
-    session->max_trace_bytes = max_trace_bytes;
+    bound_session(session, options);
     if (getrandom(&session->session_id, sizeof session->session_id, 0) != sizeof session->session_id || !session->session_id)
         session->session_id = session->start_ticks | 1;
     for (uint32_t i = 0; i < collector->stream.thread_count; i++) {
@@ -135,7 +152,6 @@ static void begin_session(struct collector *collector, uint64_t max_trace_bytes)
     }
     atomic_store(&session->lost_events, 0);
     atomic_store(&session->definitions_closed, 0);
-    atomic_store(&session->sampling_wanted_bytes, session->sampling_interval_bytes);
     collector->rss_bytes = collector->highest_rss_bytes = collector->shared_at_highest_bytes = 0;
     collector->next_rss_ns = collector->rss_written_ns = collector->next_housekeeping_ns = collector->next_flush_ns = 0;
     collector->flushed_events = 0;
@@ -152,7 +168,8 @@ static int open_next_trace(struct collector *collector, const char *path)
     int status = output_file_create(&output, path, 0, &collector->identity);
     if (status)
         return status;
-    status = trace_writer_continue(collector->writer, output.file, &collector->identity, collector->session->max_trace_bytes, &next);
+    struct trace_rotate rotate = collector_bound(collector->session, &output);
+    status = trace_writer_continue(collector->writer, output.file, &collector->identity, &rotate, &next);
     if (status) {
         unlink(output.path);
         output_file_close(&output);
@@ -185,7 +202,7 @@ enum control_result collector_attach(struct collector *collector, const char *ar
         return CONTROL_REFUSED;
     }
     event_stream_forget(&collector->stream);
-    begin_session(collector, bound_of(options));
+    begin_session(collector, options);
     if (open_next_trace(collector, line_break + 1) != 0)
         return refuse(answer, strerror(errno));
     event_stream_restart_clock(&collector->stream);

@@ -1,6 +1,7 @@
 /* Starting and stopping on request: the part of collector.h that serves commands while the target runs.
  *
- * The target has no thread that could be told: the order word says PAUSED, and each of its threads notices at its next event. When recording
+ * The target has no thread that could be told: the order word says PAUSED, and each of its threads notices at its next event; where none
+ * comes to our hooks, their calls are led there (collector_slots.c). When recording
  * starts again after a stop, what was live at the stop is forgotten: nobody knows what has become of it. */
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "clock.h"
 #include "collector.h"
 #include "process_properties.h"
+#include "slot_table.h"
 #include "trace_writer.h"
 
 static uint64_t time_now_ns(const struct collector *collector)
@@ -44,11 +46,16 @@ void collector_begin_spans(struct collector *collector)
         put_spans(collector);
 }
 
-static enum control_result start(struct collector *collector)
+static enum control_result start(struct collector *collector, struct control_answer *answer)
 {
     struct session_header *session = collector->session;
     if (is_recording(collector))
         return CONTROL_ALREADY;
+    /* First, while it is paused: from the moment when it no longer is, none of its calls passes unseen. */
+    if (!collector_lead_slots(collector, SLOTS_LEAD_TO_HOOKS)) {
+        snprintf(answer->text, sizeof answer->text, "its calls can't be led to the recorder: its memory can't be reached");
+        return CONTROL_REFUSED;
+    }
     event_stream_forget(&collector->stream);
     /* Too many to name them all: the last one that is named covers the rest. */
     if (collector->span_count < COLLECTOR_MAX_SPANS)
@@ -81,6 +88,7 @@ static enum control_result stop(struct collector *collector)
     if (!is_recording(collector))
         return CONTROL_ALREADY;
     collector_pause(collector->session);
+    collector_lead_slots(collector, SLOTS_LEAD_PAST);
     collector->spans[collector->span_count - 1].end_ns = time_now_ns(collector);
     put_spans(collector);
     collector->next_housekeeping_ns = 0; /* whoever reads the trace now finds all of it */
@@ -125,8 +133,8 @@ static const char *objection(struct collector *collector, uint64_t interval_byte
 {
     const struct session_header *session = collector->session;
     int was_exact = !session->sampling_interval_bytes;
-    if (was_exact && session->max_trace_bytes && !trace_writer_is_rotated(collector->writer))
-        return "its trace is bounded, and sums of a sample could not be weighted: start it with --rotate as well";
+    if (trace_writer_adds_up(collector->writer))
+        return "its trace has reached its bound and adds events up, and sums of a sample could not be weighted: start it with --rotate as well";
     if (was_exact && session->python_flags & PYTHON_FREE_THREADED)
         return "it runs a free-threaded Python, whose allocators can't be exchanged under way: start it with --sample";
     if (!output_file_is_seekable(&collector->output))
@@ -160,6 +168,8 @@ static enum control_result change_sampling(struct collector *collector, const ch
         return CONTROL_REFUSED;
     }
     atomic_store(&session->sampling_wanted_bytes, interval_bytes);
+    if (!trace_writer_is_rotated(collector->writer))
+        trace_writer_bound(collector->writer, 0); /* collector_is_full sees to it */
     close_epoch(session);
     add_change(collector, time_now_ns(collector), interval_bytes);
     return CONTROL_DONE;
@@ -168,13 +178,14 @@ static enum control_result change_sampling(struct collector *collector, const ch
 int collector_is_full(const struct collector *collector)
 {
     const struct session_header *session = collector->session;
-    return session->sampling_interval_bytes && session->max_trace_bytes && !trace_writer_is_rotated(collector->writer) &&
+    return session->max_trace_bytes && !trace_writer_bound_bytes(collector->writer) &&
            trace_writer_file_bytes(collector->writer) >= session->max_trace_bytes;
 }
 
 void collector_stop(struct collector *collector, const char *reason)
 {
     collector_pause(collector->session);
+    collector_lead_slots(collector, SLOTS_LEAD_PAST);
     process_property_put(collector->writer, "stopped", reason);
 }
 
@@ -248,7 +259,7 @@ void collector_serve_control(struct collector *collector)
     }
     switch (verb) {
     case CONTROL_START:
-        answer.result = start(collector);
+        answer.result = start(collector, &answer);
         break;
     case CONTROL_STOP:
         answer.result = stop(collector);

@@ -13,6 +13,7 @@
 #include "collector.h"
 #include "futex.h"
 #include "process_properties.h"
+#include "slot_table.h"
 
 #define MS 1000000ull
 #define LETTER_STEP_MS 5
@@ -36,6 +37,8 @@ static void leave_parent(struct collector *collector)
     target_process_close(&collector->target);
     session_unmap(collector->session);
     close(collector->session_file);
+    if (collector->memory_file >= 0)
+        close(collector->memory_file);
 }
 
 static void enter_child(struct collector *collector, struct session_header *session, struct fork_letter *letter)
@@ -43,11 +46,13 @@ static void enter_child(struct collector *collector, struct session_header *sess
     struct stat about;
     collector->session = session;
     collector->session_file = fcntl(letter->memfd, F_DUPFD_CLOEXEC, 3);
+    collector->memory_file = letter->memory_file;
+    letter->memory_file = -1; /* ours now */
     target_process_open(&collector->target, letter->child_pid, letter->child_pidfd, fstat(letter->memfd, &about) == 0 ? about.st_ino : 0);
     letter->child_pidfd = -1; /* the target's now */
     collector_identify(collector);
     event_stream_move(&collector->stream, session);
-    fork_server_init(&collector->forks, session->fork_socket, sizeof session->fork_socket);
+    fork_server_init(&collector->forks, session, &collector->target);
     control_server_init(&collector->control, session->pid, session->control_socket, sizeof session->control_socket);
     object_intake_done(&collector->objects);
     collector->objects.state = INTAKE_NONE; /* what was asked for is the parent's */
@@ -55,6 +60,8 @@ static void enter_child(struct collector *collector, struct session_header *sess
     collector->rss_bytes = collector->highest_rss_bytes = 0;
     collector->next_rss_ns = collector->next_housekeeping_ns = collector->next_exec_check_ns = collector->next_flush_ns = 0;
     collector->quiet_parallel_drains = collector->unrecorded_written = 0;
+    if (atomic_load(&session->recording)) /* the fork came while the parent's calls were being led */
+        collector_lead_slots(collector, SLOTS_LEAD_TO_HOOKS);
     collector_announce(collector);
 }
 
@@ -92,6 +99,7 @@ static int open_child_trace(struct collector *collector)
     int status = output_file_create(&collector->output, collector->base_path, force, &collector->identity);
     if (status != 0)
         return status;
+    collector_tell_path(collector);
     const struct sampling_intervals *intervals = &collector->blocks.intervals;
     status = trace_writer_fork(parent_writer, collector->output.file, &collector->identity,
                                &(struct trace_slot_intervals){intervals->ids, intervals->capacity, intervals->bytes}, &collector->writer, &slot_map);
@@ -103,7 +111,6 @@ static int open_child_trace(struct collector *collector)
     trace_writer_close(parent_writer, NULL);
     close(parent_file);
     collector->python_written = collector->warnings_written = 0;
-    collector_tell_path(collector);
     process_properties_put(collector->writer, collector->session, &collector->target);
     collector_begin_spans(collector);
     collector_begin_changes(collector);
@@ -134,7 +141,7 @@ static void serve(struct collector *collector, struct fork_letter *letter)
     event_stream_set_cursors(stream, letter->cursors, letter->message.thread_count);
     definition_intake_take(&collector->definitions, collector->session, letter->message.definition_head);
     event_stream_take(stream, ORDER_KEY_LAST);
-    event_stream_publish(stream);
+    collector_hand_over(collector);
 
     struct session_header *child = session_map(letter->memfd);
     pid_t clone = child ? fork() : -1;

@@ -1,4 +1,5 @@
-/* The collector's program: file 3 is the memory of the session it is to drain; everything else it must know stands in there.
+/* The collector's program: file 3 is the memory of the session it is to drain, file 4, where the session speaks of a
+ * slot table, the target's own; everything else it must know stands in there.
  * Started by libheapline.so in a grandchild of the target. It lives in a session of its own and outlives signals that are meant for the
  * target's terminal or group; only the end of the target ends it. */
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include "epilogue.h"
 
 #define SESSION_FILE 3
+#define MEMORY_FILE 4
 
 /* Read by jemalloc when it starts: one arena (there is one thread), memory given back soon. */
 extern const char *malloc_conf;
@@ -72,7 +74,7 @@ int main(void)
     struct session_header *session = session_map(SESSION_FILE);
     if (!session)
         return 1;
-    if (collector_start(&collector, session, SESSION_FILE, about.st_ino) != 0) {
+    if (collector_start(&collector, session, SESSION_FILE, about.st_ino, session->slots_address ? MEMORY_FILE : -1) != 0) {
         collector_give_up(session);
         return 1;
     }

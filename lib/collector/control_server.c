@@ -90,7 +90,8 @@ static ssize_t receive(struct control_server *server, struct control_request *re
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct iovec text = {request, sizeof *request};
-    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    /* Not its padding, in which the kernel would put a second file. */
+    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
     ssize_t bytes = recvmsg(server->connection, &message, MSG_CMSG_CLOEXEC);
     struct cmsghdr *header = bytes > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))

@@ -5,8 +5,12 @@
 #include <string.h>
 
 #include "futex.h"
+#include "trace_format.h"
 
 #define MAX_NUMBER (1u << 30)
+/* Numbers count up. So many may be lost in a row, which is all the stacks that a target can keep; what lies further on is no number, but what
+ * somebody wrote over one. */
+#define MAX_GAP (8u << 20)
 #define THREAD_NAME_BYTES 32
 
 struct unfinished_code {
@@ -80,16 +84,18 @@ void definition_intake_continue(struct definition_intake *intake, struct trace_w
 
 static int map_set(struct number_map *map, uint32_t from, uint32_t to)
 {
-    if (from >= MAX_NUMBER)
+    if (from >= MAX_NUMBER || from > map->capacity + MAX_GAP)
         return 0;
     if (from >= map->capacity) {
         uint32_t capacity = map->capacity ? map->capacity : 256;
         while (capacity <= from)
             capacity *= 2;
-        uint32_t *numbers = realloc(map->numbers, (size_t)capacity * sizeof *numbers);
+        uint32_t *numbers = calloc(capacity, sizeof *numbers); /* large ones take memory only where something is set */
         if (!numbers)
             return 0;
-        memset(numbers + map->capacity, 0, (size_t)(capacity - map->capacity) * sizeof *numbers);
+        if (map->numbers)
+            memcpy(numbers, map->numbers, (size_t)map->capacity * sizeof *numbers);
+        free(map->numbers);
         map->numbers = numbers;
         map->capacity = capacity;
     }
@@ -151,12 +157,14 @@ static int take_code(struct definition_intake *intake, const struct define_code 
     uint64_t text_bytes = (uint64_t)define->file_bytes + define->name_bytes;
     if (bytes < sizeof *define || text_bytes > bytes - sizeof *define)
         return 0;
-    struct unfinished_code *code = calloc(1, sizeof *code + text_bytes + define->table_bytes);
+    uint32_t table_bytes = define->table_bytes <= TRACE_MAX_TABLE_BYTES ? define->table_bytes : 0; /* the trace would leave it out */
+    struct unfinished_code *code = calloc(1, sizeof *code + text_bytes + table_bytes);
     if (!code)
         return 0;
     code->define = *define;
+    code->define.table_bytes = table_bytes;
     memcpy(code->bytes, define + 1, text_bytes);
-    if (define->table_bytes == 0) {
+    if (table_bytes == 0) {
         define_code(intake, code);
         free(code);
     } else {

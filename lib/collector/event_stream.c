@@ -162,8 +162,11 @@ COLD static void change_interval(struct event_stream *stream, struct recorded_th
     thread->interval_changes = thread->reallocating != REALLOCATING_NOT;
     if (thread->interval_changes)
         return;
+    int is_told = thread->trace_thread_id == 0 || thread->interval_id == interval_id;
+    if (thread->trace_thread_id == 0)
+        thread->interval_id = interval_id; /* what it did before this trace, nobody need know */
     switch_thread(stream, thread);
-    if (thread->interval_id != interval_id)
+    if (!is_told)
         tell_interval(stream, interval_id);
     thread->interval_id = interval_id;
 }

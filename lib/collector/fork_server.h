@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "session.h"
+#include "target_process.h"
 
 /* A child that hasn't sent its letter after so long never will. */
 #define FORK_WAIT_NS 2000000000ull
@@ -16,6 +17,7 @@
 
 struct fork_letter {
     int memfd;
+    int memory_file; /* of the child's memory (slot_table.h); -1: none */
     int child_pid;
     int child_pidfd; /* -1: an older kernel than Linux 6.5 */
     struct session_fork_message message;
@@ -24,6 +26,8 @@ struct fork_letter {
 
 struct fork_server {
     int socket;                 /* listening; -1: none */
+    const struct target_process *target;
+    uint64_t secret;            /* letters without it are thrown away */
     uint32_t next_sequence;     /* the lowest that may still be served */
     uint64_t waiting_since_ns;  /* for letters that are due; 0: none is */
     uint32_t waiting_sequence;  /* the highest fork that had begun then */
@@ -31,9 +35,9 @@ struct fork_server {
     struct fork_letter *letters[FORK_MAX_LETTERS]; /* by sequence */
 };
 
-/* Listen at a random abstract address, which is written to `address` (NUL-terminated). Without a socket forks can't be followed: that is
- * no error, the address stays empty. */
-void fork_server_init(struct fork_server *server, char *address, size_t capacity);
+/* Listen at a random abstract address, which the session is told, and what to say there: the address alone can be seen by anybody, and the target
+ * may have become another user. Without a socket forks can't be followed: that is no error, the address stays empty. */
+void fork_server_init(struct fork_server *server, struct session_header *session, const struct target_process *target);
 /* Close everything; letters that wait are thrown away. */
 void fork_server_done(struct fork_server *server);
 

@@ -55,13 +55,23 @@ static char *quote(char *to, const char *argument)
     return to;
 }
 
+/* A process that shows a title of its own (setproctitle) has written it over its arguments, and NULs over the rest, which would read as one empty
+ * argument each. A single one may be real. */
+static size_t without_padding(const char *arguments, size_t bytes)
+{
+    size_t used = bytes;
+    while (used > 1 && !arguments[used - 1] && !arguments[used - 2])
+        used--;
+    return bytes - used > 1 ? used : bytes;
+}
+
 /* The process's arguments, each NUL-terminated; what the target left in the session where the process itself is gone. Returns their
  * length in bytes, 0: not known. `arguments` has room for COMMAND_BYTES. */
 static size_t read_arguments(const struct session_header *session, const struct target_process *target, char *arguments)
 {
     long bytes = target_process_read(target, "cmdline", arguments, COMMAND_BYTES);
     if (bytes > 0)
-        return (size_t)bytes;
+        return without_padding(arguments, (size_t)bytes);
     size_t left_bytes = session->arguments_bytes < SESSION_PATH_BYTES ? session->arguments_bytes : SESSION_PATH_BYTES - 1;
     memcpy(arguments, session->arguments, left_bytes);
     arguments[left_bytes] = 0;

@@ -23,7 +23,7 @@
 #include "survey.h"
 
 #define SESSION_MAGIC 0x31534e4c50414548ull /* "HEAPLNS1" */
-#define SESSION_VERSION 5
+#define SESSION_VERSION 7
 
 #define SESSION_MEMFD_NAME "heapline-session"
 #define SESSION_MAX_THREADS 4096
@@ -146,8 +146,10 @@ struct session_header {
     char arguments[SESSION_PATH_BYTES];    /* the same of /proc/PID/cmdline: NUL-terminated strings, cut after arguments_bytes */
     uint32_t arguments_bytes;
     char fork_socket[108];       /* written by the collector before COLLECTOR_RUNNING: abstract address (without the leading NUL) */
+    uint64_t fork_secret;        /* the same: who knows it has this memory, whatever user it has become */
     char control_socket[108];    /* the same (control.h) */
     char trace_path[SESSION_PATH_BYTES];   /* the same: absolute; empty: there is none yet, or nothing can be written behind it */
+    uint64_t slots_address;      /* target: where its slot table is (slot_table.h), which its collector has been given a file to reach; 0: none */
     struct session_unrecorded unrecorded[SESSION_UNRECORDED_NOTES]; /* target */
 
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t order; /* both: read on every event, written when the recording thread changes */
@@ -159,6 +161,7 @@ struct session_header {
     _Atomic uint32_t survey_state;        /* enum survey_state (survey.h) */
     _Atomic uint32_t detached;            /* collector: 1: paused, and there is no trace; forks are not followed */
     _Atomic uint32_t definitions_closed;  /* collector: the trace has no room for more of them; the target makes none */
+    _Atomic uint32_t slots_lead;          /* collector: enum slots_lead, where there is a slot table */
     _Atomic uint64_t sampling_wanted_bytes; /* collector: the interval that is wanted now; each thread says in its ring from where on it follows */
     alignas(CACHE_LINE_BYTES) _Atomic uint32_t fork_freeze; /* target: forks begun and not yet cloned; while non-zero the collector takes no new events */
     _Atomic uint32_t fork_sequence;
@@ -255,7 +258,8 @@ struct define_thread {
 };
 
 /* ---- fork ------------------------------------------------------------------------------------------------------
- * The forked child sends this to fork_socket, with its own session's memfd as ancillary data, followed by
+ * The forked child sends this to fork_socket, with its own session's memfd as ancillary data, and a file of its memory where that has a
+ * slot table, followed by
  * thread_count cursors (the value of each slot's cursor at the instant of the fork). */
 struct session_fork_message {
     uint32_t sequence; /* the parent's fork_sequence after it was raised for this fork */
@@ -263,6 +267,7 @@ struct session_fork_message {
     uint32_t thread_count;
     uint32_t node_count; /* definitions up to here were complete at the fork */
     uint64_t definition_head;
+    uint64_t secret; /* the parent's fork_secret */
 };
 
 HOT_INLINE struct session_thread *session_threads(struct session_header *session)

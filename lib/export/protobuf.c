@@ -33,12 +33,6 @@ void protobuf_integer(struct output_buffer *message, unsigned field, int64_t val
     output_buffer_append_varint(message, (uint64_t)value);
 }
 
-void protobuf_text(struct output_buffer *message, unsigned field, const char *text)
-{
-    if (text && *text)
-        append_bytes(message, field, text, strlen(text));
-}
-
 void protobuf_repeated_text(struct output_buffer *message, unsigned field, const char *text)
 {
     append_bytes(message, field, text, strlen(text));

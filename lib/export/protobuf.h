@@ -1,5 +1,5 @@
 /* Encodes messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/): fields are appended to a buffer; a nested message
- * is a buffer of its own, which is appended when it is whole. Fields that are 0, NULL or empty are left out, as proto3 has it. */
+ * is a buffer of its own, which is appended when it is whole. Integers that are 0 are left out, as proto3 has it. */
 #ifndef HEAPLINE_EXPORT_PROTOBUF_H
 #define HEAPLINE_EXPORT_PROTOBUF_H
 
@@ -7,8 +7,6 @@
 
 /* int64, uint64, bool and enum. */
 void protobuf_integer(struct output_buffer *message, unsigned field, int64_t value);
-/* string; NULL: none. */
-void protobuf_text(struct output_buffer *message, unsigned field, const char *text);
 /* A string of a repeated field: an empty one counts as well. */
 void protobuf_repeated_text(struct output_buffer *message, unsigned field, const char *text);
 /* A message, even an empty one. */

@@ -4,12 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
+#include "byte_hash.h"
+
 static uint64_t hash_text(const char *text)
 {
-    uint64_t hash = 0xcbf29ce484222325ull;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3ull;
+    uint64_t hash = hash_bytes(HASH_BYTES_START, text, strlen(text));
     return hash ^ hash >> 32;
 }
 

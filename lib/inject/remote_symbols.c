@@ -119,9 +119,9 @@ void remote_symbols_done(struct remote_symbols *symbols)
     *symbols = (struct remote_symbols){0};
 }
 
-static int is_function(const Elf64_Sym *symbol)
+static int is_defined(const Elf64_Sym *symbol, unsigned type)
 {
-    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF && symbol->st_value;
+    return ELF64_ST_TYPE(symbol->st_info) == type && symbol->st_shndx != SHN_UNDEF && symbol->st_value;
 }
 
 static const char *name_of(const struct remote_symbols *symbols, const Elf64_Sym *symbol)
@@ -129,12 +129,22 @@ static const char *name_of(const struct remote_symbols *symbols, const Elf64_Sym
     return symbol->st_name < symbols->strings_bytes ? symbols->strings + symbol->st_name : "";
 }
 
-uint64_t remote_symbols_find(const struct remote_symbols *symbols, const char *name)
+static uint64_t find(const struct remote_symbols *symbols, const char *name, unsigned type)
 {
     for (uint32_t i = 0; i < symbols->count; i++)
-        if (is_function(&symbols->symbols[i]) && !strcmp(name_of(symbols, &symbols->symbols[i]), name))
+        if (is_defined(&symbols->symbols[i], type) && !strcmp(name_of(symbols, &symbols->symbols[i]), name))
             return symbols->bias + symbols->symbols[i].st_value;
     return 0;
+}
+
+uint64_t remote_symbols_find(const struct remote_symbols *symbols, const char *name)
+{
+    return find(symbols, name, STT_FUNC);
+}
+
+uint64_t remote_symbols_find_object(const struct remote_symbols *symbols, const char *name)
+{
+    return find(symbols, name, STT_OBJECT);
 }
 
 const char *remote_symbols_name(const struct remote_symbols *symbols, uint64_t address, int (*wanted)(const char *name))
@@ -142,7 +152,7 @@ const char *remote_symbols_name(const struct remote_symbols *symbols, uint64_t a
     const char *found = NULL;
     for (uint32_t i = 0; i < symbols->count; i++) {
         const Elf64_Sym *symbol = &symbols->symbols[i];
-        if (!is_function(symbol) || address - symbols->bias - symbol->st_value >= symbol->st_size)
+        if (!is_defined(symbol, STT_FUNC) || address - symbols->bias - symbol->st_value >= symbol->st_size)
             continue;
         found = name_of(symbols, symbol);
         if (!wanted || wanted(found))

@@ -21,6 +21,8 @@ void remote_symbols_done(struct remote_symbols *symbols);
 
 /* The address of an exported function, 0: none. */
 uint64_t remote_symbols_find(const struct remote_symbols *symbols, const char *name);
+/* The same of a variable. */
+uint64_t remote_symbols_find_object(const struct remote_symbols *symbols, const char *name);
 /* The name of the exported function that holds this address, NULL: none does. With several names, `wanted` decides, which may be NULL. */
 const char *remote_symbols_name(const struct remote_symbols *symbols, uint64_t address, int (*wanted)(const char *name));
 

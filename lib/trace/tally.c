@@ -60,6 +60,20 @@ uint32_t tally_new_place(struct tally *tally, uint32_t stack_id)
     return tally->places[stack_id] = tally->use_count++;
 }
 
+struct tally_error *tally_error_of(struct tally *tally, uint32_t place)
+{
+    if (reserve((void **)&tally->errors, &tally->error_capacity, place, sizeof *tally->errors)) {
+        tally->out_of_memory = 1;
+        return &tally->nobodys_error;
+    }
+    struct tally_error *error = &tally->errors[place];
+    if (error->mark != tally->mark) {
+        error->peak = error->live;
+        error->mark = tally->mark;
+    }
+    return error;
+}
+
 struct tally *tally_new(uint32_t stack_count, uint32_t thread_count)
 {
     struct tally *tally = calloc(1, sizeof *tally);
@@ -80,6 +94,7 @@ void tally_free(struct tally *tally)
     release(tally->places, tally->place_capacity, sizeof *tally->places);
     release(tally->uses, tally->use_capacity, sizeof *tally->uses);
     release(tally->copies, tally->copy_capacity, sizeof *tally->copies);
+    release(tally->errors, tally->error_capacity, sizeof *tally->errors);
     release(tally->threads, tally->thread_capacity, sizeof *tally->threads);
     free(tally);
 }
@@ -96,6 +111,8 @@ void tally_begin_stretch(struct tally *tally, uint64_t time_ns, uint64_t heap_by
 {
     memset(tally->uses, 0, tally->use_count * sizeof *tally->uses);
     memset(tally->copies, 0, tally->use_count * sizeof *tally->copies);
+    if (tally->errors)
+        memset(tally->errors, 0, (tally->use_count < tally->error_capacity ? tally->use_count : tally->error_capacity) * sizeof *tally->errors);
     tally->mark = TALLY_FIRST_MARK;
     tally->changed_stacks = 0;
     tally->moment_count = 0;
@@ -103,6 +120,21 @@ void tally_begin_stretch(struct tally *tally, uint64_t time_ns, uint64_t heap_by
     tally->moment_end_ns = time_ns + tally->moment_width_ns;
     tally->moment_peak_bytes = heap_bytes;
     set_time(tally, time_ns);
+}
+
+static struct tally_errors errors_of(const struct tally *tally, uint32_t place, int has_peak)
+{
+    if (place >= tally->error_capacity)
+        return (struct tally_errors){0};
+    const struct tally_error *error = &tally->errors[place];
+    return (struct tally_errors){
+        .live = error->live,
+        .allocations = error->allocations,
+        .peak = !has_peak ? 0 : error->mark == tally->mark ? error->peak : error->live,
+        .copies = error->copies,
+        .largest_block = error->largest_block,
+        .largest_copy = error->largest_copy,
+    };
 }
 
 int tally_stack(const struct tally *tally, uint32_t stack_id, int has_peak, struct tally_stack *ret_stack)
@@ -123,6 +155,7 @@ int tally_stack(const struct tally *tally, uint32_t stack_id, int has_peak, stru
         .copies = tally->copies[place].copies,
         .peak_bytes = has_peak ? (int64_t)(is_aside ? use->peak_bytes : use->live_bytes) : 0,
         .peak_allocations = has_peak ? (int64_t)(is_aside ? use->peak_allocations : use->live_allocations) : 0,
+        .errors = errors_of(tally, place, has_peak),
     };
     return 1;
 }

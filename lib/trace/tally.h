@@ -9,7 +9,7 @@
  *          of the event stream keep their sequence, which tells their order.
  *   last   the latest allocation of its thread, if it is live still: the flag SLOT_LAST in its slot, whose age field then holds the thread
  *          (its age waits with the thread). Freed with that flag it was temporary.
- * 4 bytes a stack, 80 more for each that changes, and none a live block. One thread; allocates. */
+ * 4 bytes a stack, 80 more for each that changes, 64 where it takes samples, and none a live block. One thread; allocates. */
 #ifndef HEAPLINE_TRACE_TALLY_H
 #define HEAPLINE_TRACE_TALLY_H
 
@@ -35,6 +35,13 @@ struct tally_use {
 
 #define TALLY_FIRST_MARK 1
 
+/* A cache line, too, of stacks that took samples: as struct tally_errors, put aside as its use's figures are. */
+struct tally_error {
+    double live, allocations, peak, copies;
+    double largest_block, largest_copy;
+    uint64_t mark, reserved;
+};
+
 struct tally_copies {
     uint64_t copied_bytes, copies;
 };
@@ -52,9 +59,10 @@ struct tally {
     uint32_t *places;              /* by stack: where it stands in the next two; 0: it has not changed since the tally began */
     struct tally_use *uses;
     struct tally_copies *copies;
+    struct tally_error *errors;    /* only as far as there were samples */
     uint32_t use_count;            /* the first is nobody's */
     struct tally_thread *threads;
-    uint32_t place_capacity, use_capacity, copy_capacity, thread_capacity;
+    uint32_t place_capacity, use_capacity, copy_capacity, error_capacity, thread_capacity;
     int out_of_memory;             /* something was not counted: no tally is right any more */
     uint32_t thread_id;
     uint32_t age;                  /* of a block allocated now */
@@ -67,6 +75,7 @@ struct tally {
     uint64_t moment_width_ns, moment_end_ns;
     uint64_t moment_peak_bytes, rss_bytes;
     struct tally_moment moments[TALLY_MOMENTS];
+    struct tally_error nobodys_error;
 };
 
 /* For stacks and threads numbered up to these. Returns NULL without memory. */
@@ -97,6 +106,9 @@ HOT_INLINE uint32_t tally_place(struct tally *tally, uint32_t stack_id)
     uint32_t place = tally->places[stack_id];
     return likely(place) ? place : tally_new_place(tally, stack_id);
 }
+
+/* The stack takes a sample, or frees one: what is known of its errors. Without memory another one's, and out_of_memory is set. */
+COLD struct tally_error *tally_error_of(struct tally *tally, uint32_t place);
 
 /* The stack is about to change. */
 HOT_INLINE struct tally_use *tally_touch(struct tally *tally, uint32_t place)

@@ -9,8 +9,13 @@ enum stack_part {
     PART_COPIED = 8,
     PART_PEAK = 16,
     PART_BIRTHS = 32,
-    PART_END = 64
+    PART_ERRORS = 64,
+    PART_COPY_ERRORS = 128,
+    PART_END = 256
 };
+
+/* No variance is larger, nor is any that is lost. */
+#define MAX_VARIANCE 1e200
 
 /* ---- encoding ---- */
 
@@ -22,6 +27,14 @@ static uint8_t *put_variance(uint8_t *to, double variance)
         variance = 0;
     memcpy(&bits, &variance, sizeof bits);
     return varint_put(to, bits);
+}
+
+/* The bits of a double from its last byte to its first: sums of whole numbers end with many zeros, which then take no room. */
+static uint8_t *put_double(uint8_t *to, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return varint_put(to, __builtin_bswap64(bits));
 }
 
 uint8_t *tally_put_figures(uint8_t *to, const struct trace_tally *tally)
@@ -40,7 +53,8 @@ uint8_t *tally_put_figures(uint8_t *to, const struct trace_tally *tally)
     to = varint_put(to, tally->longest_interval_bytes);
     to = put_variance(to, tally->allocated_variance);
     to = put_variance(to, tally->live_variance);
-    return put_variance(to, tally->peak_variance);
+    to = put_variance(to, tally->peak_variance);
+    return tally->has_errors ? varint_put(to, 1) : to;
 }
 
 uint8_t *tally_put_moment(uint8_t *to, const struct tally_moment *moment, uint64_t *previous_ns)
@@ -66,6 +80,10 @@ static unsigned parts_of(const struct tally_stack *stack)
         parts |= PART_COPIED;
     if (stack->peak_bytes || stack->peak_allocations)
         parts |= PART_PEAK;
+    if (stack->errors.largest_block > 0 || stack->errors.live != 0 || stack->errors.allocations != 0 || stack->errors.peak != 0)
+        parts |= PART_ERRORS;
+    if (stack->errors.copies != 0)
+        parts |= PART_COPY_ERRORS;
     return parts | (stack->has_births ? PART_BIRTHS : 0);
 }
 
@@ -96,6 +114,16 @@ uint8_t *tally_put_stack(uint8_t *to, const struct tally_stack *stack, uint32_t 
         to = varint_put(to, stack->oldest);
         to = varint_put(to, stack->newest);
     }
+    if (parts & PART_ERRORS) {
+        to = put_double(to, stack->errors.live);
+        to = put_double(to, stack->errors.allocations);
+        to = put_double(to, stack->errors.peak);
+        to = put_double(to, stack->errors.largest_block);
+    }
+    if (parts & PART_COPY_ERRORS) {
+        to = put_double(to, stack->errors.copies);
+        to = put_double(to, stack->errors.largest_copy);
+    }
     *next_id = stack->stack_id + 1;
     return to;
 }
@@ -116,6 +144,15 @@ static uint64_t take(struct tally_cursor *cursor)
 static int64_t take_signed(struct tally_cursor *cursor)
 {
     return unzigzag(take(cursor));
+}
+
+/* What is no number, or none that can be, counts as none. */
+static double take_double(struct tally_cursor *cursor)
+{
+    uint64_t bits = __builtin_bswap64(take(cursor));
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value > -MAX_VARIANCE && value < MAX_VARIANCE ? value : 0;
 }
 
 int tally_next_moment(struct tally_cursor *cursor, struct tally_moment *ret_moment)
@@ -159,6 +196,16 @@ static unsigned take_stack(struct tally_cursor *cursor, struct tally_stack *ret_
         ret_stack->oldest = take(cursor);
         ret_stack->newest = take(cursor);
     }
+    if (parts & PART_ERRORS) {
+        ret_stack->errors.live = take_double(cursor);
+        ret_stack->errors.allocations = take_double(cursor);
+        ret_stack->errors.peak = take_double(cursor);
+        ret_stack->errors.largest_block = take_double(cursor);
+    }
+    if (parts & PART_COPY_ERRORS) {
+        ret_stack->errors.copies = take_double(cursor);
+        ret_stack->errors.largest_copy = take_double(cursor);
+    }
     return parts;
 }
 
@@ -197,10 +244,11 @@ static double take_variance(struct tally_cursor *cursor)
     uint64_t bits = take(cursor);
     double variance;
     memcpy(&variance, &bits, sizeof variance);
-    return variance >= 0 && variance < 1e200 ? variance : 0;
+    return variance >= 0 && variance < MAX_VARIANCE ? variance : 0;
 }
 
-static const char *check_figures(struct tally_payload *payload)
+/* Returns what follows them. */
+static struct tally_cursor take_totals(struct tally_payload *payload)
 {
     struct trace_tally *tally = &payload->tally;
     struct tally_cursor figures = {.next = payload->definitions_end, .end = payload->moments.next};
@@ -209,6 +257,18 @@ static const char *check_figures(struct tally_payload *payload)
     tally->small_copies = take(&figures);
     tally->small_copied_bytes = take(&figures);
     tally->peak_rss_bytes = take(&figures);
+    return figures;
+}
+
+void tally_payload_totals(struct tally_payload *payload)
+{
+    take_totals(payload);
+}
+
+static const char *check_figures(struct tally_payload *payload)
+{
+    struct trace_tally *tally = &payload->tally;
+    struct tally_cursor figures = take_totals(payload);
     if (tally->has_peak) {
         tally->peak_level.outside_bytes = take(&figures);
         tally->peak_level.arena_bytes = take(&figures);
@@ -221,6 +281,8 @@ static const char *check_figures(struct tally_payload *payload)
         tally->live_variance = take_variance(&figures);
         tally->peak_variance = take_variance(&figures);
     }
+    if (figures.next < figures.end)
+        tally->has_errors = take(&figures) != 0;
     return figures.next == figures.end ? NULL : "its figures don't fill their section";
 }
 
@@ -267,7 +329,8 @@ static const char *check_stacks(struct tally_payload *payload, const struct tall
     payload->sums = (struct trace_totals){0};
     while (cursor.next < cursor.end) {
         unsigned parts = take_stack(&cursor, &stack);
-        if (parts >= PART_END || (parts & PART_PEAK && !payload->tally.has_peak))
+        if (parts >= PART_END || (parts & PART_PEAK && !payload->tally.has_peak) ||
+            (parts & (PART_ERRORS | PART_COPY_ERRORS) && !payload->tally.has_errors))
             return "a stack has impossible parts";
         if (cursor.next_id > (uint64_t)context->stack_count + 1)
             return "an undefined stack";

@@ -12,9 +12,9 @@
 #include "varint.h"
 
 /* No row takes more. */
-#define TALLY_FIGURES_MAX_BYTES (11 * VARINT_MAX_BYTES)
+#define TALLY_FIGURES_MAX_BYTES (12 * VARINT_MAX_BYTES)
 #define TALLY_MOMENT_MAX_BYTES (4 * VARINT_MAX_BYTES)
-#define TALLY_STACK_MAX_BYTES (1 + 12 * VARINT_MAX_BYTES)
+#define TALLY_STACK_MAX_BYTES (1 + 18 * VARINT_MAX_BYTES)
 
 uint8_t *tally_put_figures(uint8_t *to, const struct trace_tally *tally);
 /* previous_ns: the moment before, or the stretch's start. */
@@ -46,6 +46,8 @@ struct tally_context {
 /* Lengths of the sections: sets definitions, moments and stacks, so that definitions can be read before all else. `raw` has
  * VARINT_MAX_BYTES readable bytes behind it. Returns NULL or what is wrong, a clause. */
 const char *tally_payload_begin(struct tally_payload *payload, const uint8_t *raw, size_t raw_bytes);
+/* Of the figures, only the totals since the trace's beginning; unchecked. */
+void tally_payload_totals(struct tally_payload *payload);
 /* Read and check everything but the definitions. payload->tally holds what the block's header says; the rest is filled in.
  * Returns NULL or what is wrong. */
 const char *tally_payload_check(struct tally_payload *payload, const struct tally_context *context);

@@ -132,6 +132,13 @@ static void add_stack(struct tally_stack *to, const struct tally_stack *from)
     to->temporary_allocations += from->temporary_allocations;
     to->copied_bytes += from->copied_bytes;
     to->copies += from->copies;
+    to->errors.live += from->errors.live;
+    to->errors.allocations += from->errors.allocations;
+    to->errors.copies += from->errors.copies;
+    if (from->errors.largest_block > to->errors.largest_block)
+        to->errors.largest_block = from->errors.largest_block;
+    if (from->errors.largest_copy > to->errors.largest_copy)
+        to->errors.largest_copy = from->errors.largest_copy;
 }
 
 /* What the stack did up to the high-water mark: in the first stretch, or in all of it and in part of the second. */
@@ -140,16 +147,18 @@ static void set_peak(struct tally_stack *both, const struct tally_stack rows[2],
     if (payloads[1].tally.has_peak) {
         both->peak_bytes = (has[0] ? rows[0].live_bytes : 0) + (has[1] ? rows[1].peak_bytes : 0);
         both->peak_allocations = (has[0] ? rows[0].live_allocations : 0) + (has[1] ? rows[1].peak_allocations : 0);
+        both->errors.peak = (has[0] ? rows[0].errors.live : 0) + (has[1] ? rows[1].errors.peak : 0);
     } else if (payloads[0].tally.has_peak && has[0]) {
         both->peak_bytes = rows[0].peak_bytes;
         both->peak_allocations = rows[0].peak_allocations;
+        both->errors.peak = rows[0].errors.peak;
     }
 }
 
 static int is_nothing(const struct tally_stack *stack)
 {
     return !(stack->live_bytes || stack->live_allocations || stack->allocated_bytes || stack->allocations || stack->temporary_allocations ||
-             stack->copied_bytes || stack->copies || stack->peak_bytes || stack->peak_allocations);
+             stack->copied_bytes || stack->copies || stack->peak_bytes || stack->peak_allocations || stack->errors.largest_block > 0);
 }
 
 static uint8_t *put_stacks(uint8_t *to, const struct tally_payload payloads[2])
@@ -174,10 +183,12 @@ static uint8_t *put_stacks(uint8_t *to, const struct tally_payload payloads[2])
     return to;
 }
 
-/* A number grows by a byte at most when two are added up, and so does what both rows of a stack take. */
+/* A number grows by a byte at most when two are added up, and so does what both rows of a stack take; but a double may grow from one byte to ten:
+ * six of them, in a row of eight bytes. */
 static size_t merged_max_bytes(const struct stored_tally *first, const struct stored_tally *second)
 {
-    return 2 * ((size_t)first->block.raw_bytes + second->block.raw_bytes) + TALLY_FIGURES_MAX_BYTES +
+    size_t growth = first->tally.has_errors || second->tally.has_errors ? 8 : 2;
+    return growth * ((size_t)first->block.raw_bytes + second->block.raw_bytes) + TALLY_FIGURES_MAX_BYTES +
            2 * (size_t)(STORED_TALLY_MOMENTS + 1) * TALLY_MOMENT_MAX_BYTES + 4096;
 }
 

@@ -21,7 +21,10 @@ int trace_fail(struct status_detail *detail, int status, uint64_t offset, const 
 
 static uint32_t version_for(uint32_t flags)
 {
-    return flags & (TRACE_RESAMPLED | TRACE_WEIGHTED) ? TRACE_VERSION : flags & TRACE_ROTATED ? TRACE_VERSION_ROTATED : TRACE_VERSION_PLAIN;
+    return flags & TRACE_WEIGHTED    ? TRACE_VERSION
+           : flags & TRACE_RESAMPLED ? TRACE_VERSION_RESAMPLED
+           : flags & TRACE_ROTATED   ? TRACE_VERSION_ROTATED
+                                     : TRACE_VERSION_PLAIN;
 }
 
 void trace_file_header_pack(const struct trace_identity *identity, uint8_t to[TRACE_FILE_HEADER_BYTES])

@@ -10,8 +10,9 @@
 #include "compiler.h"
 
 #define TRACE_MAGIC "HEAPLINE" /* 8 bytes, without a NUL */
-#define TRACE_VERSION 4
-#define TRACE_VERSION_ROTATED 3 /* of what needs nothing of version 4 */
+#define TRACE_VERSION 5
+#define TRACE_VERSION_RESAMPLED 4 /* of what needs nothing of version 5 */
+#define TRACE_VERSION_ROTATED 3 /* … nor of version 4 */
 #define TRACE_VERSION_PLAIN 2   /* of what needs nothing of version 3 either */
 #define TRACE_FILE_HEADER_BYTES 96
 #define TRACE_BLOCK_HEADER_BYTES 128

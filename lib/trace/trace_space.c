@@ -174,6 +174,8 @@ int trace_space_load(struct trace_space *space, int file, uint64_t file_bytes, s
     uint8_t index[2][SPACE_INDEX_BYTES];
     int newest = -1;
     *space = (struct trace_space){0};
+    if (file_bytes <= TRACE_FILE_HEADER_BYTES)
+        return 0; /* its writer was killed at once */
     for (int i = 0; i < 2; i++) {
         int whole = read_index(file, SPACE_FIRST_INDEX + (uint64_t)i * SPACE_INDEX_BYTES, index[i]);
         if (whole < 0)

@@ -54,7 +54,7 @@ int trace_space_commit(struct trace_space *space, int file, const struct space_p
 
 /* ---- reading ---- */
 
-/* Read the newest whole index. Returns 0, STATUS_CORRUPT (`detail` says why), STATUS_SYSTEM or STATUS_NO_MEMORY. */
+/* Read the newest whole index; of a file that is only a header: no parts. Returns 0, STATUS_CORRUPT (`detail` says why), STATUS_SYSTEM or STATUS_NO_MEMORY. */
 int trace_space_load(struct trace_space *space, int file, uint64_t file_bytes, struct status_detail *detail);
 void trace_space_done(struct trace_space *space);
 /* Stream offset behind the last part. */

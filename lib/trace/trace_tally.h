@@ -18,8 +18,16 @@ struct trace_tally {
     /* totals since the trace's beginning */
     uint64_t lost_events, unknown_frees, small_copies, small_copied_bytes, peak_rss_bytes;
     uint64_t longest_interval_bytes; /* of samples; 0: all that was recorded counts as itself */
+    int has_errors;              /* stacks say how far their counts may be from the truth; 0 with samples: nobody knows (format version 4) */
     double allocated_variance;       /* of the sums of bytes, where there were samples … */
     double live_variance, peak_variance; /* … of what is live at the end, and was at the latest high-water mark */
+};
+
+/* How far the counts of a stack may be from the truth, where they are of samples: variances (trace_weight.h). Of what a stack did in the stretch:
+ * changes, as its counts are. */
+struct tally_errors {
+    double live, allocations, peak, copies;
+    double largest_block, largest_copy; /* the most that one block or copy of the stretch added */
 };
 
 /* A point of the timeline. */
@@ -39,6 +47,7 @@ struct tally_stack {
     uint64_t copied_bytes, copies;
     int64_t peak_bytes, peak_allocations;  /* changes up to the peak, where the tally has one */
     uint64_t oldest, newest;     /* of its live blocks: enum tally_birth */
+    struct tally_errors errors;
 };
 
 /* When a live block was allocated: 2 * slot for a block of the trace's events, which the reader knows; else 2 * nanoseconds + 1. */

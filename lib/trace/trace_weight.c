@@ -53,6 +53,21 @@ struct trace_weight weight_table_weigh(const struct weight_table *table, uint32_
     return (struct trace_weight){(uint64_t)((double)size_bytes / p + fraction), (uint64_t)(1 / p + fraction)};
 }
 
+/* Rounded down; from some size on all doubles are whole. */
+static double whole(double value)
+{
+    return value < 1e18 ? (double)(uint64_t)value : value;
+}
+
+double trace_weight_count_variance(uint64_t size_bytes, struct trace_weight weight)
+{
+    if (!size_bytes || weight.bytes <= size_bytes)
+        return 0;
+    double times = (double)weight.bytes / (double)size_bytes, fraction = times - whole(times);
+    double variance = product(times, times - 1) + product(fraction, 1 - fraction);
+    return variance < 1024 ? whole(variance * 1024 + 0.5) / 1024 : whole(variance + 0.5);
+}
+
 void weight_table_init(struct weight_table *table, uint64_t base_bytes)
 {
     *table = (struct weight_table){.base_bytes = base_bytes, .longest_bytes = base_bytes};

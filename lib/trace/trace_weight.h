@@ -74,4 +74,8 @@ static inline double trace_weight_variance(uint64_t size_bytes, struct trace_wei
     return weight.bytes > size_bytes ? (double)weight.bytes * (double)(weight.bytes - size_bytes) : 0;
 }
 
+/* Of a count: (1 - p) / p^2 and what rounding 1/p at random adds, f (1 - f) with its fraction f. 1/p is what is kept of it: weight.bytes / size.
+ * To whole numbers, small ones to 1024ths, so that what is added and taken away again leaves nothing. */
+COLD double trace_weight_count_variance(uint64_t size_bytes, struct trace_weight weight);
+
 #endif

@@ -246,6 +246,16 @@ void trace_writer_redirect(struct trace_writer *writer, int file)
     writer->file = file;
 }
 
+static void write_epilogue(const struct trace_writer *writer)
+{
+    const struct trace_epilogue epilogue = {strerror(writer->failed), writer->account.totals.event_count,
+                                            writer->lost_by_caller + writer->lost_here};
+    if (writer->rotation)
+        trace_epilogue_write_of(writer->file, writer->identity.session_id, writer->identity.pid, &epilogue);
+    else
+        trace_epilogue_write(writer->file, &epilogue);
+}
+
 int trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
 {
     if (!writer)
@@ -275,9 +285,8 @@ int trace_writer_close(struct trace_writer *writer, const struct trace_end *end)
             trace_writer_rotation_close(writer);
     }
     /* What could not be written leaves room for a small block: in the place of one that fitted only in part, or at the end of a page. */
-    if (end && writer->failed && !writer->rotation && !writer->tally)
-        trace_epilogue_write(writer->file, &(struct trace_epilogue){strerror(writer->failed), writer->account.totals.event_count,
-                                                                    writer->lost_by_caller + writer->lost_here});
+    if (end && writer->failed)
+        write_epilogue(writer);
     int failed = writer->failed;
     release(writer);
     return failed;
@@ -589,6 +598,16 @@ uint64_t trace_writer_file_bytes(const struct trace_writer *writer)
 int trace_writer_is_rotated(const struct trace_writer *writer)
 {
     return writer->rotation != NULL;
+}
+
+int trace_writer_adds_up(const struct trace_writer *writer)
+{
+    return writer->tally && !writer->rotation;
+}
+
+uint64_t trace_writer_bound_bytes(const struct trace_writer *writer)
+{
+    return writer->max_bytes;
 }
 
 int trace_writer_definitions_closed(const struct trace_writer *writer)

@@ -25,6 +25,10 @@ int trace_writer_open(int file, const struct trace_identity *identity, struct tr
 void trace_writer_bound(struct trace_writer *writer, uint64_t max_bytes);
 /* The same at once, whatever the size. */
 void trace_writer_begin_tally(struct trace_writer *writer);
+/* Are events of a trace that isn't rotated added up by now? */
+int trace_writer_adds_up(const struct trace_writer *writer);
+/* What holds now; 0: no bound. */
+uint64_t trace_writer_bound_bytes(const struct trace_writer *writer);
 
 /* Let old parts of the file make room for new ones, for ever. */
 struct trace_rotate {
@@ -100,8 +104,9 @@ struct trace_slot_intervals {
 int trace_writer_fork(const struct trace_writer *writer, int file, const struct trace_identity *identity,
                       const struct trace_slot_intervals *intervals, struct trace_writer **ret_writer, uint32_t **ret_slot_map);
 /* Start a trace with the same stacks, code objects, modules and threads defined under the same numbers, no properties, and nothing live: a
- * further recording of the same process. The old writer stays as it is. Returns as trace_writer_open, or STATUS_NO_MEMORY. */
-int trace_writer_continue(const struct trace_writer *writer, int file, const struct trace_identity *identity, uint64_t max_bytes,
+ * further recording of the same process. `rotate`: as trace_writer_rotate takes it, or with nothing but a bound (0: none) as trace_writer_bound. The old
+ * writer stays as it is. Returns as trace_writer_open, or STATUS_NO_MEMORY. */
+int trace_writer_continue(const struct trace_writer *writer, int file, const struct trace_identity *identity, const struct trace_rotate *rotate,
                           struct trace_writer **ret_writer);
 
 /* Go on in another file, which holds the same trace_writer_file_bytes already. The caller owns both. */

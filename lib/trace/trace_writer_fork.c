@@ -86,15 +86,19 @@ int trace_writer_fork(const struct trace_writer *writer, int file, const struct 
     return 0;
 }
 
-int trace_writer_continue(const struct trace_writer *writer, int file, const struct trace_identity *identity, uint64_t max_bytes,
+int trace_writer_continue(const struct trace_writer *writer, int file, const struct trace_identity *identity, const struct trace_rotate *rotate,
                           struct trace_writer **ret_writer)
 {
     struct trace_writer *next;
     int status = trace_writer_open(file, identity, &next);
     if (status)
         return status;
-    trace_writer_bound(next, max_bytes);
-    status = copy_definitions(writer, next, 0);
+    if (rotate->segment_bytes || rotate->segment_ns)
+        status = trace_writer_rotate(next, identity, rotate);
+    else
+        trace_writer_bound(next, rotate->max_bytes);
+    if (!status)
+        status = copy_definitions(writer, next, 0);
     if (status) {
         trace_writer_close(next, NULL);
         return status;

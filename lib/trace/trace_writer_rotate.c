@@ -436,8 +436,10 @@ static void begin_segment(struct trace_writer *writer)
     begin_block(writer);
     weight_table_forget_freed(&writer->weights);
     if (rotation->is_listing) {
+        rotation->is_beginning = 1;
         put_intervals(writer);
         put_thread(writer, writer->thread_id); /* the model began with thread 0 */
+        rotation->is_beginning = 0;
     }
 }
 
@@ -503,7 +505,7 @@ void trace_writer_rotation_flush(struct trace_writer *writer)
         writer->definitions_written = writer->definitions.count;
         commit(writer, 0);
     }
-    if (is_due(writer))
+    if (!rotation->is_beginning && is_due(writer))
         rotate(writer);
 }
 
@@ -580,11 +582,11 @@ int trace_writer_rotate(struct trace_writer *writer, const struct trace_identity
     writer->rotate = *settings;
     writer->max_bytes = settings->max_bytes;
     writer->budget = 0;
-    /* The index first: who finds the flag finds it. */
+    /* The header first: behind one that says so, no index is an empty trace; without that, an index is damage. */
+    trace_file_header_pack(&writer->identity, writer->stored);
+    if (pwrite(writer->file, writer->stored, TRACE_FILE_HEADER_BYTES, 0) != TRACE_FILE_HEADER_BYTES)
+        fail_writer(writer, errno);
     commit(writer, 0);
     begin_segment(writer);
-    trace_file_header_pack(&writer->identity, writer->stored);
-    if (!writer->failed && pwrite(writer->file, writer->stored, TRACE_FILE_HEADER_BYTES, 0) != TRACE_FILE_HEADER_BYTES)
-        fail_writer(writer, errno);
     return 0;
 }

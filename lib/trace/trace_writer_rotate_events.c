@@ -31,14 +31,28 @@ static struct trace_weight weigh(const struct trace_writer *writer, uint64_t siz
     return weight_table_weigh(&writer->weights, writer->tally->thread_id, size_bytes, flags, writer->account.totals.event_count);
 }
 
+static struct tally_error *error_of(struct trace_writer *writer, uint32_t stack_id)
+{
+    return tally_error_of(writer->tally, tally_place(writer->tally, stack_id));
+}
+
 /* The block becomes live. */
-static void keep_weight(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes, struct trace_weight weight)
+static void keep_weight(struct trace_writer *writer, uint32_t slot, uint64_t size_bytes, uint32_t stack_id, struct trace_weight weight, int is_counted)
 {
     if (likely(!writer->weights.longest_bytes))
         return;
     if (weight_table_put(&writer->weights, slot, size_bytes, weight) && !writer->failed)
         writer->failed = ENOMEM;
-    writer->live_variance += trace_weight_variance(size_bytes, weight);
+    double variance = trace_weight_variance(size_bytes, weight), count_variance = trace_weight_count_variance(size_bytes, weight);
+    writer->live_variance += variance;
+    writer->allocated_variance += is_counted ? variance : 0;
+    if (!(count_variance > 0))
+        return;
+    struct tally_error *error = error_of(writer, stack_id);
+    error->live += count_variance;
+    error->allocations += is_counted ? count_variance : 0;
+    if (count_variance > error->largest_block)
+        error->largest_block = count_variance;
 }
 
 /* The slot may be another block's by now, or nobody's. */
@@ -59,7 +73,10 @@ static void forget_weight(struct trace_writer *writer, uint32_t stack_id, uint64
 {
     if (likely(!writer->weights.longest_bytes))
         return;
+    double count_variance = trace_weight_count_variance(size_bytes, weight);
     writer->live_variance -= trace_weight_variance(size_bytes, weight);
+    if (count_variance > 0)
+        error_of(writer, stack_id)->live -= count_variance;
     if (weight_table_freed(&writer->weights, writer->tally->thread_id, size_bytes, stack_id, weight) && !writer->failed)
         writer->failed = ENOMEM;
 }
@@ -84,7 +101,7 @@ uint32_t trace_writer_rotation_allocate(struct trace_writer *writer, uint64_t si
     if (unlikely(slot == SLOT_NONE))
         return SLOT_NONE;
     struct trace_weight weight = weigh(writer, size_bytes, flags);
-    keep_weight(writer, slot, size_bytes, weight);
+    keep_weight(writer, slot, size_bytes, stack_id, weight, is_counted);
     account_allocate_weighted(&writer->account, weight, flags);
     if (!(flags & TRACE_ARENA)) {
         struct tally_use *use = use_of(writer, stack_id);
@@ -93,7 +110,6 @@ uint32_t trace_writer_rotation_allocate(struct trace_writer *writer, uint64_t si
         if (is_counted) {
             use->allocated_bytes += weight.bytes;
             use->allocations += weight.count;
-            writer->allocated_variance += trace_weight_variance(size_bytes, weight);
         }
         if (is_last)
             set_last(writer, slot, sequence);
@@ -157,7 +173,7 @@ uint32_t trace_writer_rotation_undo_free(struct trace_writer *writer, uint64_t s
         weight = weight_table_undo(&writer->weights, writer->tally->thread_id, size_bytes, stack_id, flags, writer->account.totals.event_count);
     thread->freed_valid = 0;
     model_allocated_unread(model, slot);
-    keep_weight(writer, slot, size_bytes, weight);
+    keep_weight(writer, slot, size_bytes, stack_id, weight, 0);
     account_live(&writer->account, weight.bytes, flags);
     if (!(flags & TRACE_ARENA)) {
         struct tally_use *use = use_of(writer, stack_id);
@@ -194,6 +210,17 @@ void trace_writer_rotation_shrink(struct trace_writer *writer, uint32_t slot, ui
     }
 }
 
+static void add_copy_error(struct trace_writer *writer, uint32_t place, uint64_t size_bytes, struct trace_weight weight)
+{
+    double variance = trace_weight_count_variance(size_bytes, weight);
+    if (!(variance > 0))
+        return;
+    struct tally_error *error = tally_error_of(writer->tally, place);
+    error->copies += variance;
+    if (variance > error->largest_copy)
+        error->largest_copy = variance;
+}
+
 void trace_writer_rotation_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id)
 {
     int is_listed = rotation_begin_event(writer);
@@ -202,6 +229,8 @@ void trace_writer_rotation_copy(struct trace_writer *writer, uint64_t size_bytes
     tally_touch(writer->tally, place);
     writer->tally->copies[place].copied_bytes += weight.bytes;
     writer->tally->copies[place].copies += weight.count;
+    if (unlikely(writer->weights.longest_bytes))
+        add_copy_error(writer, place, size_bytes, weight);
     account_copy_weighted(&writer->account, weight);
     if (likely(is_listed))
         event_encoder_block(&writer->encoder, CLASS_COPY, stack_id, size_bytes);

@@ -42,6 +42,7 @@ struct trace_rotation {
     struct rotation_segment segments[ROTATION_MAX_SEGMENTS];
     uint32_t segment_count;                     /* the last one is being written */
     int is_listing;                             /* events are written; 0: too much is live to begin a segment: they are only added up */
+    int is_beginning;                           /* the segment: what is written now, each of them has, and ends none */
     int64_t budget;                             /* events until the block must be looked at */
     uint64_t segment_start_ns;
     struct trace_block stretch;                 /* since the segment began: its first event, when, its highest level so far … */

@@ -375,6 +375,7 @@ static void describe_tally(const struct trace_writer *writer, struct trace_tally
         .small_copied_bytes = account->totals.copied_bytes - account->attributed_copied_bytes,
         .peak_rss_bytes = account->totals.peak_rss_bytes,
         .longest_interval_bytes = writer->rotation ? writer->weights.longest_bytes : 0,
+        .has_errors = writer->rotation && writer->weights.longest_bytes,
         .allocated_variance = writer->allocated_variance,
         .live_variance = writer->live_variance,
         .peak_variance = writer->peak_variance,

@@ -5,8 +5,9 @@
  *
  * "least-recorder" (-DLEAST_RECORDER): the hooks note each event's address and size in a small buffer of the thread that nobody reads, and an object's
  * stack as a sum over the instruction of each of its frames, a block's of a program without Python as a sum over as many words of its stack
- * (least_recorder.h). No recorder that keeps an exact event with its lines does less; this one could not be read, orders no threads, and survives
- * no signal, fork or other interpreter. */
+ * (least_recorder.h). The threads' order is a clock's reading on each event, where more than one
+ * allocates. No recorder that keeps an exact event with its lines does less; this one could not be read, and survives no signal, fork or other
+ * interpreter. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>

@@ -83,9 +83,25 @@ def total(measure):
     return sum(use[MEASURES.index(measure)] for use in USES.values())
 
 
-def create(path, home="/home/ada", properties=(), uses=USES, frames=FRAMES, **changes):
+def _add_errors(database, errors, home, frames):
+    """Of the lines, what their stacks add up to: variances, and the largest of the last two."""
+    database.executemany("INSERT INTO stack_error VALUES (?, ?, ?, ?, ?, ?, ?)", [(key, *error) for key, error in errors.items()])
+    for table, frames_of in (("line", lambda stack: [STACKS[stack][3]]), ("line_inclusive", _frames)):
+        name, _, suffix = table.partition("_")
+        rows = {}
+        for stack, error in errors.items():
+            for place in {_place(frame, home, frames) for frame in frames_of(stack)}:
+                sums = rows.setdefault(place, [0] * 6)
+                rows[place] = [a + b for a, b in zip(sums[:4], error)] + [max(a, b) for a, b in zip(sums[4:], error[4:])]
+        uses, into = (f"{name}_{what}{suffix and '_' + suffix}" for what in ("use", "error"))
+        for place, sums in rows.items():
+            database.execute(f"INSERT INTO {into} SELECT rowid, ?, ?, ?, ?, ?, ? FROM {uses} WHERE file IS ? AND line IS ? AND function IS ? "
+                             "AND kind IS ? AND origin IS ?", (*sums, *place))
+
+
+def create(path, home="/home/ada", properties=(), uses=USES, frames=FRAMES, errors=None, **changes):
     """`home`: the folder of batch.py; `properties`: keys and values; `uses`, `frames`: others than those
-    above; `changes` overwrite columns of the summary."""
+    above; `errors`: by stack, the columns of stack_error; `changes` overwrite columns of the summary."""
     database = sqlite3.connect(path)
     database.executescript((ANALYSIS / "schema.sql").read_text())
 
@@ -108,6 +124,9 @@ def create(path, home="/home/ada", properties=(), uses=USES, frames=FRAMES, **ch
     database.executemany(f"INSERT INTO stack_use VALUES ({', '.join('?' * 12)})", [(key, *row) for key, row in uses.items()])
     for table, frames_of in (("line_use", lambda stack: [STACKS[stack][3]]), ("line_use_inclusive", _frames)):
         database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * 14)})", _line_rows(frames_of, home, uses, frames))
+    if errors is not None:
+        _add_errors(database, errors, home, frames)
+        database.execute("INSERT INTO property VALUES ('count_errors', 'yes')")
     # Of the stacks credited to each line, the one with the most of each measure.
     for line_id, *place in database.execute("SELECT rowid, file, line, function, kind, origin FROM line_use").fetchall():
         credited = [stack for stack in uses if _place(STACKS[stack][3], home, frames) == tuple(place)]
@@ -120,7 +139,8 @@ def create(path, home="/home/ada", properties=(), uses=USES, frames=FRAMES, **ch
         database.execute("INSERT INTO timeline VALUES (?, ?, ?, ?)", (time, level, level, 24 * MIB + level))
     for window in range(WINDOWS):
         spans = ((9, MIB, 300), (10, 2 * MIB * (window + 1) // WINDOWS, 128 * (window + 1) // WINDOWS), (11, 1000, 1))
-        database.execute("INSERT INTO window VALUES (?, ?, ?)", (window, (window + 1) * 10 * SECOND // WINDOWS, sum(span[1] for span in spans) + 24))
+        database.execute("INSERT INTO window VALUES (?, ?, ?, ?)", (window, (window + 1) * 10 * SECOND // WINDOWS,
+                                                                     sum(span[1] for span in spans) + 24, 1000 * (window + 1)))
         for stack_id, live, blocks in spans:
             database.execute("INSERT INTO live_span VALUES (?, ?, ?, ?, ?)", (stack_id, window, window, live, blocks))
     views = ANALYSIS / "schema_views.sql"

@@ -190,3 +190,61 @@ def test_what_levels_off_promises_no_rate(tmp_path):
     assert "/s" not in before and "an hour" not in entry and "fills" not in entry
     assert " ".join(entry.split()).startswith("levels off, as a cache does that is full; since 2.50 s: 938 KiB to 2.30 MiB, "
                                               "9.77 KiB of it in the last third of that time")
+
+
+# ---- a program that has nothing to do in the end ----
+
+ACTIVE = 12  # windows
+SERVE = ("serve", BATCH, 70, "user")
+
+
+def idle(path, events_then, **summary):
+    """serve() at :70 grows for ACTIVE windows of 1000 events, then nothing does, and there are so many events in each window."""
+    create(path)
+    add_line(path, 21, SERVE, MAIN, [8 * (min(window, ACTIVE - 1) + 1) for window in range(WINDOWS)], 8000)
+    database = sqlite3.connect(path)
+    database.execute("UPDATE live_span SET live_bytes = 2097152, live_allocations = 128 WHERE stack_id = 10")
+    database.executemany("UPDATE window SET event_count = ? WHERE window_id = ?",
+                         [(1000 * min(window + 1, ACTIVE) + events_then * max(window + 1 - ACTIVE, 0), window) for window in range(WINDOWS)])
+    for name, value in summary.items():
+        database.execute(f"UPDATE summary SET {name} = ?", (value,))
+    database.commit()
+    database.close()
+    return path
+
+
+def test_what_grew_until_the_program_had_nothing_to_do(tmp_path):
+    path = idle(tmp_path / "idle.heapline", 19)
+    rows = document(ON_DATABASE, "leaks", path)
+    assert (rows["growing"], rows["idle_ns"]) == (0, ACTIVE * 10 * SECOND // WINDOWS)
+    first = rows["candidates"][0]
+    assert (first["function"], first["shape"], first["confidence"]) == ("serve", "grew until the program was idle", 0.4)
+    assert first["growth_bytes_per_second"] == round(8 * 8000 / (10 / WINDOWS)) and first["leak"] is None
+    assert "From 7.50 s on the program had next to nothing to do. 1 line grew until then, and comes first." in run(ON_DATABASE, "leaks", path).stdout
+    brief = run(ON_DATABASE, "report", path).stdout
+    assert "Leak candidates  grew until the program had nothing to do, from 7.50 s on" in brief
+    assert run(ON_DATABASE, "leaks", "--fail-on", "candidates=0", path).returncode == 0
+
+
+def test_what_levels_off_while_the_program_works(tmp_path):
+    """A fiftieth of the usual events is work."""
+    rows = document(ON_DATABASE, "leaks", idle(tmp_path / "busy.heapline", 20))
+    first = next(row for row in rows["candidates"] if row["function"] == "serve")
+    assert rows["idle_ns"] is None and first["confidence"] < 0.4 and first["shape"] != "grew until the program was idle"
+    assert "Leak candidates" not in run(ON_DATABASE, "report", tmp_path / "busy.heapline").stdout
+
+
+def test_of_events_that_are_not_listed_nobody_knows_when_they_were(tmp_path):
+    rows = document(ON_DATABASE, "leaks", idle(tmp_path / "bounded.heapline", 0, stream_end_ns=5 * SECOND))
+    assert rows["idle_ns"] is None and "grew until the program was idle" not in [row["shape"] for row in rows["candidates"]]
+
+
+def test_what_the_end_of_the_program_does_is_no_work(tmp_path):
+    """Told to end in its last window before teardown, which it worked in."""
+    path = idle(tmp_path / "ended.heapline", 0, teardown_ns=10 * SECOND - 1)
+    database = sqlite3.connect(path)
+    database.execute("UPDATE window SET event_count = event_count + 700 WHERE window_id >= ?", (WINDOWS - 2,))
+    database.commit()
+    database.close()
+    rows = document(ON_DATABASE, "leaks", path)
+    assert rows["idle_ns"] == ACTIVE * 10 * SECOND // WINDOWS and rows["candidates"][0]["function"] == "serve"

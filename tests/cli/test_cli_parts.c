@@ -95,6 +95,20 @@ static void test_text(void)
     CHECK_EQUAL(text_distance("", "abc"), 3);
 }
 
+static void check_modules(void)
+{
+    static const char *const modules[][2] = {
+        {"/lib/libc.so.6", "libc.so.6"}, {"app", "app"}, {"/v/pandas/_libs/lib.cpython-311-x86_64-linux-gnu.so", "_libs/lib….so"},
+        {"/lib.cpython-311-x86_64-linux-gnu.so", "/lib….so"}, {"lib.cpython-311-x86_64-linux-gnu.so", "lib….so"}, {"/v/a/b.abi3.so", "b.abi3.so"},
+        {"/v/a.cpython-1/libx.so.1", "libx.so.1"},
+    };
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        char *shown = paths_module(modules[i][0], "…");
+        CHECK_STRING(shown, modules[i][1]);
+        free(shown);
+    }
+}
+
 static void test_paths(void)
 {
     CHECK_STRING(paths_shorten("/usr/lib/python3.11/json/decoder.py", NULL), "json/decoder.py");
@@ -302,6 +316,7 @@ static void test_json(void)
 
 int main(void)
 {
+    check_modules();
     setlocale(LC_CTYPE, "C.UTF-8");
     test_units();
     test_parsing();

@@ -90,11 +90,11 @@ def test_warnings(tmp_path):
         "! the program did not end by itself (SIGKILL): 'at the end' means its last event",
         "! 3 stacks could not be read and are cut or empty",
         "! 12.3k events lost: figures lack what they would have said",
-        "! sampled, one allocation in 512 KiB on average: figures are estimates, with their standard errors;",
-        "  which allocations are temporary is not known",
+        "! sampled, one allocation in 512 KiB on average: figures are estimates, with the interval of each",
+        "  that holds the truth 19 times in 20; which allocations are temporary is not known",
     ]
-    assert any(line.startswith("  peak ") and line.endswith("± 512 KiB, at 6.00 s") for line in output)
-    assert any(line.startswith("  allocated ") and "± 3.00 MiB, in" in line for line in output)
+    assert any(line.startswith("  peak ") and line.endswith("95 %: 39.0 to 41.9 MiB, at 6.00 s") for line in output)
+    assert any(line.startswith("  allocated ") and "95 %: 125 to 138 MiB, in" in line for line in output)
 
 
 def test_bounded_trace(tmp_path):

@@ -84,8 +84,24 @@ def test_exports(folder):
 
 def test_leaks(folder):
     (folder.path / "service.py").write_text((EXAMPLES / "leaking_service.py").read_text().replace("default=20_000", "default=5_000"))
-    text, = blocks(DOCS / "leaks.md", "sh")
+    text, of_all = blocks(DOCS / "leaks.md", "sh")
     assert "Sessions.open" in folder.shell(text, status=1) # the last command's threshold
+    shown = folder.shell(of_all)
+    assert shown.startswith("1 process, ") and "Sessions.open" in shown
+
+
+def test_diff(folder):
+    """The commands of the example, as they stand; of what they print, what doesn't differ from run to run."""
+    page = DOCS / "diff.md"
+    program, = blocks(page, "python")
+    (folder.path / "service.py").write_text(program)
+    commands = [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
+    _, _, lines, stack, moments, status = [folder.shell(command) for command in commands]
+    grew = [line.split()[:2] for line in lines.splitlines() if line.startswith("service.py:")]
+    assert grew[0] == ["service.py:7", "open_session"] and "Live at the peak: " in lines
+    assert [line.split()[0] for line in stack.splitlines() if "service.py:" in line] == ["service.py:7", "service.py:12", "service.py:17"]
+    assert "open_session" in next(line for line in moments.splitlines() if line.startswith("service.py:7"))
+    assert status == "status 1\n" and "open_session" in (folder.path / "difference.txt").read_text()
 
 
 def test_long_services(folder):

@@ -1,18 +1,14 @@
-/* Runs a fuzz target of traces without libFuzzer, so that every compiler can: over files, or over seeds it makes itself and
- * mutates at random, the same ones every time.
+/* Runs a fuzz target without libFuzzer, so that every compiler can: over files, or over its seeds, which are mutated at random, the same way
+ * every time.
  *
- *     fuzz_… FILE …                   each file once
- *     fuzz_… --mutate COUNT [SEED]    so many mutations of each made-up trace and of its blocks' payloads
- *     fuzz_… --seeds DIRECTORY        write those seeds, as a corpus for libFuzzer */
+ *     fuzz_… FILE …                           each file once
+ *     fuzz_… --mutate COUNT [SEED [FILE …]]   so many mutations of each seed; files are seeds as well
+ *     fuzz_… --seeds DIRECTORY                write its own seeds, as a corpus for libFuzzer */
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include "check.h"
-#include "trace_format.h"
-#include "trace_script.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 #define MAX_SEEDS 200
 
@@ -24,7 +20,7 @@ struct bytes {
 static struct bytes seeds[MAX_SEEDS];
 static size_t seed_count;
 
-static void add_seed(const uint8_t *bytes, size_t count)
+void fuzz_add_seed(const uint8_t *bytes, size_t count)
 {
     if (seed_count == MAX_SEEDS)
         return;
@@ -42,45 +38,6 @@ static struct bytes read_all(int file)
     struct bytes all = {malloc((size_t)status.st_size + 1), (size_t)status.st_size};
     CHECK(all.bytes && pread(file, all.bytes, all.count, 0) == (ssize_t)all.count);
     return all;
-}
-
-/* The payload of each block, decompressed. */
-static void add_payloads(const struct bytes *trace)
-{
-    size_t at = TRACE_FILE_HEADER_BYTES;
-    while (at + TRACE_BLOCK_HEADER_BYTES <= trace->count) {
-        size_t raw_bytes = get_u32(trace->bytes + at + 12), stored_bytes = get_u32(trace->bytes + at + 16);
-        uint8_t *raw = malloc(raw_bytes + 1);
-        CHECK(raw);
-        if (ZSTD_decompress(raw, raw_bytes, trace->bytes + at + TRACE_BLOCK_HEADER_BYTES, stored_bytes) == raw_bytes)
-            add_seed(raw, raw_bytes);
-        free(raw);
-        at += TRACE_BLOCK_HEADER_BYTES + stored_bytes;
-    }
-}
-
-static void make_seeds(void)
-{
-    static const size_t steps[] = {3, 30, 200, 1500};
-    for (size_t i = 0; i < 4; i++)
-        for (uint64_t seed = 1; seed <= 3; seed++) {
-            struct script script;
-            script_random(&script, 100 * i + seed, steps[i]);
-            if (seed == 1) {
-                script_event(&script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = 1000});
-                script_random_more(&script, 200 * i + seed, 2 * steps[i]);
-            } else {
-                script_tally(&script);
-                script_random_more(&script, 200 * i + seed, 2 * steps[i]);
-            }
-            int file = script_record(&script, seed == 3 ? -1 : TRACE_END_EXIT);
-            struct bytes trace = read_all(file);
-            add_seed(trace.bytes, trace.count);
-            add_payloads(&trace);
-            free(trace.bytes);
-            close(file);
-            script_done(&script);
-        }
 }
 
 static size_t mutate(uint8_t *bytes, size_t count, uint64_t *random)
@@ -138,27 +95,35 @@ static void write_seeds(const char *directory)
     }
 }
 
-static void run_file(const char *path)
+static void on_file(const char *path, int (*use)(const uint8_t *, size_t))
 {
     FILE *file = fopen(path, "rb");
     CHECK(file);
     struct bytes all = read_all(fileno(file));
-    LLVMFuzzerTestOneInput(all.bytes, all.count);
+    use(all.bytes, all.count);
     free(all.bytes);
     fclose(file);
+}
+
+static int add_file(const uint8_t *bytes, size_t count)
+{
+    fuzz_add_seed(bytes, count);
+    return 0;
 }
 
 int main(int count, char **arguments)
 {
     if (count >= 3 && strcmp(arguments[1], "--mutate") == 0) {
-        make_seeds();
+        fuzz_make_seeds();
+        for (int i = 4; i < count; i++)
+            on_file(arguments[i], add_file);
         run_mutations(strtoull(arguments[2], NULL, 10), count > 3 ? strtoull(arguments[3], NULL, 10) : 1);
     } else if (count == 3 && strcmp(arguments[1], "--seeds") == 0) {
-        make_seeds();
+        fuzz_make_seeds();
         write_seeds(arguments[2]);
     } else {
         for (int i = 1; i < count; i++)
-            run_file(arguments[i]);
+            on_file(arguments[i], LLVMFuzzerTestOneInput);
     }
     for (size_t i = 0; i < seed_count; i++)
         free(seeds[i].bytes);

@@ -8,10 +8,9 @@
 #include <zstd.h>
 
 #include "checksum.h"
+#include "fuzz.h"
 #include "report_database.h"
 #include "trace_block.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(int condition)
 {

@@ -1,6 +1,7 @@
 /* Fuzz target: any bytes as a trace. Each input is read in four ways: as the file it is; as a file whose checksums have been put
  * right, so that what lies behind them is reached; as the payload of two blocks of events in a row; and as that of two tallies. Every event is checked for what
  * trace_reader.h promises its caller. Stops after a million events: a short input may describe billions. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,11 @@
 #include <zstd.h>
 
 #include "checksum.h"
+#include "fuzz.h"
 #include "trace_block.h"
 #include "trace_reader.h"
 
 #define MAX_EVENTS 1000000u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Keeps the compiler from dropping the reads. */
 static volatile uint64_t touched;
@@ -85,6 +85,8 @@ static void check_tally(struct trace_reader *reader, uint32_t stacks)
     while (trace_reader_next_tally_stack(reader, &stack)) {
         require(stack.stack_id >= next_id && stack.stack_id <= stacks);
         require(tally->has_peak || (!stack.peak_bytes && !stack.peak_allocations));
+        require(tally->has_errors || !(stack.errors.live != 0 || stack.errors.allocations != 0 || stack.errors.peak != 0 || stack.errors.copies != 0));
+        require(fabs(stack.errors.live) < 1e201 && fabs(stack.errors.largest_block) < 1e201 && fabs(stack.errors.copies) < 1e201);
         next_id = stack.stack_id + 1ull;
     }
 }

@@ -8,7 +8,7 @@ import struct
 
 M32, M64 = (1 << 32) - 1, (1 << 64) - 1
 OPS, STACKS, SIZES, CLASSES, DISTANCES, SLOTS, TIMES, MISC = range(1, 9)
-RING_LENGTHS = {1: 1 << 16, 2: 1 << 20, 3: 1 << 20, 4: 1 << 20}
+RING_LENGTHS = {1: 1 << 16, 2: 1 << 20, 3: 1 << 20, 4: 1 << 20, 5: 1 << 20}
 CLASS_COPY, CLASS_FREE, CLASS_FREE_REALLOC, CLASS_ALLOCATE = 1, 2, 3, 0x40
 
 
@@ -53,6 +53,9 @@ class Column:
     def signed(self):
         value = self.number()
         return value >> 1 ^ -(value & 1)
+
+    def double(self):
+        return struct.unpack(">d", struct.pack("<Q", self.number()))[0]
 
     def text(self):
         count = self.number()
@@ -102,6 +105,15 @@ def random_fraction(state):
     return ((z ^ z >> 31) >> 11) * 2.0 ** -53
 
 
+def count_variance(size, weight):
+    """What a block or a copy of so many bytes adds to the variance of a count, by its weight in bytes."""
+    if not size or weight <= size:
+        return 0
+    times = weight / size
+    variance = times * (times - 1) + times % 1 * (1 - times % 1)
+    return math.floor(variance * 1024 + 0.5) / 1024 if variance < 1024 else math.floor(variance + 0.5)
+
+
 class Block:
     """One live block of memory."""
 
@@ -123,6 +135,7 @@ class Trace:
         self.identity = dict(zip(names, struct.unpack_from("<QQQQQIII", data, 16)))
         self.definitions, self.events, self.end = [], [], None
         self.tallies, self.segments = [], 0
+        self.knows_errors, self.live_variances = True, {}
         self.counts = {0: 0, 1: 0, 2: 0, 3: 0}
         self.is_weighted = self.identity["flags"] & (8 | 32)
         self.reset()
@@ -165,8 +178,10 @@ class Trace:
             self.tally_block(decompress(payload, raw_bytes), start, end, level, events, (peak_bytes, peak_objects, peak_time, peak_event))
         elif kind == 5:
             assert events == peak_event == 0 and start == end and list(self.level.values()) == level
-            self.time, self.adding_up = end, False
             self.segment_block(decompress(payload, raw_bytes))
+            if self.adding_up and self.knows_errors:
+                self.check_live_variances()
+            self.time, self.adding_up = end, False
             self.segments += 1
         else:
             assert kind == 1 and not self.adding_up
@@ -224,6 +239,8 @@ class Trace:
         if figures.left():
             tally["longest_interval"], *variances = figures.number(), figures.number(), figures.number(), figures.number()
             tally["variances"] = [struct.unpack("<d", struct.pack("<Q", bits))[0] for bits in variances]
+        has_errors = bool(figures.left()) and figures.number() == 1
+        self.knows_errors &= has_errors or "variances" not in tally
         self.time = start
         while moments.left():
             self.time += moments.number()
@@ -235,13 +252,17 @@ class Trace:
         while stacks.left():
             stack = following + stacks.number()
             following, parts = stack + 1, stacks.byte()
-            assert stack <= self.counts[1] and parts < 64 and (has_peak or not parts & 16)
+            assert stack <= self.counts[1] and (parts < 64 or has_errors) and (has_peak or not parts & 16)
             row = tally["stacks"][stack] = {}
             for bit, names, is_signed in ((1, ("live_bytes", "live"), True), (2, ("allocated_bytes", "allocations"), False),
                                           (4, ("temporary",), True), (8, ("copied_bytes", "copies"), False),
                                           (16, ("peak_bytes", "peak"), True), (32, ("oldest", "newest"), False)):
                 for name in names if parts & bit else ():
                     row[name] = stacks.signed() if is_signed else stacks.number()
+            for bit, names in ((64, ("live_variance", "variance", "peak_variance", "largest_block")), (128, ("copies_variance", "largest_copy"))):
+                for name in names if parts & bit else ():
+                    row[name] = stacks.double()
+            self.live_variances[stack] = self.live_variances.get(stack, 0) + row.get("live_variance", 0)
             for birth in (row[name] for name in ("oldest", "newest") if name in row):
                 assert birth >> 1 <= end if birth & 1 else self.slots[birth >> 1].stack == stack
 
@@ -292,6 +313,14 @@ class Trace:
         while latest.left():
             assert latest.number() <= self.counts[3] and self.slots[latest.number()] is not None
         assert not any(column.left() for column in columns)
+
+    def check_live_variances(self):
+        """Behind sums, what is live must have the variances that they led to."""
+        found = {}
+        for block in self.slots:
+            if block is not None and (variance := count_variance(block.size, block.bytes)):
+                found[block.stack] = found.get(block.stack, 0) + variance
+        assert found == {stack: variance for stack, variance in self.live_variances.items() if variance}
 
     def end_block(self, payload):
         assert len(payload) == 120

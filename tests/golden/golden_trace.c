@@ -1,9 +1,11 @@
 /* The golden traces, trace_vN.heapline of format version N: written once by this program, read by every heapline since. Those with _far in
- * their name begin with deallocations that reach further back than version 1 can; those with _tally end with tallies.
+ * their name begin with deallocations that reach further back than version 1 can; those with _tally end with tallies; those with _rotated hold
+ * a sample, the first part of it as sums.
  *
  *     golden_trace --write PATH    make it (only when a version is new)
  *     golden_trace PATH            check that the reader finds in it exactly what went in */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -78,13 +80,34 @@ static void events(struct script *script)
     script_free(script, old[7], 0);
 }
 
+/* A segment's first block lists free slots in another order than they were freed in: those of the script are others. */
+static void write_rotated(const struct script *script, struct trace_writer *writer)
+{
+    uint32_t *slots = calloc(script->slot_count + 1, sizeof *slots);
+    CHECK(slots);
+    CHECK_EQUAL(trace_writer_rotate(writer, &script_identity, &(struct trace_rotate){48 << 10, 1000, 0}), 0);
+    for (size_t i = 0; i < script->count; i++) {
+        const struct script_step *step = &script->steps[i];
+        if (step->what == STEP_EVENT)
+            script_write_event(&step->event, writer, slots);
+        else if (step->what == STEP_DEFINE)
+            CHECK_EQUAL(trace_writer_define(writer, &step->definition), 0);
+        else
+            trace_writer_flush(writer);
+    }
+    free(slots);
+}
+
 static void write_golden(struct script *script, const char *path)
 {
     struct trace_writer *writer;
     int file = open(path, O_CREAT | O_TRUNC | O_RDWR, 0644);
     CHECK(file >= 0);
     CHECK_EQUAL(trace_writer_open(file, &script_identity, &writer), 0);
-    script_write(script, writer);
+    if (strstr(path, "_rotated"))
+        write_rotated(script, writer);
+    else
+        script_write(script, writer);
     trace_writer_close(writer, &(struct trace_end){.reason = TRACE_END_SIGNAL, .status = 9, .time_ns = 9000000});
     CHECK(close(file) == 0);
 }
@@ -119,6 +142,31 @@ static void check_golden(struct script *script, const char *path)
     CHECK_EQUAL(progress.events, listed_events(script));
     CHECK_EQUAL(progress.definitions, script_definition_steps(script));
     check_totals(trace_reader_totals(reader), &script->totals);
+    trace_reader_close(reader);
+}
+
+/* Its sums and its events lead to the level and the totals that its end states. */
+static void check_rotated(const struct script *script, const char *path)
+{
+    struct trace_reader *reader;
+    struct trace_event event;
+    struct status_detail detail = {0};
+    uint64_t tallies = 0;
+    int status;
+    CHECK_EQUAL(trace_reader_open(path, &reader, &detail), 0);
+    const struct trace_overview *overview = trace_reader_overview(reader);
+    CHECK_EQUAL(overview->identity.flags, script_identity.flags | TRACE_ROTATED | TRACE_RESAMPLED | TRACE_WEIGHTED);
+    CHECK(overview->has_end && overview->has_history);
+    while ((status = trace_reader_next_block(reader, &detail)) == 0) {
+        tallies += trace_reader_tally(reader) != NULL;
+        while ((status = trace_reader_next_event(reader, &event, &detail)) == 0)
+            ;
+        CHECK_EQUAL(status, STATUS_END);
+    }
+    CHECK_EQUAL(status, STATUS_END);
+    CHECK(tallies > 0);
+    CHECK_EQUAL(trace_reader_totals(reader)->event_count, script->totals.event_count);
+    check_totals(trace_reader_totals(reader), &overview->end.totals);
     trace_reader_close(reader);
 }
 
@@ -169,8 +217,36 @@ static void samples(struct script *script)
     script_allocate(script, 3000, 2, 0);
 }
 
+/* Two threads that sample by two intervals: blocks that stand for hundreds, for some, and for one; copies; a failed realloc. */
+static void rotated(struct script *script)
+{
+    static uint32_t kept[300];
+    for (uint32_t round = 0; round < 60; round++) {
+        script_event(script, (struct trace_event){.kind = TRACE_THREAD, .thread_id = 1 + round % 2});
+        script_event(script, (struct trace_event){.kind = TRACE_TIME, .time_ns = 1000000ull * (round + 1)});
+        if (round == 2 || round == 3)
+            script_event(script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = round == 2 ? 4096 : 65536});
+        for (uint32_t i = 0; i < 10; i++) {
+            uint32_t place = round % 30 * 10 + i;
+            if (round >= 30)
+                script_free(script, kept[place], 0);
+            kept[place] = script_allocate(script, i < 3 ? 24 : i < 9 ? 5000 : 200000, 1 + i % 3, 0);
+        }
+        script_event(script, (struct trace_event){.kind = TRACE_COPY, .size_bytes = 100 + round, .stack_id = 4});
+        if (round % 7 == 0) {
+            script_free(script, kept[round % 30 * 10], TRACE_REALLOC);
+            script_event(script, (struct trace_event){.kind = TRACE_UNDO_FREE, .size_bytes = 24, .stack_id = 1});
+        }
+        script_flush(script);
+    }
+}
+
 static void describe(struct script *script, const char *path)
 {
+    if (strstr(path, "_rotated")) {
+        rotated(script);
+        return;
+    }
     if (strstr(path, "_far"))
         events_far(script);
     events(script);
@@ -189,7 +265,10 @@ int main(int count, char **arguments)
         write_golden(&script, arguments[2]);
     } else {
         describe(&script, arguments[1]);
-        check_golden(&script, arguments[1]);
+        if (strstr(arguments[1], "_rotated"))
+            check_rotated(&script, arguments[1]);
+        else
+            check_golden(&script, arguments[1]);
     }
     script_done(&script);
     return 0;

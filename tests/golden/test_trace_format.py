@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from format_reader import Trace, crc32c  # noqa: E402
+from format_reader import Trace, count_variance, crc32c  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 GOLDEN = (HERE / "trace_v1.heapline").read_bytes()
@@ -64,6 +64,21 @@ def test_samples():
     assert [trace.events[i][1] for i in at] == [524288, 0]
     assert [event[2] for event in trace.events[at[0]:at[1]] if event[0] == "allocate"] == [*range(1000, 1010), 2000]
     assert [event[2] for event in trace.events[at[1]:] if event[0] == "allocate"] == [3000]
+
+
+def test_sums_of_samples():
+    """Version 5 says how far counts may be from the truth, stack by stack; version 4 doesn't. All else is the same."""
+    old, new = (Trace((HERE / f"trace_v{version}_rotated.heapline").read_bytes()) for version in (4, 5))
+    assert not old.knows_errors and new.knows_errors and old.tallies and new.totals == old.totals
+    variances = ("live_variance", "variance", "peak_variance", "largest_block", "copies_variance", "largest_copy")
+    plain = [{stack: {name: value for name, value in row.items() if name not in variances} for stack, row in tally["stacks"].items()}
+             for tally in new.tallies]
+    # Its sums take more room, so that more has become sums.
+    assert plain[:len(old.tallies)] == [tally["stacks"] for tally in old.tallies]
+    # Stack 1 has blocks of 24 bytes, of which each stands for 171.2 or 2731.2, and of 5000 and 200000.
+    largest = max(row.get("largest_block", 0) for tally in new.tallies for row in [tally["stacks"].get(1, {})])
+    assert largest == count_variance(24, 65548) == 7456540
+    assert any(row.get("copies_variance") for tally in new.tallies for row in tally["stacks"].values())
 
 
 @pytest.mark.parametrize("at", [0, 9, 50, 96, 130, 240, 3000, -1])

@@ -14,11 +14,19 @@ import pyte
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
+class Screen(pyte.Screen):
+    """Behind a full row the cursor is on its last column, as in xterm and tmux: what is erased from there on has that column in it."""
+
+    def erase_in_line(self, *arguments, **named):
+        self.cursor.x = min(self.cursor.x, self.columns - 1)
+        super().erase_in_line(*arguments, **named)
+
+
 class Terminal:
     def __init__(self, command, environment, rows=24, columns=80):
         self.file, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.resize(rows, columns)
         self.pid = os.fork()

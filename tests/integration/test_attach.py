@@ -6,11 +6,12 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
-from interpreters import every_layout
+from interpreters import LAYOUTS, every_layout
 from marks import check_marks
 from recording import BUILD, HEAPLINE, ROOT, SOURCES, Trace, clean_environment, heapline, target
 
@@ -18,6 +19,8 @@ SOURCE = SOURCES / "attached.c"
 SCRIPT = SOURCES / "python" / "attached.py"
 needs_ptrace = pytest.mark.skipif(os.uname().machine != "x86_64", reason="attaching is there on x86-64 only")
 pytestmark = needs_ptrace
+TAKERS = [python for python in LAYOUTS if python.version >= (3, 14)]
+that_take_scripts = pytest.mark.parametrize("python", TAKERS, ids=[python.id for python in TAKERS])
 
 
 class Running:
@@ -109,6 +112,71 @@ def test_again(start, tmp_path):
         trace.check_sums()
 
 
+@pytest.mark.parametrize("first", [0, "64K"], ids=["exact", "sample"])
+def test_again_after_another_interval(start, tmp_path, first):
+    """A recording begins as the first one did, whatever 'heapline sample' has changed since: all of its threads, from their first event on."""
+    program = start(target("attached"))
+    options = ["--sample", first] if first else []
+    for number in range(3):
+        attach(program.pid, tmp_path / f"{number}.heapline", *options)
+        program.go_on(2)
+        if number < 2:
+            assert heapline("sample", program.pid, 0 if first else "64K").returncode == 0
+            program.go_on(2)
+        detach(program.pid)
+    for number, others in enumerate([65536, 65536, 65536 if first else 0]):
+        trace = Trace(tmp_path / f"{number}.heapline")
+        changes = [change["sampling_interval_bytes"] for change in trace.report["sampling_changes"]]
+        assert trace.report["sampling_interval_bytes"] == others and trace.report["lost_events"] == 0
+        assert changes == ([] if number == 2 else [65536, 0] if first else [0, 65536])
+    if not first:
+        check_marks(Trace(tmp_path / "2.heapline").lines, SOURCE, {"rounds": 2}, only={"early", "kept", "copy"})
+    assert program.finish() == 17
+
+
+def is_rotated(trace):
+    """A flag of the header (docs/trace_format.md)."""
+    return bool(trace.path.read_bytes()[64] & 8)
+
+
+@pytest.mark.parametrize("value", ["20K", "100ms", "1h"])
+def test_rotated(start, tmp_path, value):
+    """By size and time, the first time and again; each recording has its own bound, or none."""
+    program = start(target("attached"))
+    for number, options in enumerate([["--rotate", value], [], ["--rotate", value, "--max-trace-size", "2M"], ["--max-trace-size", "2M"]]):
+        attach(program.pid, tmp_path / f"{number}.heapline", *options)
+        program.go_on(2)
+        detach(program.pid)
+        trace = Trace(tmp_path / f"{number}.heapline")
+        assert is_rotated(trace) is ("--rotate" in options)
+        check_marks(trace.lines, SOURCE, {"rounds": 2}, only={"early", "kept", "copy"})
+        assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+        trace.check_sums()
+    assert program.finish() == 17
+
+
+def test_room_is_made(start, tmp_path):
+    """A recording that begins again stays within its bound, and its figures are those of all that happened."""
+    program = start(sys.executable, SOURCES / "python" / "churned.py")
+    attach(program.pid, tmp_path / "0.heapline")
+    detach(program.pid)
+    attach(program.pid, tmp_path / "1.heapline", "--rotate", "20K", "--max-trace-size", "1M")
+    program.go_on(3)
+    detach(program.pid)
+    assert program.finish() == 0
+    trace = Trace(tmp_path / "1.heapline")
+    assert trace.path.stat().st_size <= 1 << 20 and 0 < trace.report["events_from_ns"] < trace.report["duration_ns"]
+    check_marks(trace.lines, SOURCES / "python" / "churned.py", {"rounds": 3})
+    assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+    trace.check_sums(stacks=False)
+
+
+@pytest.mark.parametrize("options", [["--rotate", "30m"], ["--rotate", "999999999d"], ["--rotate", "1h", "--max-trace-size", "0"]], ids=" ".join)
+def test_rotation_refused(options):
+    result = heapline("attach", *options, os.getpid())
+    assert result.returncode == 2 and b"attach: --rotate" in result.stderr
+
+
 def test_to_the_end(start, tmp_path):
     program = start(target("attached"))
     attach(program.pid, tmp_path / "t.heapline")
@@ -132,11 +200,65 @@ def test_python(start, tmp_path, python, options):
         program.go_on(number + 1)
         detach(program.pid)
         program.go_on()
-    assert program.finish() == 0
+    assert program.finish() in range(5)  # its main thread may come by, or wait
     for number in range(2):
         trace = Trace(tmp_path / f"{number}.heapline")
         check_marks(trace.lines, SCRIPT, {"rounds": number + 1})
         assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+
+
+# ---- by the interpreter ----
+
+def leftovers(word):
+    """Scripts below /tmp that have this word in what they pass on."""
+    pattern = "".join(f"\\x{byte:02x}" for byte in str(word).encode())
+    return [script for script in pathlib.Path("/tmp").glob("heapline-attach-*/*") if pattern in script.read_text()]
+
+
+@that_take_scripts
+@pytest.mark.parametrize("options", [[], ["--native"]], ids=["plain", "native"])
+def test_python_that_comes_by(start, tmp_path, python, options):
+    """Its main thread runs Python code: it loads the recorder, calls it, and puts its hooks away again, by itself."""
+    program = start(python.path, SCRIPT, "busy")
+    program.go_on()
+    for number in range(2):
+        attach(program.pid, tmp_path / f"{number}.heapline", *options)
+        program.go_on(number + 1)
+        detach(program.pid)
+        program.go_on()
+    assert program.finish() == 4
+    for number in range(2):
+        trace = Trace(tmp_path / f"{number}.heapline")
+        check_marks(trace.lines, SCRIPT, {"rounds": number + 1})
+        assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+    assert leftovers(tmp_path) == []
+
+
+def await_reading(pid):
+    while not pathlib.Path(f"/proc/{pid}/syscall").read_text().startswith("0 "):
+        time.sleep(0.001)
+
+
+@that_take_scripts
+@pytest.mark.parametrize("arguments", [[SCRIPT], ["-X", "disable-remote-debug", SCRIPT, "busy"]], ids=["waiting", "disabled"])
+def test_python_that_does_not_come_by(start, tmp_path, python, arguments):
+    """A thread is stopped instead, and the script, which has been taken back, never runs."""
+    program = start(python.path, *arguments)
+    program.go_on()
+    is_waiting = arguments == [SCRIPT]
+    if is_waiting:
+        await_reading(program.pid)
+    attach(program.pid, tmp_path / "t.heapline")
+    program.go_on(2)
+    if is_waiting:
+        await_reading(program.pid)
+    detach(program.pid)
+    program.go_on()
+    assert program.finish() == 0
+    trace = Trace(tmp_path / "t.heapline")
+    check_marks(trace.lines, SCRIPT, {"rounds": 2})
+    assert trace.report["lost_events"] == 0 and trace.report["complete"] is True
+    assert leftovers(tmp_path) == []
 
 
 def test_forked_child(start, tmp_path):
@@ -226,7 +348,9 @@ def test_example_of_the_page(tmp_path):
             time.sleep(0.2)
         server.communicate()
         assert server.returncode == 0
-    assert said[0] == f"process {pid} is recorded from now on, into server.{pid}.heapline; 'heapline detach {pid}' ends it\n"
+    begun, named = said[0].splitlines()  # the server's own client is a child of it
+    assert begun == f"process {pid} is recorded from now on, into server.{pid}.heapline; 'heapline detach {pid}' ends it"
+    assert named.startswith("a process that it has started before is not recorded by that")
     assert "server.c:" in said[3] and "allocate_answer" in said[3]
 
 
@@ -315,6 +439,19 @@ def test_musl(tmp_path, sleeper):
     assert "uses musl instead of glibc" in refusal(sleeper(tmp_path / "sleeps", ready=is_running("sleeps")))
 
 
+def test_32_bit(tmp_path, sleeper):
+    source, program = tmp_path / "wait.s", tmp_path / "wait32"
+    source.write_text(".globl _start\n_start: mov $29, %eax\nint $0x80\njmp _start\n")  # pause(2)
+    for command in (["as", "--32", "-o", f"{program}.o", source], ["ld", "-m", "elf_i386", "-o", program, f"{program}.o"]):
+        if subprocess.run(command, capture_output=True).returncode != 0:
+            pytest.skip("no 32-bit programs can be made here")
+    try:
+        pid = sleeper(program, ready=is_running("wait32"))
+    except OSError:
+        pytest.skip("the kernel runs no 32-bit programs")
+    assert "is a 32-bit program: only 64-bit ones can be recorded" in refusal(pid)
+
+
 def test_stopped(sleeper):
     pid = sleeper("/bin/sleep", "60", ready=is_running("sleep"))
     os.kill(pid, signal.SIGSTOP)
@@ -370,6 +507,44 @@ def test_another_user(sleeper):
     result = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", BUILD / "cli" / "heapline", "attach", str(pid)],
                             capture_output=True, text=True, env=clean_environment())
     assert result.returncode == 4 and "is another user's" in result.stderr
+
+
+# Executes its arguments in a mount namespace in which the kernel says this ptrace_scope, as this user, with ptrace refused as that would.
+SCOPED = """
+import ctypes, os, pathlib, sys
+scope, user, *command = sys.argv[1:]
+libc = ctypes.CDLL(None)
+assert libc.unshare(0x20000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0
+assert libc.mount(b"none", b"/proc/sys/kernel", b"tmpfs", 0, None) == 0
+yama = pathlib.Path("/proc/sys/kernel/yama")
+yama.mkdir()
+(yama / "ptrace_scope").write_text(scope + "\\n")
+os.setresuid(int(user), int(user), int(user))
+class Filter(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("t", ctypes.c_ubyte), ("f", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.POINTER(Filter))]
+filters = (Filter * 4)(Filter(0x20, 0, 0, 0), Filter(0x15, 0, 1, 101), Filter(6, 0, 0, 0x50001), Filter(6, 0, 0, 0x7fff0000))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(Program(4, filters))) == 0
+os.execv(command[0], command)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+@pytest.mark.parametrize("scope, user, words", [
+    (1, 65534, "kernel.yama.ptrace_scope is 1, which allows it to root only; 'sysctl kernel.yama.ptrace_scope=0' or sudo"),
+    (2, 65534, "kernel.yama.ptrace_scope is 2, which allows it to root only; 'sysctl kernel.yama.ptrace_scope=0' or sudo"),
+    (3, 65534, "this system allows no tracing at all (kernel.yama.ptrace_scope is 3 until it is restarted)"),
+    (3, 0, "this system allows no tracing at all (kernel.yama.ptrace_scope is 3 until it is restarted)"),
+    (0, 0, "the system does not permit it (it is privileged or has made itself undumpable"),
+])
+def test_ptrace_scope(sleeper, scope, user, words):
+    pid = sleeper("setpriv", "--reuid", user, "--clear-groups", "/bin/sleep", "60", ready=is_running("sleep"))
+    result = subprocess.run(["/usr/bin/python3", "-c", SCOPED, str(scope), str(user), HEAPLINE, "attach", str(pid)],
+                            capture_output=True, text=True, cwd="/tmp", env=clean_environment(), timeout=60)
+    assert result.returncode == 4 and f"process {pid} can't be attached to: {words}" in result.stderr, result.stderr
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    assert "State:\tS" in status and "TracerPid:\t0\n" in status
 
 
 def test_confined(tmp_path, sleeper):

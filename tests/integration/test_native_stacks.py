@@ -15,7 +15,7 @@ from stack_dump import CUT, Dump
 
 PROBE = BUILD / "tests" / "tools" / "libstack_probe.so"
 SHAPES = SOURCES / "python" / "stack_shapes.py"
-ODD = {"shapes": 6000, "jumps": 6000, "coroutines": 1000, "signals": 600}
+ODD = {"shapes": 6000, "equal": 2000, "jumps": 6000, "coroutines": 1000, "signals": 600}
 
 pytestmark = pytest.mark.skipif(not PROBE.exists(), reason="stack_probe was not built")
 

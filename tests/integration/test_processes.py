@@ -1,5 +1,6 @@
 """Programs that make processes: each has a trace of its own, found from the first; a fork's child starts with its parent's live set."""
 
+import os
 import time
 
 import pytest
@@ -52,6 +53,19 @@ def test_fork(record, options):
     assert processes[run.facts["child"]]["parent_pid"] == parent
     assert processes[run.facts["child"]]["peak_bytes"] == child.report["peak_bytes"]
     assert processes[parent]["peak_bytes"] == run.report["peak_bytes"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_fork_of_another_user(record):
+    """Its privileges are dropped before: the child is recorded all the same, and nobody waits."""
+    code = ("import os\nos.setgid(65534)\nos.setuid(65534)\nchild = os.fork()\n"
+            "if not child:\n    kept = [bytearray(1000) for i in range(5000)]\n    os._exit(5)\n"
+            "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5")
+    run = record("/usr/bin/python3", "-c", code)
+    assert run.returncode == 0, run.stderr
+    (child,) = [process for process in run.report["processes"] if process["parent_pid"] == run.report["processes"][0]["pid"]]
+    assert child["exit"] == 5 and child["complete"] is True and child["peak_bytes"] > 5000 * 1000
+    assert run.report["complete"] is True and run.report["duration_ns"] < 1_900_000_000
 
 
 def test_fork_is_not_followed_when_asked(record):

@@ -1,9 +1,12 @@
 """The sampling interval is changed while a program runs (heapline sample PID SIZE): each block counts by the interval that it was taken by. Seeds are
 fixed; as threads race for when they follow, runs differ a little, and figures must lie within four standard errors of the truth."""
 
+import json
 import math
 import os
+import random
 import subprocess
+import sys
 
 import pytest
 
@@ -39,9 +42,18 @@ class Stepwise:
         self.process.stdin.flush()
         return self.process.stdout.readline()
 
+    def finish_at_end(self):
+        """Of one that goes on as long as it gets lines."""
+        self.process.stdin.close()
+        self.process.stdin = None
+        return self.end()
+
     def finish(self):
         while self.go_on():
             pass
+        return self.end()
+
+    def end(self):
         _, errors = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, errors
         completed(self.trace)
@@ -140,11 +152,43 @@ def test_rotated(tmp_path, intervals):
         truth = phase_truth(interval)
         variance += truth.bytes_error ** 2 if interval else 0
         exact_or(truth, interval, intervals[phase - 1] if phase else 0).check(row["allocated_bytes"])
+        low, high = row["interval_95"]["allocations"]
+        slack = THREADS * 64 * K / min(SIZES)  # until its threads followed, another interval held
+        assert low - 2.1 * truth.count_error - slack <= truth.count <= high + 2.1 * truth.count_error + slack
+        if interval and intervals[phase - 1 if phase else 0] == interval:
+            assert high - low == pytest.approx(2 * 1.96 * truth.count_error, rel=0.15)
     live, error = live_error(intervals)
     assert abs(report["live_bytes_at_end"] - live) <= 4 * error + THREADS * (max(intervals) + 64 * K)
     assert report["allocated_bytes_error"] == pytest.approx(math.sqrt(variance), rel=0.15)
     assert 0 < report["peak_bytes_error"] <= report["allocated_bytes_error"]
     run.check_sums()
+
+
+def test_while_it_runs(tmp_path):
+    """heapline live and snapshot give each line the same intervals."""
+    program = Stepwise(tmp_path, target("resampled"), interval=16 * K)
+    program.go_on()
+    pid = read_facts(program.facts_path)["pid"]
+    live = json.loads(heapline("live", pid, "--json", "--interval", 100).stdout)
+    snapshot = json.loads(heapline("snapshot", pid, "-o", tmp_path / "s.heapline", "--json").stdout)
+    rows = {(row["file"], row["line"], row["function"]): row for row in snapshot["lines"]}
+    fields = ("live_bytes", "live_allocations", "allocated_bytes", "allocations")
+    for row in live["lines"]:
+        of_snapshot = rows[row["file"], row["line"], row["function"]]
+        assert row["interval_95"] == {field: of_snapshot["interval_95"][field] for field in fields}
+    (row,) = [row for row in live["lines"] if row["function"] == "allocate_1"]
+    for field in fields:
+        low, high = row["interval_95"][field]
+        assert 0 < low < row[field] < high
+    low, high = live["interval_95"]["live_allocations"]
+    assert [low, high] == snapshot["interval_95"]["live_allocations"] and low < live["live_allocations"] < high
+    metrics = heapline("metrics", pid, "--once").stdout.decode()
+    for name, value in (("live_blocks_low_95", low), ("live_blocks_high_95", high), ("sampling_interval_bytes", 16 * K)):
+        assert f'heapline_{name}{{pid="{pid}"}} {value}\n' in metrics
+    program.sample(32 * K)
+    program.go_on()
+    assert f'heapline_sampling_interval_bytes{{pid="{pid}"}} {32 * K}\n' in heapline("metrics", pid, "--once").stdout.decode()
+    program.finish()
 
 
 def test_what_was_exact_stays_exact(tmp_path):
@@ -214,12 +258,63 @@ def test_answers(tmp_path):
         assert result.returncode == 2, result.stderr
     run = program.finish()
     text = " ".join(heapline("report", run.path).stdout.decode().split())
-    assert "figures are estimates, with their standard errors: every allocation from 0 ns on, one allocation in 512 KiB on average from" in text
+    assert "figures are estimates, with the interval of each that holds the truth 19 times in 20: every allocation from 0 ns on, one allocation in 512 KiB on average from" in text
 
 
 def test_refusals(tmp_path):
     assert heapline("sample", os.getpid(), "1M").returncode == 4
-    program = Stepwise(tmp_path, target("resampled"), options="copies,max-trace-size=8M")
-    result = heapline("sample", read_facts(program.facts_path)["pid"], "1M")
-    assert result.returncode == 4 and b"its trace is bounded" in result.stderr
-    program.finish()
+
+
+CHURNED = SOURCES / "python" / "churned.py"
+CHURNED_BLOCKS = 100000
+
+
+def churned_sizes(rounds):
+    """What churned.py allocates in each round: bytes objects, 33 bytes larger than what they hold."""
+    generator = random.Random(3)
+    sizes = [size for _, size in ((generator.randrange(1000), 633 + generator.randrange(1000)) for _ in range(rounds * CHURNED_BLOCKS))]
+    return [sizes[first:first + CHURNED_BLOCKS] for first in range(0, len(sizes), CHURNED_BLOCKS)]
+
+
+def run_churned(tmp_path, intervals, options):
+    """As run_phases, in Python: its trace is large, as sizes and lifetimes are random."""
+    program = Stepwise(tmp_path, sys.executable, "-S", CHURNED, options=options)
+    for before, after in zip((0, *intervals), intervals):
+        if after != before:
+            program.sample(after, program.process.pid)
+        program.go_on()
+    return program
+
+
+def churned_bytes(run):
+    return sum(row["allocated_bytes"] for row in run.lines if row["file"] == str(CHURNED) and row["line"] == 15)
+
+
+def test_of_a_bounded_trace(tmp_path):
+    """As long as events are listed, a sample of them can begin: with it, they fit."""
+    run = run_churned(tmp_path, (0, 64 * K, 64 * K, 64 * K), "no-copies,max-trace-size=2M").finish_at_end()
+    assert run.report["complete"] is True and run.report["stream_truncated"] is False and run.path.stat().st_size < 2 << 20
+    sizes = churned_sizes(4)
+    truth = Truth([(size, 1) for phase in sizes[1:] for size in phase], 64 * K)
+    assert abs(churned_bytes(run) - sum(map(sum, sizes))) <= 4 * truth.bytes_error + 64 * K
+    run.check_sums(stacks=False)
+
+
+def test_of_a_bounded_trace_that_fills_up(tmp_path):
+    """Once it was a sample it isn't added up any more, also where everything is recorded again: recording stops."""
+    run = run_churned(tmp_path, (0, 64 * K, 0, 0, 0, 0), "no-copies,max-trace-size=2M").finish_at_end()
+    assert run.report["complete"] is True and run.report["stream_truncated"] is False and 2 << 20 <= run.path.stat().st_size < 3 << 20
+    text = " ".join(heapline("report", run.path).stdout.decode().split())
+    assert "recording was stopped before the end: the trace reached its size limit" in text
+    sizes = churned_sizes(6)
+    assert sum(map(sum, sizes[:1])) < churned_bytes(run) < sum(map(sum, sizes))
+    run.check_sums(stacks=False)
+
+
+def test_of_a_bounded_trace_that_is_full(tmp_path):
+    program = run_churned(tmp_path, (0, 0, 0, 0), "no-copies,max-trace-size=1M")
+    result = heapline("sample", program.process.pid, "1M")
+    assert result.returncode == 4 and b"its trace has reached its bound and adds events up" in result.stderr
+    run = program.finish_at_end()
+    assert run.report["sampling_changes"] == [] and run.report["stream_truncated"] is True
+    assert churned_bytes(run) == sum(map(sum, churned_sizes(4)))

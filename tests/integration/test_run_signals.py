@@ -32,7 +32,8 @@ def test_each(tmp_path):
 def test_others_are_passed_on(tmp_path):
     program = Phases(tmp_path, target("phases"), options=("--snapshot-signal", "USR2"), cwd=tmp_path)
     program.process.send_signal(signal.SIGUSR1)
-    program.process.communicate(timeout=60)
+    program.process.wait(timeout=60)  # before its input ends, which would end it as well
+    program.process.communicate()
     assert program.process.returncode == -signal.SIGUSR1
 
 

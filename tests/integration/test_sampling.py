@@ -2,11 +2,12 @@
 errors of the truth, which the tests compute from the programs' known blocks."""
 
 import math
+import sys
 
 import pytest
 
 from interpreters import some_interpreters
-from recording import BUILD, SOURCES, Recording, completed, heapline, read_facts, run_bare, target
+from recording import BUILD, ROOT, SOURCES, Recording, completed, heapline, read_facts, run_bare, target
 from test_paused import Phases, spans
 
 LIBRARY = BUILD / "lib" / "capture" / "libheapline.so"
@@ -69,12 +70,111 @@ def test_unbiased(sample):
         AT_END.check(run["live_bytes_at_end"], run["live_allocations_at_end"])
         assert run["allocated_bytes_error"] == pytest.approx(ALL.bytes_error, rel=0.1)
         assert run["peak_bytes_error"] == pytest.approx(AT_PEAK.bytes_error, rel=0.2)
+        low, high = run["interval_95"]["allocations"]
+        assert high - low == pytest.approx(2 * 1.96 * ALL.count_error, rel=0.1) and low < run["allocations"] < high
+        assert low - 2.1 * ALL.count_error < ALL.count < high + 2.1 * ALL.count_error  # four standard errors off at most
+        low, high = run["interval_95"]["peak_allocations"]
+        assert 0.8 < (high - low) / (2 * 1.96 * AT_PEAK.count_error) < 1.5  # of few samples: wider than the normal distribution's
 
     def mean(field):
         return sum(run[field] for run in runs) / len(runs)
 
     ALL.check(mean("allocated_bytes"), mean("allocations"), runs=len(runs))
     AT_END.check(mean("live_bytes_at_end"), mean("live_allocations_at_end"), runs=len(runs))
+
+
+def test_intervals(sample):
+    """Each estimate of bytes has one, as wide as its error says, in all documents; that they hold the truth is tests/cli/test_cli_estimate.c's."""
+    run = sample(target("sampled"), "mixed")
+    report, (row,) = run.report, [row for row in run.lines if row["function"] == "allocate"]
+    width = 2 * 1.96
+    for low, high, estimate, truth in ((*report["interval_95"]["allocated_bytes"], report["allocated_bytes"], ALL),
+                                       (*report["interval_95"]["peak_bytes"], report["peak_bytes"], AT_PEAK),
+                                       (*row["interval_95"]["allocated_bytes"], row["allocated_bytes"], ALL),
+                                       (*row["interval_95"]["peak_bytes"], row["peak_bytes"], AT_PEAK),
+                                       (*row["interval_95"]["live_bytes"], row["live_bytes"], AT_END)):
+        assert low < estimate < high and high - low == pytest.approx(width * truth.bytes_error, rel=0.15)
+        assert low - 2 * truth.bytes_error < truth.bytes < high + 2 * truth.bytes_error
+    peak = run.json("peak")
+    assert peak["interval_95"]["peak_bytes"] == report["interval_95"]["peak_bytes"]
+    (stack,) = [stack for stack in peak["stacks"] if stack["bytes"] == row["peak_bytes"]]
+    assert stack["interval_95"] == {"bytes": row["interval_95"]["peak_bytes"], "allocations": row["interval_95"]["peak_allocations"]}
+    (candidate,) = [candidate for candidate in run.json("leaks")["candidates"] if candidate["function"] == "allocate"]
+    low, high = candidate["interval_95"]["live_bytes"]
+    assert low < candidate["live_bytes"] < high
+    assert candidate["interval_95"]["live_allocations_at_end"] == row["interval_95"]["live_allocations"]
+    assert candidate["interval_95"]["allocations"] == row["interval_95"]["allocations"]
+    check_counts(row)
+    texts = {command: " ".join(heapline(command, run.path).stdout.decode().split()) for command in ("report", "lines", "peak", "leaks")}
+    shown = units_of(report["interval_95"]["peak_bytes"])
+    assert f"95 %: {shown}, at" in texts["report"] and f"(95 %: {shown})." in texts["peak"]
+    assert units_of(row["interval_95"]["peak_bytes"]) in texts["lines"] and " 95 %: " in texts["leaks"]
+    assert f"allocations ({thousands_of(report['interval_95']['allocations'])})" in texts["report"]
+    assert f"blocks ({thousands_of(row['interval_95']['peak_allocations'])}) 95 %: " in texts["peak"]
+    assert f"blocks ({thousands_of(row['interval_95']['live_allocations'])})" in texts["report"]
+
+
+def thousands_of(interval):
+    assert all(10000 <= value < 999500 for value in interval)
+    return " to ".join(f"{value / 1000:.0f}k" if value >= 99950 else f"{value / 1000:.1f}k" for value in interval)
+
+
+def check_counts(row, interval=INTERVAL):
+    """The counts of a line that has all of them: intervals as wide as their errors, and not far from the truth."""
+    for field, blocks in (("allocations", 125000), ("peak_allocations", 31250), ("live_allocations", None)):
+        truth = Truth([(size, blocks) for size in SIZES] if blocks else [(16, 31250), (200, 31250)], interval)
+        low, high = row["interval_95"][field]
+        assert low < row[field] < high and low - 2.1 * truth.count_error < truth.count < high + 2.1 * truth.count_error
+        # Of few samples, of which each counts for thousands: wider than the normal distribution's.
+        assert 0.85 < (high - low) / (2 * 1.96 * truth.count_error) < 1.6, (field, low, high, truth.count_error)
+    assert row["interval_95"]["copies"] == [0, 0]
+
+
+def test_sums_of_samples(sample):
+    """Where old segments have become sums their counts have intervals, too: those of the trace that lists all."""
+    plain, rotated = (sample(target("sampled"), "mixed", interval=100, options=f"no-copies{options}") for options in ("", ",rotate=1ms,max-trace-size=1M"))
+    rows = [[row for row in run.lines if row["function"] == "allocate"][0] for run in (plain, rotated)]
+    assert rotated.report["events_from_ns"] > 0
+    check_counts(rows[1], 100)
+    assert rotated.report["interval_95"].keys() == plain.report["interval_95"].keys() >= {"allocations", "peak_allocations", "copies"}
+    for field in ("allocations", "peak_allocations", "live_allocations"):
+        # The same blocks were sampled; rounding goes by the number of the event.
+        assert rows[1]["interval_95"][field] == pytest.approx(rows[0]["interval_95"][field], rel=0.01)
+
+
+def units_of(interval):
+    """MiB, with three digits."""
+    numbers = [value / 1024 ** 2 for value in interval]
+    assert all(10 <= number < 99.9 for number in numbers)
+    return "{:.1f} to {:.1f} MiB".format(*numbers)
+
+
+def test_sizes(sample):
+    """heapline sizes: each class has its own, and so has each line."""
+    run = sample(target("sampled"), "mixed", interval=4000)
+    document = run.json("sizes", "--lines")
+    for least, most in ((9, 16), (17, 32), (33, 64), (129, 256), (257, 512), (513, 1024)):
+        (row,) = [row for row in document["sizes"] if (row["least_bytes"], row["most_bytes"]) == (least, most)]
+        for field, each in (("allocations", 125000), ("peak_allocations", 31250)):
+            truth = Truth([(size, each) for size in SIZES if least <= size <= most], 4000)
+            low, high = row["interval_95"][field]
+            assert high - low == pytest.approx(2 * 1.96 * truth.count_error, rel=0.2)
+            assert low - 2.1 * truth.count_error < truth.count < high + 2.1 * truth.count_error
+    (line,) = [line for line in document["lines"] if line["function"] == "allocate"]
+    truth = Truth([(size, 125000) for size in SIZES], 4000)
+    low, high = line["interval_95"]["allocations"]
+    assert high - low == pytest.approx(2 * 1.96 * truth.count_error, rel=0.1) and low < line["allocations"] < high
+    assert "95 %" in heapline("sizes", run.path).stdout.decode()
+
+
+def test_exact_figures_have_no_interval(record):
+    run = record(target("simple"))
+    report = run.report
+    intervals = report["interval_95"]
+    assert intervals.keys() == {"peak_bytes", "allocated_bytes", "allocations", "peak_allocations", "live_allocations_at_end", "copies"}
+    assert all(intervals[field] == [report[field]] * 2 for field in intervals if field != "peak_allocations")
+    assert not any("interval_95" in row for row in run.lines)
+    assert b"95 %" not in heapline("report", run.path).stdout
 
 
 def test_a_seed_gives_the_same_sample(sample):
@@ -196,3 +296,10 @@ def test_bounded(sample):
     assert sum(row["allocations"] for row in run.lines) < 0.9 * ALL.count
     text = " ".join(heapline("report", run.path).stdout.decode().split())
     assert "recording was stopped before the end: the trace reached its size limit" in text
+
+
+def test_frames_that_are_gone(sample):
+    """Between two samples coroutines have ended, and the memory of their frames has been unmapped: nothing that is kept of them may be read."""
+    for seed in range(3):
+        run = sample(sys.executable, ROOT / "tests" / "benchmarks" / "workloads" / "asyncio_tree.py", 14, seed=seed, interval=512 << 10)
+        assert run.stdout == b"30\n"

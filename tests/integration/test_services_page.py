@@ -1,5 +1,6 @@
 """The examples of docs/services.md, run as they stand there."""
 
+import json
 import re
 import socket
 import subprocess
@@ -31,6 +32,12 @@ def commands():
     return [line.partition("  #")[0].strip() for line in lines]
 
 
+def cached(pid, environment):
+    """Bytes that the server's line holds, so that it is among the largest."""
+    shown = subprocess.run([HEAPLINE, "live", pid, "--json", "--interval", "100", "--filter", "server.py"], env=environment, capture_output=True, timeout=60)
+    return sum(row["live_bytes"] for row in json.loads(shown.stdout)["lines"]) if shown.returncode == 0 else 0
+
+
 def test_the_page(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -53,7 +60,7 @@ def test_the_page(tmp_path):
     try:
         wait_for((tmp_path / "server.pid").exists)
         pid = (tmp_path / "server.pid").read_text()
-        time.sleep(0.5)
+        wait_for(lambda: cached(pid, environment) > 500_000)
         for line in rest:
             command = line.replace("PID", pid).replace("9464", port)
             if command.endswith("&"):

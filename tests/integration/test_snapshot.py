@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -87,7 +89,30 @@ def test_the_running_trace_can_be_read(tmp_path):
     assert figures(running) == figures(Trace(tmp_path / "s.heapline"))
     assert running.report["complete"] is False
     assert not (tmp_path / "t.heapline.report").exists(), "of a trace that still grows nothing is kept"
-    program.finish()
+    assert running.report["recording"] is True and Trace(tmp_path / "s.heapline").report["recording"] is False
+    shown = heapline("report", program.trace).stdout.decode()
+    assert shown.splitlines()[1].startswith(f"pid {program.pid} ") and "still running" in shown.splitlines()[1]
+    assert "! the program still runs: this is what its trace holds until now" in shown and "killed" not in shown
+    # A copy isn't what the collector writes.
+    shutil.copy(program.trace, tmp_path / "copy.heapline")
+    assert Trace(tmp_path / "copy.heapline").report["recording"] is False
+    assert "has no end" in heapline("report", tmp_path / "copy.heapline").stdout.decode()
+    assert program.finish().report["recording"] is False
+
+
+def test_processes_that_run_still(tmp_path):
+    """The tree of a run tells those that run from those that have ended."""
+    program = Phases(tmp_path, "/usr/bin/python3", "-c", "import os, sys\nended = os.spawnv(os.P_WAIT, '/bin/true', ['true'])\n"
+                     "child = os.fork()\nif child == 0:\n    os.read(0, 1)\n    os._exit(3)\nprint(1, flush=True)\nos.waitpid(child, 0)", options=())
+    deadline = time.monotonic() + 60
+    processes = []
+    while (len(processes) < 3 or any("killed" in row for row in processes)) and time.monotonic() < deadline:  # collectors are on their way
+        rows = heapline("report", program.trace).stdout.decode().partition("\nProcesses ")[2].splitlines()
+        processes = [row for row in rows if row.split() and row.split()[0].isdigit()]
+    assert ["still running" in row for row in processes] == [True, False, True], processes
+    program.go_on()
+    program.process.communicate(timeout=60)
+    assert b"still running" not in heapline("report", program.trace).stdout
 
 
 BOUNDED = """

@@ -56,6 +56,27 @@ def all_events(tmp_path_factory):
 
 # ---- the collector ----
 
+def killed_in_time(tmp_path, begin, delay):
+    """The trace of a run that begin(trace) starts, whose collector was killed after so many seconds, while the program went on: on a busy machine
+    it may have ended before."""
+    for attempt in range(10):
+        trace = tmp_path / f"{attempt}.{begin.__name__}.heapline"
+        run, collector = begin(trace), None
+        while not collector and run.poll() is None:
+            time.sleep(0.002)
+            collector = collector_of(trace) if trace.exists() else None
+        time.sleep(delay)
+        try:
+            if collector:
+                os.kill(collector, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        ended(run, 13, b"many_events: done\n")
+        if Trace(trace).report["complete"] is False:
+            return trace
+    raise AssertionError("whenever the collector was killed, the trace is complete")
+
+
 def check_cut(trace, all_events):
     """All that the program did is in the trace, or counted as lost."""
     report = trace.check_sums().report
@@ -70,20 +91,18 @@ def check_cut(trace, all_events):
 @pytest.mark.parametrize("round", range(6))
 def test_collector_killed(tmp_path, all_events, round):
     """At any moment: the program goes on to its end, and what it did afterwards is counted."""
-    trace = tmp_path / "t.heapline"
-    run = start(trace, target("many_events"), ROUNDS)
-    collector = collector_for(trace)
-    time.sleep(0.06 * random.uniform(0, 1) * round / 5)
-    os.kill(collector, signal.SIGKILL)
-    ended(run, 13, b"many_events: done\n")
-    check_cut(Trace(trace), all_events)
+    def begin(trace):
+        return start(trace, target("many_events"), ROUNDS)
+
+    check_cut(Trace(killed_in_time(tmp_path, begin, 0.06 * random.uniform(0, 1) * round / 5)), all_events)
 
 
-def test_collector_of_an_idle_program_killed(tmp_path):
-    """Nobody notices before the program's end, as its events fit: they are counted then."""
+@pytest.mark.parametrize("options", [[], ["--sample", "1"]], ids=["exact", "sample"])
+def test_collector_of_an_idle_program_killed(tmp_path, options):
+    """Nobody notices before the program's end, as its events fit: they are counted then. By a mean of one byte hardly a block is missed."""
     trace = tmp_path / "t.heapline"
     code = "import sys\nprint('ready', flush=True)\nsys.stdin.readline()\nkept = [bytearray(100) for i in range(1000)]\nraise SystemExit(5)"
-    run = subprocess.Popen([HEAPLINE, "run", "--quiet", "-o", trace, "-c", code], env=clean_environment(), stdin=subprocess.PIPE,
+    run = subprocess.Popen([HEAPLINE, "run", "--quiet", *options, "-o", trace, "-c", code], env=clean_environment(), stdin=subprocess.PIPE,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert run.stdout.readline() == b"ready\n"
     os.kill(collector_for(trace), signal.SIGKILL)
@@ -91,6 +110,78 @@ def test_collector_of_an_idle_program_killed(tmp_path):
     assert (run.returncode, stdout, stderr) == (5, b"", b"")
     report = Trace(trace).check_sums().report
     assert report["complete"] is False and report["cut"] == "the collector was killed" and report["lost_events"] >= 2000
+
+
+def counted(trace, all_events):
+    """The report, once what is missing is counted: a program that ends doesn't wait for that for ever."""
+    deadline = time.monotonic() + 30
+    while True:
+        report = Trace(trace).check_sums().report
+        if abs(report["events"] + report["lost_events"] - all_events) <= 2:
+            return report
+        assert time.monotonic() < deadline, report
+        time.sleep(0.1)
+
+
+def test_collector_of_a_bounded_trace_killed(tmp_path):
+    """Also where events are added up: sums until then stay, and what is missing is counted."""
+    options, rounds = ["--max-trace-size", "1M"], 5 * ROUNDS
+    whole = tmp_path / "whole.heapline"
+    assert heapline("run", "--quiet", *options, "-o", whole, "--", target("many_events"), rounds).returncode == 13
+    trace = tmp_path / "t.heapline"
+    run = start(trace, target("many_events"), rounds, options=options)
+    collector = collector_for(trace)
+    while trace.stat().st_size < 1 << 16:
+        time.sleep(0.002)
+    # It stands still while it is looked at, so that it hasn't ended when the trace is seen to be full.
+    program = program_of(run)
+    os.kill(program, signal.SIGSTOP)
+    while not Trace(trace).report["stream_truncated"]:
+        os.kill(program, signal.SIGCONT)
+        time.sleep(0.02)
+        os.kill(program, signal.SIGSTOP)
+    os.kill(collector, signal.SIGKILL)
+    os.kill(program, signal.SIGCONT)
+    ended(run, 13, b"many_events: done\n")
+    report = counted(trace, Trace(whole).report["events"])
+    assert report["complete"] is False and report["has_end"] is False and report["damage"] is None and report["stream_truncated"] is True
+    assert report["cut"] == "the collector was killed" and report["lost_events"] > 0
+
+
+def test_collector_of_a_rotated_trace_killed(tmp_path):
+    """Whatever it was doing at the moment: what is missing is counted."""
+    options, rounds = ["--rotate", "20K", "--max-trace-size", "1M"], 5 * ROUNDS
+    whole = tmp_path / "whole.heapline"
+    assert heapline("run", "--quiet", *options, "-o", whole, "--", target("many_events"), rounds).returncode == 13
+
+    def begin(trace):
+        return start(trace, target("many_events"), rounds, options=options)
+
+    for attempt in range(6):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        trace = killed_in_time(folder, begin, random.uniform(0, 0.3))
+        report = counted(trace, Trace(whole).report["events"])
+        assert report["complete"] is False and report["has_end"] is False and report["damage"] is None
+        assert report["cut"] == "the collector was killed" and report["lost_events"] > 0
+
+
+@pytest.mark.parametrize("options", ["", ",rotate=20K,max-trace-size=1M"], ids=["listed", "rotated"])
+def test_collector_of_a_sample_killed(tmp_path, options):
+    """The program goes on sampling, by the same seed, to its end: what the sample lacks is counted."""
+    def started(trace):
+        environment = clean_environment(LD_PRELOAD=next(BUILD.glob("lib/**/libheapline.so")), HEAPLINE_OUTPUT=trace,
+                                        HEAPLINE_OPTIONS="sample=10K,seed=5" + options)
+        return subprocess.Popen([target("many_events"), str(ROUNDS)], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
+
+    whole = tmp_path / "whole.heapline"
+    ended(started(whole), 13, b"many_events: done\n")
+    events = completed(whole).report["events"]
+    assert 300_000 < events < 500_000  # of two million
+    report = counted(killed_in_time(tmp_path, started, 0), events)
+    assert report["complete"] is False and report["has_end"] is False and report["damage"] is None
+    assert report["cut"] == "the collector was killed" and report["lost_events"] > 0
 
 
 def test_collector_killed_and_program_too(tmp_path):
@@ -273,6 +364,19 @@ def test_full_disk(small_disk, all_events):
     assert b"no space was left" in result.stderr
     found = Trace(trace)
     report = found.check_sums().report
+    assert report["complete"] is False and report["damage"] is None and report["cut"] == "No space left on device"
+    assert report["events"] > 0 and report["events"] + report["lost_events"] == all_events
+
+
+@needs_root
+@pytest.mark.parametrize("rotate", ["100K", "50ms"])
+def test_full_disk_of_a_rotated_trace(small_disk, all_events, rotate):
+    """Its bound lets it grow larger than the disk."""
+    trace = small_disk / "t.heapline"
+    result = heapline("run", "--quiet", "--rotate", rotate, "--max-trace-size", "4M", "-o", trace, "--", target("many_events"), ROUNDS)
+    assert (result.returncode, result.stdout) == (13, b"many_events: done\n")
+    assert b"no space was left" in result.stderr
+    report = Trace(trace).check_sums().report
     assert report["complete"] is False and report["damage"] is None and report["cut"] == "No space left on device"
     assert report["events"] > 0 and report["events"] + report["lost_events"] == all_events
 

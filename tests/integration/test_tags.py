@@ -40,6 +40,16 @@ def test_nested(record, options):
         ("load", 335000, 335000), ("parse é", 310000, 310000)]
 
 
+def test_sampled(record):
+    """Each tag's figures have intervals, those of its lines with the tags inside it."""
+    run = record(target("tags"), "nested", options=["--sample", "8K"], check=False)
+    inclusive = figures_by_tag(run, "--inclusive")
+    for row in run.report["tags"]:
+        assert row["interval_95"] == inclusive[row["tag"]]["interval_95"]
+        low, high = row["interval_95"]["allocations"]
+        assert low <= row["allocations"] <= high
+
+
 def test_stacks_begin_with_their_tags(record):
     run = record(target("tags"), "nested", options=["--native"])
     (parsed,) = [stack for stack in run.json("peak")["stacks"] if stack["bytes"] == 310000]

@@ -1,6 +1,8 @@
 """Blocks that cross threads: an event lost, or an allocation and a free of one address swapped, shows as a live block, an unknown free,
 or a wrong peak."""
 
+import os
+
 import pytest
 
 from marks import check_marks
@@ -44,3 +46,13 @@ def test_cxx_thread_local(record):
     run = record(target("thread_local"))
     assert run.returncode == 0, run.stderr
     check_marks(run.lines, SOURCES / "thread_local.cpp", run.facts)
+
+
+@pytest.mark.parametrize("pattern", ["pipe", "exchange", "turns", "many"])
+def test_on_a_single_core(record, pattern):
+    """Threads and collector take turns: nothing waits for ever, and nothing is lost."""
+    core = min(os.sched_getaffinity(0))
+    run = record(target("threads"), pattern, min(PATTERNS[pattern], 100000), preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    assert run.returncode == 0, run.stderr
+    check_marks(run.lines, SOURCES / "threads.c", run.facts, groups=[pattern])
+    assert run.sql("SELECT unknown_frees FROM summary") == [{"unknown_frees": 0}]

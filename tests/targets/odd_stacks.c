@@ -1,6 +1,7 @@
 /* Allocations from stacks of every kind, most of them like the one before. Usage: odd_stacks KIND TIMES.
  *   shapes      random calls through frames of all sorts: large, realigned, of variable size, with and without a frame pointer
- *   jumps       the same, left by longjmp at random
+ *   equal       frames of one size stand in each other's places: those of a recursion with two calls, and those that are told in different ways
+ *   jumps       the shapes, left by longjmp at random
  *   coroutines  several stacks in turn on each of several threads: static, mapped and allocated ones, one of them gone and back each turn
  *   signals     handlers on the normal and on an alternate stack, one inside the other, below random calls
  *   jit         code without unwind information between the program and malloc */
@@ -27,6 +28,8 @@ static uint64_t next_random(void)
     random_state ^= random_state << 17;
     return random_state >> 11;
 }
+
+#define WITHOUT_FRAME_POINTER __attribute__((optimize("omit-frame-pointer"), noinline, noclone))
 
 static NOINLINE void allocate(void)
 {
@@ -78,7 +81,7 @@ static NOINLINE void realigned_variable(int depth)
     keep(bytes);
 }
 
-__attribute__((optimize("omit-frame-pointer"), noinline, noclone)) static void without_frame_pointer(int depth)
+WITHOUT_FRAME_POINTER static void without_frame_pointer(int depth)
 {
     go_on(depth);
     keep(&depth);
@@ -123,6 +126,94 @@ static void in_shapes(long times)
 {
     while (times-- > 0)
         go_on((int)(next_random() % MAX_DEPTH / 2));
+}
+
+/* ---- frames of one size ---- */
+
+static NOINLINE void climb(int depth);
+
+static NOINLINE void climb_likewise(int depth)
+{
+    allocate();
+    if (depth > 0) {
+        climb(depth - 1);
+        climb_likewise(depth - 1);
+    }
+    keep(&depth);
+}
+
+static NOINLINE void climb(int depth)
+{
+    allocate();
+    if (depth > 0) {
+        climb(depth - 1);
+        allocate();
+        climb_likewise(depth - 1);
+    }
+    keep(&depth);
+}
+
+static uintptr_t standing; /* of the function that was called last */
+
+WITHOUT_FRAME_POINTER static void stand(void)
+{
+    void *block = malloc(40);
+    standing = (uintptr_t)&block;
+    keep(block);
+    free(block);
+}
+
+WITHOUT_FRAME_POINTER static void of_one_size(void)
+{
+    char bytes[256];
+    keep(bytes);
+    stand();
+    keep(bytes);
+}
+
+static NOINLINE void of_any_size(size_t size)
+{
+    char bytes[size];
+    keep(bytes);
+    stand();
+    keep(bytes);
+}
+
+/* One after the other, where no stack has been before. It saves the frame pointer: what it calls needs none, or another one. */
+WITHOUT_FRAME_POINTER static void further_in(int depth, size_t size)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("" ::: "rbp");
+#endif
+    if (depth > 0) {
+        further_in(depth - 1, size);
+    } else {
+        of_one_size();
+        of_any_size(size);
+    }
+    keep(&depth);
+}
+
+/* With which size does what it calls stand where that of the other stands? */
+static size_t size_that_equals(void)
+{
+    of_one_size();
+    uintptr_t wanted = standing;
+    for (size_t size = 16; size < 512; size += 16) {
+        of_any_size(opaque(size));
+        if (standing == wanted)
+            return size;
+    }
+    abort();
+}
+
+static void in_equal(long times)
+{
+    size_t size = size_that_equals();
+    for (; times > 0; times--) {
+        climb((int)(next_random() % 6));
+        further_in((int)(times % 500), opaque(size));
+    }
 }
 
 static void in_jumps(long times)
@@ -271,7 +362,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(long);
-    } kinds[] = {{"shapes", in_shapes}, {"jumps", in_jumps}, {"coroutines", in_coroutines}, {"signals", in_signals}, {"jit", in_jit}};
+    } kinds[] = {{"shapes", in_shapes}, {"equal", in_equal}, {"jumps", in_jumps}, {"coroutines", in_coroutines}, {"signals", in_signals},
+                 {"jit", in_jit}};
     require(argc == 3);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(argv[1], kinds[i].name)) {

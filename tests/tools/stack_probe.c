@@ -54,6 +54,7 @@ struct probe_thread {
     uint64_t words[2 * EVENT_MAX_WORDS];
     struct probe_thread *next;
 };
+_Static_assert(sizeof(struct probe_thread) <= THREAD_ORDERS_OFFSET, "what follows a state lies there");
 
 struct session_header *recorder_session;
 static const uint64_t mark = RECORDER_MARK;
@@ -108,6 +109,12 @@ static void take_definitions(void)
     atomic_store(&recorder_session->definition_tail, tail);
 }
 
+/* As thread_state.cursor has it. */
+static uint64_t place_of(const uint64_t *words)
+{
+    return ((uintptr_t)words - (uintptr_t)session_words(recorder_session)) / sizeof *words;
+}
+
 static struct probe_event decode(const uint64_t *words, uint32_t thread)
 {
     struct probe_event event = {.word = words[0], .thread = thread};
@@ -127,7 +134,7 @@ static struct probe_event decode(const uint64_t *words, uint32_t thread)
 static void drain(struct thread_state *state)
 {
     const uint64_t *words = ((struct probe_thread *)state)->words;
-    if (state->cursor == words)
+    if (state->cursor == place_of(words))
         return;
     lock_take(&probe_lock);
     struct probe_event event = decode(words, state->slot);
@@ -139,7 +146,7 @@ static void drain(struct thread_state *state)
     if (atomic_load(&recorder_session->definition_head) - atomic_load(&recorder_session->definition_tail) > SESSION_DEFINITION_BYTES / 4)
         take_definitions();
     lock_release(&probe_lock);
-    state->cursor = (uint64_t *)words;
+    state->cursor = place_of(words);
 }
 
 /* ---- the recorder's cold halves ---- */
@@ -159,12 +166,12 @@ struct thread_state *recorder_admit(struct thread_state *thread, uintptr_t frame
 {
     if (thread->busy != THREAD_UNREGISTERED || !recorder_session || exiting)
         return NULL;
-    struct probe_thread *probe = pages_map(sizeof *probe);
+    struct probe_thread *probe = pages_map(THREAD_STATE_BYTES);
     probe->state.shared = &probe->shared;
     probe->state.pthread_id = (uint64_t)pthread_self();
     probe->state.kernel_id = (uint32_t)syscall(SYS_gettid);
-    probe->state.cursor = probe->words;
-    probe->state.limit = NULL;
+    probe->state.cursor = place_of(probe->words);
+    probe->state.limit = 0;
     probe->state.busy = THREAD_INTERNAL;
     current_thread = &probe->state;
     lock_take(&probe_lock);

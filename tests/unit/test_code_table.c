@@ -76,11 +76,11 @@ static void check_death(void)
     /* While it is being destroyed its frame may still be there. */
     python_objects_set(place, 0, 0);
     CHECK(code_table_death_begin((uintptr_t)place));
-    CHECK(code_table_epoch > epoch);
+    CHECK(code_table_epoch != epoch);
     CHECK_EQUAL(code_table_find(&layout, (uintptr_t)place), first);
     epoch = code_table_epoch;
     code_table_death_end((uintptr_t)place);
-    CHECK(code_table_epoch > epoch);
+    CHECK(code_table_epoch != epoch);
     make(place, 2);
     uint32_t second = code_table_find(&layout, (uintptr_t)place);
     CHECK_EQUAL(second, first + 1);

@@ -8,7 +8,7 @@ static struct stream_fixture fixture;
 static void define_code(uint32_t code_id, const char *file, const char *name, uint32_t table_bytes)
 {
     char text[200];
-    struct define_code define = {.code_id = code_id, .first_line = (int32_t)code_id * 10, .file_bytes = (uint32_t)strlen(file),
+    struct define_code define = {.code_id = code_id, .first_line = (int32_t)(code_id % 1000000 * 10), .file_bytes = (uint32_t)strlen(file),
                                  .name_bytes = (uint32_t)strlen(name), .table_bytes = table_bytes, .python_version = 0x030b};
     int bytes = snprintf(text, sizeof text, "%s%s", file, name);
     session_define(fixture.session, DEFINE_CODE, &define, sizeof define, text, (size_t)bytes);
@@ -109,6 +109,30 @@ static void check_gaps(void)
                        "node 7 0 kind 1 code 0 at 0 module 0 address b0\n");
 }
 
+/* A number that somebody wrote over costs no memory, and spoils no other one. */
+static void check_far_numbers(void)
+{
+    stream_fixture_init(&fixture);
+    define_native_node(1, 0, 0, 0x10);
+    define_native_node(0x3ffffff0, 1, 0, 0x20);
+    define_native_node(0xfffffff0, 1, 0, 0x30);
+    define_native_node(2, 1, 0, 0x40);
+    define_code(0x20000000, "a.py", "far", 0);
+    define_code(1, "a.py", "near", UINT32_MAX); /* a line table that no trace has: none */
+    define_python_node(3, 2, 1, 5);
+    define_native_node(8000000, 3, 0, 0x50); /* so many may have been lost */
+    stream_fixture_take_definitions(&fixture);
+    CHECK_EQUAL(definition_intake_stack(&fixture.definitions, 0x3ffffff0), 0);
+    CHECK_EQUAL(definition_intake_stack(&fixture.definitions, 0xfffffff0), 0);
+    CHECK_EQUAL(definition_intake_stack(&fixture.definitions, 2), 4);
+    CHECK_EQUAL(definition_intake_stack(&fixture.definitions, 3), 5);
+    CHECK_EQUAL(definition_intake_stack(&fixture.definitions, 8000000), 6);
+    CHECK_EQUAL(fixture.definitions.stacks.capacity, 1u << 23);
+    CHECK_EQUAL(fixture.definitions.codes.capacity, 256);
+    CHECK(!fixture.definitions.unfinished);
+    trace_listing_free(stream_fixture_end(&fixture));
+}
+
 static void check_wrap(void)
 {
     char text[1000];
@@ -156,6 +180,7 @@ int main(void)
     check_in_order();
     check_interleaved_tables();
     check_gaps();
+    check_far_numbers();
     check_wrap();
     check_nonsense();
     return 0;

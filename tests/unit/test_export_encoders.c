@@ -23,7 +23,7 @@ static void test_protobuf(void)
     struct output_buffer message = {0}, inner = {0};
     protobuf_integer(&message, 1, 150);
     CHECK_BUFFER(message, 0x08, 0x96, 0x01);
-    protobuf_text(&message, 2, "testing");
+    protobuf_repeated_text(&message, 2, "testing");
     CHECK_BUFFER(message, 0x12, 0x07, 't', 'e', 's', 't', 'i', 'n', 'g');
     protobuf_integer(&inner, 1, 150);
     protobuf_message(&message, 3, &inner);
@@ -33,8 +33,6 @@ static void test_protobuf(void)
     protobuf_integer(&message, 1, -2);
     CHECK_BUFFER(message, 0x08, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01);
     protobuf_integer(&message, 1, 0);
-    protobuf_text(&message, 2, NULL);
-    protobuf_text(&message, 2, "");
     protobuf_integers(&message, 6, NULL, 0);
     CHECK_EQUAL(message.count, 0);
     protobuf_repeated_text(&message, 2, "");

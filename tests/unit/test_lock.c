@@ -5,11 +5,9 @@
 
 #include "check.h"
 #include "lock.h"
-
-#define ROUNDS 100000
+#include "lock_contest.h"
 
 static struct lock lock;
-static long sum; /* The lock's. */
 static _Atomic int interruptions;
 
 static void on_signal(int number)
@@ -47,31 +45,19 @@ static void interrupted(void)
     CHECK_EQUAL(pthread_join(waiter, NULL), 0);
 }
 
-static void *add(void *unused)
+static void take(void)
 {
-    for (int i = 0; i < ROUNDS; i++) {
-        errno = i;
-        lock_take(&lock);
-        sum++;
-        lock_release(&lock);
-        CHECK_EQUAL(errno, i);
-    }
-    return unused;
+    lock_take(&lock);
 }
 
-static void contended(void)
+static void release(void)
 {
-    pthread_t threads[4];
-    for (int i = 0; i < 4; i++)
-        CHECK_EQUAL(pthread_create(&threads[i], NULL, add, NULL), 0);
-    for (int i = 0; i < 4; i++)
-        CHECK_EQUAL(pthread_join(threads[i], NULL), 0);
-    CHECK_EQUAL(sum, 4 * ROUNDS);
+    lock_release(&lock);
 }
 
 int main(void)
 {
     interrupted();
-    contended();
+    lock_contest_run(take, release);
     return 0;
 }

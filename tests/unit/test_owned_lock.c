@@ -1,37 +1,27 @@
 /* owned_lock.h: one holder at a time; the holder itself may come again; one that never comes back is waited for once. */
-#include <errno.h>
 #include <pthread.h>
 
 #include "capture_fixture.h"
 #include "check.h"
+#include "lock_contest.h"
 #include "owned_lock.h"
 
-#define ROUNDS 100000
-
 static struct owned_lock lock;
-static long sum; /* The lock's. */
 static _Atomic int is_held;
 
-static void *add(void *unused)
+static void take(void)
 {
-    for (int i = 0; i < ROUNDS; i++) {
-        errno = i;
-        CHECK(owned_lock_take(&lock));
-        sum++;
-        owned_lock_release(&lock);
-        CHECK_EQUAL(errno, i);
-    }
-    return unused;
+    CHECK(owned_lock_take(&lock));
+}
+
+static void release(void)
+{
+    owned_lock_release(&lock);
 }
 
 static void check_threads(void)
 {
-    pthread_t threads[4];
-    for (int i = 0; i < 4; i++)
-        CHECK_EQUAL(pthread_create(&threads[i], NULL, add, NULL), 0);
-    for (int i = 0; i < 4; i++)
-        CHECK_EQUAL(pthread_join(threads[i], NULL), 0);
-    CHECK_EQUAL(sum, 4 * ROUNDS);
+    lock_contest_run(take, release);
     CHECK_EQUAL(lock.word, 0);
 }
 

@@ -1,15 +1,22 @@
 /* python_stack.c against a model: made-up frames are pushed, popped, moved on, recycled and swapped at random, code objects die and are
- * replaced at their addresses; each stack id must stand for exactly the frames of that moment. */
+ * replaced at their addresses; each stack id must stand for exactly the frames of that moment. Pages without a live frame can't be read. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "capture_fixture.h"
 #include "check.h"
 #include "code_table.h"
 #include "python_objects.h"
 #include "python_stack.h"
+#include "python_walk.h"
 
-#define FRAMES 4000
+#define PLACE_BYTES 128
+#define PAGE_BYTES 4096 /* where they are larger, all can be read */
+#define PAGE_PLACES (PAGE_BYTES / PLACE_BYTES)
+#define FRAMES (128 * PAGE_PLACES)
 #define CODES 40
 #define STACKS 3
-#define MAX_NODES 2000000
+#define MAX_NODES 8000000
 
 struct python_api python_api = {.code_type = python_objects_code_type};
 
@@ -23,7 +30,8 @@ struct model_stack {
 };
 
 static struct python_layout layout;
-static char places[FRAMES][128] __attribute__((aligned(16)));
+static char (*places)[PLACE_BYTES];
+static int live_places[FRAMES / PAGE_PLACES]; /* of each page */
 static char codes[CODES][512] __attribute__((aligned(16)));
 static int32_t first_lines[CODES];
 static int free_places[FRAMES], free_count;
@@ -65,6 +73,39 @@ static void take_definitions(void)
 
 /* ---- the made-up interpreter ---- */
 
+static void protect(int page, int protection)
+{
+    if (sysconf(_SC_PAGESIZE) == PAGE_BYTES)
+        CHECK_EQUAL(mprotect(places[page * PAGE_PLACES], PAGE_BYTES, protection), 0);
+}
+
+static int take_place(int from)
+{
+    int place = free_places[from], page = place / PAGE_PLACES;
+    free_places[from] = free_places[--free_count];
+    if (live_places[page]++ == 0)
+        protect(page, PROT_READ | PROT_WRITE);
+    return place;
+}
+
+static void give_back(int place)
+{
+    int page = place / PAGE_PLACES;
+    memset(places[place], 0xee, PLACE_BYTES); /* reading it again would lead nowhere */
+    if (--live_places[page] == 0)
+        protect(page, PROT_NONE);
+    free_places[free_count++] = place;
+}
+
+static void give_all_back(void)
+{
+    for (free_count = 0; free_count < FRAMES; free_count++)
+        free_places[free_count] = FRAMES - 1 - free_count;
+    memset(live_places, 0, sizeof live_places);
+    for (int page = 0; page < FRAMES / PAGE_PLACES; page++)
+        protect(page, PROT_NONE);
+}
+
 static void write_frame(const struct model_stack *stack, int at)
 {
     const struct model_frame *frame = &stack->frames[at];
@@ -96,8 +137,7 @@ static void push(struct model_stack *stack)
     if (!free_count)
         return;
     /* The last one given back, as an interpreter would; or any. */
-    int from = random_below(4) ? free_count - 1 : random_below(free_count), place = free_places[from];
-    free_places[from] = free_places[--free_count];
+    int place = take_place(random_below(4) ? free_count - 1 : random_below(free_count));
     stack->frames[stack->depth] = (struct model_frame){place, random_below(CODES), random_below(20) - 1};
     write_frame(stack, stack->depth++);
 }
@@ -106,9 +146,7 @@ static void pop(struct model_stack *stack)
 {
     if (!stack->depth)
         return;
-    int place = stack->frames[--stack->depth].place;
-    memset(places[place], 0xee, sizeof places[place]); /* reading it again would fault */
-    free_places[free_count++] = place;
+    give_back(stack->frames[--stack->depth].place);
 }
 
 static void move_on(struct model_stack *stack, int at)
@@ -184,30 +222,68 @@ static void check_stack(const struct model_stack *stack, uint32_t id)
     CHECK_EQUAL(id, 0);
 }
 
-static void capture_and_check(const struct model_stack *stack)
+/* As the hooks of CPython's objects do. */
+static uint32_t find_whole(void)
+{
+    const struct walk_found *found = python_walk_quick(&layout, current_thread, state);
+    uint32_t id = found ? found->node : python_walk_deep(&layout, current_thread, state);
+    return id ? id : python_walk_find(&layout, current_thread, state);
+}
+
+static void capture_and_check(const struct model_stack *stack, int whole)
 {
     show_top(stack);
-    uint32_t id = python_stack_capture(current_thread, state);
+    uint32_t id = whole ? find_whole() : python_stack_capture(current_thread, state);
     take_definitions();
     check_stack(stack, id);
 }
 
-static void run(unsigned index, int rounds, int usual_depth)
+static void begin(unsigned index)
 {
     layout = python_layouts[index];
     memset(stacks, 0, sizeof stacks);
-    for (free_count = 0; free_count < FRAMES; free_count++)
-        free_places[free_count] = FRAMES - 1 - free_count;
+    give_all_back();
     for (int i = 0; i < CODES; i++)
         replace_code(i);
     python_stack_start(&layout, index);
+}
+
+static void call(struct model_stack *stack, int place)
+{
+    stack->frames[stack->depth] = (struct model_frame){place, place % CODES, 1};
+    write_frame(stack, stack->depth++);
+}
+
+/* The inner frames are called from elsewhere by now, and the page where their callers were is gone. */
+static void check_gone_page(unsigned index, int inner_count)
+{
     struct model_stack *stack = &stacks[0];
+    begin(index);
+    protect(0, PROT_READ | PROT_WRITE);
+    protect(1, PROT_READ | PROT_WRITE);
+    for (int i = 0; i < 20; i++)
+        call(stack, PAGE_PLACES + i);
+    for (int i = 0; i < inner_count; i++)
+        call(stack, i);
+    capture_and_check(stack, 1);
+    stack->depth = 0;
+    call(stack, PAGE_PLACES / 2);
+    for (int i = 0; i < inner_count; i++)
+        call(stack, i);
+    protect(1, PROT_NONE);
+    capture_and_check(stack, 1);
+}
+
+static void run(unsigned index, int rounds, int usual_depth, int whole)
+{
+    struct model_stack *stack = &stacks[0];
+    begin(index);
     for (int round = 0; round < rounds; round++) {
         if (!random_below(200))
             stack = &stacks[random_below(STACKS)];
         for (int i = random_below(3); i >= 0; i--)
             change(stack, usual_depth);
-        capture_and_check(stack);
+        capture_and_check(stack, whole);
     }
     CHECK_EQUAL(recorder_session->python_flags, 0);
     CHECK_EQUAL(recorder_session->unsafe_stacks, 0);
@@ -219,11 +295,20 @@ int main(void)
     nodes = calloc(MAX_NODES, sizeof *nodes);
     first_line_of = calloc(MAX_NODES, sizeof *first_line_of);
     capture_fixture_begin();
-    for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++) {
-        run(index, 20000, 30);
-        run(index, 10000, 8);
+    places = mmap(NULL, FRAMES * PLACE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(places != MAP_FAILED);
+    for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++)
+        for (int whole = 0; whole < 2; whole++) {
+            run(index, 20000, 30, whole);
+            run(index, 10000, 8, whole);
+            run(index, 3000, 100, whole);
+        }
+    for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++)
+        for (int inner_count = 3; inner_count < 16; inner_count++)
+            check_gone_page(index, inner_count);
+    for (int whole = 0; whole < 2; whole++) {
+        run(0, 3000, 800, whole);
+        run(6, 3000, 800, whole);
     }
-    run(0, 3000, 800);
-    run(6, 3000, 800);
     return 0;
 }

@@ -2,6 +2,8 @@
 #include "check.h"
 #include "report_check.h"
 
+/* In 1024ths. */
+#define ERROR(column, stack) report_number(database, "SELECT CAST(round(1024 * %s) AS INTEGER) FROM stack_error WHERE stack_id = %d", column, stack)
 #define ASK(column, stack) report_number(database, "SELECT " column " FROM stack_use WHERE stack_id = %d", (int)(stack))
 #define TOTAL(column) report_number(database, "SELECT " column " FROM summary")
 
@@ -292,6 +294,8 @@ static void windows(void)
     CHECK_EQUAL(TOTAL("duration_ns"), 3200);
     CHECK_EQUAL(report_number(database, "SELECT end_time_ns FROM window WHERE window_id = 0"), 100);
     CHECK_EQUAL(report_number(database, "SELECT heap_bytes FROM window WHERE window_id = 8"), 1097);
+    CHECK_EQUAL(report_number(database, "SELECT event_count FROM window WHERE window_id = 8"), 2 + 9);
+    CHECK_EQUAL(report_number(database, "SELECT event_count FROM window WHERE window_id = 31"), 2 + 32 + 1);
     CHECK_EQUAL(report_number(database, "SELECT heap_bytes FROM window WHERE window_id = 9"), 107);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM window_use WHERE stack_id = 1"), 32);
     CHECK_EQUAL(report_number(database, "SELECT count(*) FROM window_use WHERE stack_id = 1 AND live_bytes != 10 * (window_id + 1)"), 0);
@@ -365,6 +369,27 @@ static void sampled(void)
     /* The root of the sum of (1 - p) (size / p)^2: 10000 (0.904837 * 1050.83^2 + 0.0497871 * 3157.19^2) */
     CHECK_EQUAL(TOTAL("allocated_bytes_error"), 122288);
     CHECK_EQUAL(TOTAL("peak_bytes_error"), 122288);
+    /* Of counts, in 1024ths: a block of 1050 bytes' weight adds 10.5 * 9.5 + 0.25 = 100, one of 1051 10.51 * 9.51 + 0.2499, 205 more … */
+    const int64_t heavier = ASK("allocated_bytes", 1) - blocks / 2 * 1050;
+    CHECK(heavier > 0 && heavier < blocks / 2);
+    CHECK_EQUAL(ERROR("allocations_variance", 1), blocks / 2 * 102400ll + 205 * heavier);
+    CHECK_EQUAL(ERROR("live_variance", 1), ERROR("allocations_variance", 1));
+    CHECK_EQUAL(ERROR("peak_variance", 1), ERROR("allocations_variance", 1));
+    CHECK_EQUAL(ERROR("largest_block", 1), 102400 + 205);
+    CHECK_EQUAL(ERROR("copies_variance", 1), 0);
+    /* … one of 3157 0.0523333 * (1.0523333 + 0.9476667), which is 107, one of 3158 108 … */
+    CHECK_EQUAL(ERROR("allocations_variance", 2), blocks / 2 * 107 + ASK("allocated_bytes", 2) - blocks / 2 * 3157);
+    CHECK_EQUAL(ERROR("peak_variance", 2), ERROR("allocations_variance", 2));
+    CHECK_EQUAL(ERROR("live_variance", 2), 0);
+    CHECK_EQUAL(ERROR("largest_block", 2), 108);
+    /* … and a copy of 1270 2.54 * 1.54 + 0.54 * 0.46, of 1271 2.542 * 1.542 + 0.542 * 0.458. Mappings are certain. */
+    CHECK_EQUAL(ERROR("copies_variance", 4), blocks / 10 * 4260 + 8 * (ASK("copied_bytes", 4) - blocks / 10 * 1270));
+    CHECK_EQUAL(ERROR("largest_copy", 4), 4268);
+    CHECK_EQUAL(report_number(database, "SELECT count(*) FROM stack_error WHERE stack_id NOT IN (1, 2, 4)"), 0);
+    CHECK_EQUAL(report_number(database, "SELECT count(*) FROM property WHERE key = 'count_errors'"), 1);
+    /* Lines: each of these stacks is one. Inclusive: each is on its own line and its callers'. */
+    CHECK_EQUAL(report_number(database, "SELECT count(*) FROM line_error"), 3);
+    CHECK_EQUAL(report_number(database, "SELECT sum(allocations_variance) = (SELECT sum(allocations_variance) FROM stack_error) FROM line_error"), 1);
     sqlite3_close(database);
 }
 
@@ -376,7 +401,7 @@ static void sample_by(struct script *script, uint64_t interval_bytes)
 /* The interval changes, thread by thread: each block counts by what held when it was allocated. */
 static void resampled(void)
 {
-    struct script script = begin(5);
+    struct script script = begin(6);
     const int blocks = 10000;
     uint32_t exact[10000], sampled[10000];
     for (uint32_t thread = 1; thread <= 2; thread++)
@@ -387,6 +412,8 @@ static void resampled(void)
     sample_by(&script, 1000);
     for (int i = 0; i < blocks; i++)
         sampled[i] = script_allocate(&script, 100, 2, 0);
+    for (int i = 0; i < 10; i++)
+        script_allocate(&script, 100, 6, 0);
     script_event(&script, (struct trace_event){.kind = TRACE_THREAD, .thread_id = 2});
     script_free(&script, script_allocate(&script, 100, 3, 0), 0); /* this thread still records all */
     for (int i = 0; i < blocks; i += 4)
@@ -400,6 +427,7 @@ static void resampled(void)
     script_free(&script, script_allocate(&script, 64, 4, 0), 0);
     sample_by(&script, 100000);
     script_copy(&script, 1000, 5);
+    script_allocate(&script, 100, 6, 0);
     sqlite3 *database = report(&script);
     CHECK_EQUAL(ASK("allocations", 1), 10000);
     CHECK_EQUAL(ASK("live_bytes", 1), 750000);
@@ -414,7 +442,18 @@ static void resampled(void)
     CHECK(ASK("copies", 5) >= 100 && ASK("copies", 5) <= 101); /* 100.5 */
     CHECK_EQUAL(TOTAL("sampling_interval_bytes"), 100000);
     /* Only thread 1 has an error, and only of what it sampled: sqrt(10000 * (1 - p)) * 100 / p */
-    CHECK(llabs(TOTAL("allocated_bytes_error") - 99963) <= 1000);
+    CHECK(llabs(TOTAL("allocated_bytes_error") - 141400) <= 1500);
+    /* Of counts, as above: half of the blocks are live. By 100000, the copy adds 100.5 * 99.5 + 0.25, a block 1000.5 * 999.5 + 0.25, whose weight is
+     * 100050.008 bytes. */
+    const int64_t live = 5000, heavier = ASK("allocated_bytes", 2) - blocks * 1050;
+    CHECK_EQUAL(ERROR("allocations_variance", 2), blocks * 102400ll + 205 * heavier);
+    CHECK_EQUAL(ERROR("live_variance", 2), live * 102400 + 205 * (ASK("live_bytes", 2) - live * 1050));
+    CHECK_EQUAL(ERROR("copies_variance", 5), 10000 * 1024);
+    CHECK_EQUAL(ERROR("largest_copy", 5), 10000 * 1024);
+    CHECK_EQUAL(ASK("allocated_bytes", 6) / 1000, (10 * 1050 + 100050) / 1000);
+    CHECK_EQUAL(ERROR("allocations_variance", 6), 10 * 102400 + 205 * (ASK("allocated_bytes", 6) - 10 * 1050 - 100050) + 1000000ll * 1024);
+    CHECK_EQUAL(ERROR("largest_block", 6), 1000000ll * 1024);
+    CHECK_EQUAL(report_number(database, "SELECT count(*) FROM stack_error"), 3);
     CHECK_STRING(report_text(database, "SELECT damage FROM summary"), "NULL");
     sqlite3_close(database);
 }

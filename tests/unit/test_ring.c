@@ -68,8 +68,8 @@ static void append(struct thread_state *thread, uint64_t *random)
 {
     CHECK(thread->cursor >= thread->ring && thread->cursor + RING_RESERVE_WORDS <= thread->ring_end);
     for (uint64_t count = 1 + check_random(random) % (EVENT_MAX_WORDS + 3); count; count--)
-        *thread->cursor++ = EVENT_WORD(EVENT_FREE, next_value++);
-    thread->shared->cursor = (uint64_t)(thread->cursor - session_words(recorder_session));
+        session_words(recorder_session)[thread->cursor++] = EVENT_WORD(EVENT_FREE, next_value++);
+    thread->shared->cursor = thread->cursor;
 }
 
 /* A thread that finds no room would sleep for seconds: let it have some first. */

@@ -106,9 +106,8 @@ static void check_pieces(void)
 /* From a sample to everything and back: then all deallocations are recorded, as the table lacks blocks. */
 static void check_changes(void)
 {
-    static uint64_t words[2];
     begin(7, 1);
-    thread->cursor = &words[1];
+    thread->cursor = 1;
     CHECK(sampling_add((const void *)0x6000));
     CHECK(!sampling_ends((const void *)0x7000));
     sampling_change(thread, 2 * INTERVAL);
@@ -172,11 +171,10 @@ static void check_added_twice(void)
 
 int main(void)
 {
-    static uint64_t ring[8];
     capture_fixture_begin();
     thread = capture_fixture_thread();
     thread->shared = pages_map(sizeof *thread->shared);
-    thread->cursor = ring + 1;
+    thread->cursor = 1;
     check_distances();
     check_sizes();
     check_seeds();

@@ -280,8 +280,8 @@ static void not_traces(void)
     check_refused(text, sizeof(text), STATUS_NOT_A_TRACE, "not a heapline trace");
     trace_file_header_pack(&script_identity, header);
     put_u32(header + 8, 7);
-    check_refused(header, sizeof(header), STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 4");
-    check_refused(header, 20, STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 4");
+    check_refused(header, sizeof(header), STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 5");
+    check_refused(header, 20, STATUS_NEWER_VERSION, "trace of format version 7, this heapline reads up to version 5");
     trace_file_header_pack(&script_identity, header);
     header[60] ^= 1;
     check_refused(header, sizeof(header), STATUS_CORRUPT, "the checksum of the file header is wrong");

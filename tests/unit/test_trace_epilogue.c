@@ -92,6 +92,62 @@ static void cut_anywhere(void)
     }
 }
 
+/* Events are added up: what is appended is a tally in which nothing happens, once more and once more. */
+static void added_up(void)
+{
+    struct trace_writer *writer;
+    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CHECK_EQUAL(trace_writer_open(file, &identity, &writer), 0);
+    for (unsigned block = 0; block < 4; block++) {
+        if (block == 2)
+            trace_writer_begin_tally(writer);
+        trace_writer_time(writer, 1000 * (block + 1));
+        for (int i = 0; i < 5; i++)
+            trace_writer_free(writer, trace_writer_allocate(writer, 100 + block, 0, 0), 0);
+        trace_writer_allocate(writer, 7, 0, 0);
+        trace_writer_rss(writer, 8192);
+        trace_writer_unknown_frees(writer, 3);
+        trace_writer_flush(writer);
+    }
+    struct trace_totals totals = *trace_writer_totals(writer);
+    CHECK_EQUAL(trace_writer_close(writer, NULL), 0);
+    for (uint64_t lost = 5; lost < 8; lost++) {
+        struct trace_reader *reader;
+        struct status_detail detail;
+        CHECK_EQUAL(trace_epilogue_write(file, &(struct trace_epilogue){"because", totals.event_count + 10, lost}), 0);
+        CHECK_EQUAL(trace_reader_open(path, &reader, &detail), 0);
+        CHECK_EQUAL(trace_reader_damage(reader, &detail), 0);
+        struct tally_moment moment = {0};
+        char found[64] = "";
+        while (trace_reader_next_block(reader, &detail) == 0) {
+            struct trace_definition definition;
+            struct trace_event event;
+            while (trace_reader_next_definition(reader, &definition, &detail) == 0)
+                snprintf(found, sizeof found, "%.*s", (int)definition.property.value_bytes, definition.property.value);
+            if (trace_reader_tally(reader))
+                while (trace_reader_next_moment(reader, &moment))
+                    ;
+            else
+                while (trace_reader_next_event(reader, &event, &detail) == 0)
+                    ;
+        }
+        CHECK_EQUAL(trace_reader_damage(reader, &detail), 0);
+        const struct trace_totals *read = trace_reader_totals(reader);
+        CHECK_EQUAL(read->lost_events, 10 + lost);
+        CHECK_EQUAL(read->event_count, totals.event_count);
+        CHECK_EQUAL(read->live_bytes, 4 * 7);
+        CHECK_EQUAL(read->peak_bytes, totals.peak_bytes);
+        CHECK_EQUAL(read->unknown_frees, 3);
+        CHECK_EQUAL(read->peak_rss_bytes, 8192);
+        CHECK_EQUAL(moment.time_ns, 4000);
+        CHECK_EQUAL(moment.heap_bytes, 4 * 7);
+        CHECK_EQUAL(moment.rss_bytes, 8192);
+        CHECK_STRING(found, "because");
+        trace_reader_close(reader);
+    }
+    close(file);
+}
+
 static void again(void)
 {
     int file = write_trace(2, NULL);
@@ -101,7 +157,9 @@ static void again(void)
     check_trace(2, 5000000001, "second");
     /* Fewer were handed over than are there: a drain was under way. */
     CHECK_EQUAL(trace_epilogue_write(file, &(struct trace_epilogue){"third", 20, 3}), 0);
-    check_trace(2, 3, "third");
+    check_trace(2, 1, "third");
+    CHECK_EQUAL(trace_epilogue_write(file, &(struct trace_epilogue){"fourth", 10, 3}), 0);
+    check_trace(2, 0, "fourth");
     close(file);
 }
 
@@ -129,6 +187,7 @@ int main(void)
     close(mkstemp(path));
     cut_anywhere();
     again();
+    added_up();
     not_for_us();
     unlink(path);
     return 0;

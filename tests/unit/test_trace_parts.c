@@ -151,6 +151,8 @@ static void headers(void)
     CHECK_BYTES(&identity_again, &identity, sizeof(identity));
     /* Only a rotated file, and one whose sampling interval changes, need newer versions. */
     trace_file_header_set_flags(bytes, TRACE_NATIVE | TRACE_RESAMPLED);
+    CHECK_EQUAL(get_u32(bytes + 8), TRACE_VERSION_RESAMPLED);
+    trace_file_header_set_flags(bytes, TRACE_NATIVE | TRACE_ROTATED | TRACE_WEIGHTED);
     CHECK_EQUAL(get_u32(bytes + 8), TRACE_VERSION);
     trace_file_header_pack(&identity, bytes);
     trace_file_header_set_flags(bytes, TRACE_NATIVE);

@@ -158,13 +158,21 @@ static void compare(uint64_t seed, size_t steps, const struct trace_rotate *sett
     script_done(&script);
 }
 
-/* Segments end at each flush, at each time stamp, by size; of each kind of script so many that old ones make room. */
+/* Of counts to the last bit: sums of numbers that doubles hold exactly. */
 static void check_errors(const struct replay *plain, const struct replay *rotated)
 {
     const struct replay_totals *a = &plain->totals, *b = &rotated->totals;
     CHECK_EQUAL(b->sampling_interval_bytes, a->sampling_interval_bytes);
     CHECK(llabs((int64_t)(b->allocated_bytes_error - a->allocated_bytes_error)) <= (int64_t)(a->allocated_bytes_error / 50 + 100));
     CHECK(llabs((int64_t)(b->peak_bytes_error - a->peak_bytes_error)) <= (int64_t)(a->peak_bytes_error / 50 + 100));
+    CHECK(replay_knows_errors(plain) && replay_knows_errors(rotated));
+    for (uint32_t stack = 0; stack < plain->uses.stack_count; stack++) {
+        struct stack_error c = stack_uses_error_of(&plain->uses, plain->uses.ids[stack]), d = {0};
+        if (stack < rotated->uses.stack_count)
+            d = stack_uses_error_of(&rotated->uses, rotated->uses.ids[stack]);
+        CHECK(d.live == c.live && d.allocations == c.allocations && d.peak == c.peak && d.copies == c.copies);
+        CHECK(d.largest_block == c.largest_block && d.largest_copy == c.largest_copy);
+    }
 }
 
 /* Samples, by intervals that change: what makes room is added up by what it stands for. */
@@ -174,13 +182,14 @@ static void sampled_scripts(void)
     for (uint64_t seed = 1; seed <= 12; seed++) {
         struct script script;
         struct pair pair;
-        script_random(&script, seed, 3000);
-        for (int i = 0; i < 20; i++) {
+        int by_flush = seed % 5 == 0; /* a segment for each */
+        script_random(&script, seed, by_flush ? 300 : 3000);
+        for (int i = 0; i < (by_flush ? 5 : 20); i++) {
             script_event(&script, (struct trace_event){.kind = TRACE_SAMPLING, .size_bytes = intervals[(seed + (uint64_t)i) % 5]});
-            script_random_more(&script, 100 * seed + (uint64_t)i, script.count + 2000);
+            script_random_more(&script, 100 * seed + (uint64_t)i, script.count + (by_flush ? 300 : 2000));
         }
         script.sampling_interval_bytes = seed % 3 ? 0 : 4096;
-        open_pair(&pair, &script, &(struct trace_rotate){TRACE_MIN_BOUND_BYTES, 1000 * (seed % 4 + 1), 0});
+        open_pair(&pair, &script, &(struct trace_rotate){TRACE_MIN_BOUND_BYTES, by_flush ? 1 : 1000 * (seed % 5), 0});
         write_pair(&pair, &script, 0, script.count);
         struct trace_end end = {.reason = TRACE_END_EXIT, .time_ns = script.time_ns + 17};
         for (int i = 0; i < 2; i++) {
@@ -198,6 +207,7 @@ static void sampled_scripts(void)
     }
 }
 
+/* Segments end at each flush, at each time stamp, by size; of each kind of script so many that old ones make room. */
 static void random_scripts(void)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {

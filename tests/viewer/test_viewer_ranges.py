@@ -1,7 +1,9 @@
-"""Ranges of time: whatever is chosen, figures add up, and all of the run as a range is what --json says."""
+"""Ranges of time: whatever is chosen, figures add up; all of the run as a range is what --json says, and a part of it what the events in it add up
+to, one by one."""
 
 import pytest
 
+from listed_events import Listed
 from viewer_commands import HERE, PYTHON, document, heapline
 
 WHOLE = {"peak": "peak_bytes", "live": "live_bytes_at_end", "allocated": "allocated_bytes", "copied": "copied_bytes"}
@@ -90,19 +92,63 @@ def test_by_thread(browser, page, trace, cost):
         assert len([label for label, _ in tops if label.startswith("thread")]) == 2
 
 
-RANDOM = "import random\nfor _ in range(500_000):\n    block = bytes(random.randrange(1, 60_000))\n"
+def shown(browser, page, first, last, cost, **more):
+    """The flame graph's total: what is shown of a range."""
+    browser.open(page, f"cost={cost}&interpreter=1&from={first}&to={last}" + "".join(f"&{key}={value}" for key, value in more.items()))
+    return browser.state()["total"]
 
 
-@pytest.mark.parametrize("options, program, reason", [
-    (["--sample", "16K"], [HERE / "program.py"], "no ranges: not of a sample"), (["--max-trace-size", "1M"], ["-c", RANDOM], "no ranges: not here")])
-def test_where_there_are_no_ranges(browser, tmp_path, options, program, reason):
-    """A sample, and a trace that reached its bound: the page says why, and shows the figures of the whole run."""
-    trace, out = tmp_path / "run.heapline", tmp_path / "run.html"
-    heapline("run", "--quiet", *options, "-o", trace, "--python", PYTHON, *program)
+def windows(browser, page, process=0):
+    browser.open(page, f"process={process}")
+    return browser.evaluate("[heapline.model.windows.start, ...heapline.model.windows.ends]")
+
+
+COSTS = ("allocated", "copied", "peak", "live", "kept")
+
+
+def test_parts_are_what_their_events_add_up_to(browser, page, trace):
+    listed, ends = Listed(trace), windows(browser, page)
+    last = len(ends) - 2
+    for first, end in ((0, 0), (0, last // 3), (last // 3 + 1, last // 2), (last // 2, last)):
+        expected = listed.range(ends[first], ends[end + 1], end == last)
+        assert {cost: shown(browser, page, first, end, cost) for cost in COSTS} == expected
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    trace = tmp_path_factory.mktemp("sample") / "sample.heapline"
+    heapline("run", "--quiet", "--copies", "--sample", "2K", "-o", trace, "--python", PYTHON, HERE / "program.py")
+    out = trace.with_suffix(".html")
     heapline("export", "--format", "html", "-o", out, trace)
-    browser.open(out, "cost=allocated&from=2&to=5")
-    assert browser.evaluate("document.querySelector('.range span').textContent").startswith(reason)
-    assert browser.state()["total"] == document("report", trace)["allocated_bytes"]
-    browser.ask(drag=[".uplot .u-over", 0.25, 0.5])
-    assert browser.state()["state"]["from"] == -1
-    assert browser.evaluate("console") == []
+    return trace, out
+
+
+def test_ranges_of_a_sample(browser, sample):
+    """Estimates: all of the run is what --json says of each line, and parts of the run add up to it."""
+    trace, page = sample
+    last = len(windows(browser, page)) - 2
+    for cost, name in WHOLE.items():
+        assert shown(browser, page, 0, last, cost) == document("report", trace)[name] > 0
+    browser.open(page, f"tab=lines&from=0&to={last}")
+    figures = ("peak_bytes", "peak_allocations", "live_bytes", "live_allocations", "allocated_bytes", "allocations", "temporary_allocations", "copied_bytes", "copies")
+    rows = {(r["path"], max(r["line"], 0), r["functionName"]): [r[f] for f in figures] for r in browser.state()["rows"]}
+    lines = {(r["file"] or "", r["line"] or 0, r["function"]): [r[f] for f in figures] for r in document("lines", trace)["lines"]}
+    assert {key: row for key, row in rows.items() if any(row)} == {key: row for key, row in lines.items() if any(row)}
+    assert "estimates" in browser.evaluate("document.querySelector('.range').textContent")
+    middle = last // 2
+    for cost in ("allocated", "copied"):
+        assert shown(browser, page, 0, middle, cost) + shown(browser, page, middle + 1, last, cost) == document("report", trace)[WHOLE[cost]]
+
+
+def test_a_sample_finds_what_the_program_did(browser, sample):
+    """The 8 MB of its first phase are in the first half only; what it leaks of 20 000-byte blocks comes in both. Blocks that are larger than the
+    interval are nearly certain to be sampled."""
+    _, page = sample
+    last = len(windows(browser, page)) - 2
+    kept = {}
+    for start, end in ((0, last // 2), (last // 2 + 1, last)):
+        browser.open(page, f"tab=lines&from={start}&to={end}")
+        rows = browser.state()["rows"]
+        kept[start] = [sum(row["allocated_bytes"] for row in rows if row["functionName"] == name) for name in ("hold", "leak")]
+    assert kept[0][0] >= 8_000_000 and all(10 * 20_000 < leak < 70 * 20_020 for _, leak in kept.values())
+    assert sum(leak for _, leak in kept.values()) >= 80 * 20_000 * 0.95

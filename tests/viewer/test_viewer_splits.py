@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from listed_events import Listed
 from viewer_commands import HERE, PYTHON, document, heapline
 
 COSTS = {"peak": "peak_bytes", "live": "live_bytes", "allocated": "allocated_bytes"}
@@ -81,7 +82,6 @@ def test_timeline_together(browser, page, processes):
     browser.open(page, "process=-1")
     highest = browser.evaluate("heapline.model.highest.bytes")
     assert max(peaks) <= highest <= sum(peaks)
-    assert "of one process" in browser.evaluate("document.querySelector('.range').textContent")
 
 
 def test_choosing(browser, page):
@@ -102,3 +102,61 @@ def test_every_tab(browser, page):
     for tab in ("flame", "lines", "source", "leaks", "copies", "about"):
         browser.open(page, f"process=-1&tab={tab}")
         assert browser.state()["state"]["tab"] == tab
+
+
+@pytest.fixture(scope="module")
+def listed(processes):
+    """Of each process, in the order of the page: its events, and when it began and ended."""
+    found = []
+    for path in processes.values():
+        report = document("report", path)
+        found.append((Listed(path), report["start_realtime_ns"], report["start_realtime_ns"] + report["duration_ns"]))
+    return found
+
+
+@pytest.mark.parametrize("part", [(0, 1), (0, 0.4), (0.4, 0.8), (0.8, 1)])
+def test_ranges_of_all_processes(browser, page, listed, part):
+    """Each process that ran in the range has there what its events of that time add up to."""
+    browser.open(page, "process=-1")
+    count = browser.evaluate("heapline.model.windowCount")
+    start, end = min(began for _, began, _ in listed), max(ended for _, _, ended in listed)
+    first, last = int(part[0] * count), int(part[1] * count) - 1
+    low, high = (end - start) * first // count, (end - start) * (last + 1) // count
+    expected = dict.fromkeys(("allocated", "copied", "peak", "live", "kept"), 0)
+    for events, began, ended in listed:
+        offset = began - start
+        if high <= offset or low >= ended - start:
+            continue
+        own = events.range(max(low - offset, 0), high - offset, start + high >= ended)
+        expected = {cost: amount + own[cost] for cost, amount in expected.items()}
+    shown = {}
+    for cost in expected:
+        browser.open(page, f"process=-1&cost={cost}&from={first}&to={last}&interpreter=1")
+        shown[cost] = browser.state()["total"]
+    assert shown == expected and expected["allocated"] > 0
+
+
+def test_a_range_of_all_processes_in_every_view(browser, page, processes):
+    browser.open(page, "process=-1")
+    last = browser.evaluate("heapline.model.windowCount") - 1
+    totals = {pid: sum(row["allocated_bytes"] for row in document("lines", path)["lines"]) for pid, path in processes.items()}
+    browser.open(page, f"process=-1&split=process&cost=allocated&from=0&to={last}")
+    assert {int(title.split()[0]): total for title, total in browser.evaluate(TOPS).items()} == totals
+    browser.open(page, f"process=-1&split=thread&cost=allocated&from=0&to={last}")
+    threads = browser.evaluate(TOPS)
+    assert sum(threads.values()) == sum(totals.values())
+    assert all(any(title.endswith(f"of process {pid}") for title in threads) for pid in processes)
+    browser.open(page, f"process=-1&tab=lines&from=0&to={last}")
+    within = sorted((r["path"], r["functionName"], r["allocated_bytes"]) for r in browser.state()["rows"] if r["path"].endswith("tagged.py") and r["allocated_bytes"])
+    browser.open(page, "process=-1&tab=lines")
+    assert within == sorted((r["path"], r["functionName"], r["allocated_bytes"]) for r in browser.state()["rows"] if r["path"].endswith("tagged.py") and r["allocated_bytes"])
+    for tab in ("source", "leaks", "copies", "about"):
+        browser.open(page, f"process=-1&tab={tab}&from=3&to={last // 2}")
+        assert browser.evaluate("console") == []
+
+
+def test_brushing_all_processes(browser, page):
+    browser.open(page, "process=-1")
+    browser.ask(drag=[".uplot .u-over", 0.25, 0.5])
+    state, count = browser.state()["state"], browser.evaluate("heapline.model.windowCount")
+    assert abs(state["from"] - count // 4) <= 1 and abs(state["to"] - count // 2) <= 1 and state["process"] == -1

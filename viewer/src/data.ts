@@ -33,6 +33,7 @@ export interface LeakCandidate {
 }
 
 export interface Ranges {
+  start_ns: number; run_parts: number; // where the trace begins to list events; windows meet where so many equal parts of the run do
   window_end_ns: number[]; peak_bytes: number[]; heap_bytes: number[]; peak_slack_bytes: number[]; end_slack_bytes: number[];
   small_copied_bytes: number[]; small_copies: number[];
   use: { node: number[]; thread: number[] };
@@ -67,7 +68,7 @@ export interface Process extends Run {
   // of a comparison: this is the new trace, and has the stacks of both
   baseline?: Run; old_nodes?: Figures; of?: string; edited_files?: number;
   // of all processes together (together.ts)
-  members?: Process[]; owner?: Int32Array; highest?: { bytes: number; time_ns: number };
+  members?: Process[]; owner?: Int32Array; node_base?: number[]; highest?: { bytes: number; time_ns: number };
 }
 
 export interface Document { schema: number; command: string; version: string; processes: Process[] }

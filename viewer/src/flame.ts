@@ -6,14 +6,17 @@ import { KINDS, TAG } from "./data";
 import { explain } from "./model";
 import type { Item, Matched, Tree } from "./tree";
 
-const ROW = 21, MIN_WIDTH = 0.6, TEXT_WIDTH = 28;
+const ROW = 21, MIN_WIDTH = 0.6, TEXT_WIDTH = 28, PICK_MS = 120;
 const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 
 interface Box { item: Item; x: number; width: number; depth: number }
 
 export interface FlameOptions {
   tree: Tree; zoomPath: string; layout: "icicle" | "flame"; search: RegExp | null; format: (value: number) => string; total: number; unitTitle: string;
-  onZoom: (path: string) => void; onOpen: (item: Item) => void; canOpen: (item: Item) => boolean;
+  onZoom: (path: string, item: Item) => void; // also goes to its line
+  onPick: (item: Item) => void;               // goes to its line
+  onOpen: (item: Item) => void; canOpen: (item: Item) => boolean; // its whole file
+  bottom: () => number; // where the window's visible part ends
   diff: boolean; // of a comparison: amounts are changes
 }
 
@@ -29,6 +32,10 @@ export class FlameView {
   private options!: FlameOptions;
   private zoomed!: Item;
   private current: Box | null = null;
+  rowLimit = Infinity;     // deeper frames aren't drawn
+  private clicked: Item | null = null;
+  private readonly cutNote = h("p", { class: "cut-note dim", hidden: true });
+  private picking = 0;
   private matched: Matched = { total: 0, before: 0, after: 0 };
   private readonly fitter = new TextFitter(FONT);
   private changes: string[] = []; // colours, from what shrank to nothing to what is new
@@ -42,13 +49,13 @@ export class FlameView {
     this.details = h("div", { class: "flame-details" });
     this.trail = h("nav", { class: "trail", "aria-label": "Zoomed into" });
     this.tip = h("div", { class: "tip", hidden: true });
-    this.element = h("div", { class: "flame" }, this.trail, h("div", { class: "flame-box" }, this.canvas, this.tip), this.details,
+    this.element = h("div", { class: "flame" }, this.trail, h("div", { class: "flame-box" }, this.canvas, this.tip), this.cutNote, this.details,
       h("p", { id: "flame-help", class: "visually-hidden" },
-        "Arrow keys move between frames, Enter zooms in, Escape zooms out, S opens the source line. The Tables tab holds the same figures as text."));
+        "Arrow keys move between frames, and the source pane below to their lines. Enter zooms in, Escape zooms out, S opens the whole source file. The Tables tab holds the same figures as text."));
     this.canvas.addEventListener("mousemove", (event) => this.hover(event));
     this.canvas.addEventListener("mouseleave", () => { this.tip.hidden = true; });
     this.canvas.addEventListener("click", (event) => this.click(event));
-    this.canvas.addEventListener("dblclick", (event) => { const box = this.at(event); if (box && this.options.canOpen(box.item)) this.options.onOpen(box.item); });
+    this.canvas.addEventListener("dblclick", () => { if (this.clicked && this.options.canOpen(this.clicked)) this.options.onOpen(this.clicked); });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener("focus", () => { if (!this.current && this.boxes.length) this.point(this.boxes[0]!, false); });
     this.frame = this.element.querySelector<HTMLElement>(".flame-box")!;
@@ -59,6 +66,7 @@ export class FlameView {
     this.options = options;
     this.zoomed = options.tree.find(options.zoomPath);
     this.current = null;
+    clearTimeout(this.picking);
     this.layout();
     this.draw();
     this.showTrail();
@@ -73,7 +81,7 @@ export class FlameView {
 
   private layout(): void {
     const { tree, search } = this.options;
-    this.width = Math.max(this.frame.clientWidth, 320);
+    this.width = Math.max(this.frame.clientWidth, 200);
     this.boxes = [];
     this.rows = [];
     this.matched = search ? tree.matched(this.zoomed, search) : { total: 0, before: 0, after: 0 };
@@ -86,7 +94,9 @@ export class FlameView {
     };
     this.zoomDepth = ways.length - 1;
     ways.forEach((item, depth) => put(item, 0, this.width, depth));
+    let isCut = false;
     const visit = (item: Item, x: number, scale: number, depth: number) => {
+      if (depth >= this.rowLimit) { isCut = true; return; }
       for (const child of tree.children(item)) {
         const width = child.total * scale;
         if (width < MIN_WIDTH) break; // the others are narrower still
@@ -97,6 +107,8 @@ export class FlameView {
     };
     if (this.zoomed.total > 0) visit(this.zoomed, 0, this.width / this.zoomed.total, ways.length);
     this.height = Math.max(this.rows.length, 12) * ROW + 2;
+    this.cutNote.hidden = !isCut;
+    this.cutNote.textContent = `Frames below the first ${this.rowLimit} rows are not on paper: zoom in to print them.`;
   }
 
   private rowTop(depth: number): number {
@@ -132,6 +144,10 @@ export class FlameView {
     if (kind[item.frame] === TAG) return this.colors.tag!;
     return this.colors[["user", "package", "stdlib", "import", "native", "system"][origin[item.frame]!] ?? "system"]!;
   }
+
+  focus(): void { this.canvas.focus({ preventScroll: true }); }
+  /** For screen readers. */
+  amountText(item: Item): string { return `${this.amount(item)}, ${this.share(item)}`; }
 
   /** What an item holds; of a comparison, by how much that changed. */
   private amount(item: Item): string {
@@ -224,8 +240,8 @@ export class FlameView {
     if (box) {
       const { item } = box;
       parts.push(h("strong", null, tree.title(item)), h("span", null, diff ? `${this.amount(item)} (${this.share(item)})` : `${this.amount(item)} · ${this.share(item)}`));
-      if (this.options.canOpen(item)) parts.push(h("button", { type: "button", class: "link", click: () => this.options.onOpen(item) }, "open source line (S)"));
-    } else parts.push(h("span", { class: "dim" }, "Click a frame to zoom, double-click to open its source; arrow keys, Enter and Esc do the same."));
+      if (this.options.canOpen(item)) parts.push(h("button", { type: "button", class: "link", click: () => this.options.onOpen(item) }, "open source file (S)"));
+    } else parts.push(h("span", { class: "dim" }, "Click a frame to zoom into it and to see its source line; double-click for its whole file. Arrow keys, Enter, Esc and S do the same."));
     this.details.replaceChildren(...parts);
   }
 
@@ -234,11 +250,17 @@ export class FlameView {
     this.draw();
     this.describe(box);
     if (speak) announce(`${this.options.tree.title(box.item)}, ${this.amount(box.item)}, ${this.share(box.item)}`);
-    const y = this.rowTop(box.depth) + this.canvas.getBoundingClientRect().top;
-    if (y < 0 || y > window.innerHeight - ROW) window.scrollBy(0, y - window.innerHeight / 2);
+    const y = this.rowTop(box.depth) + this.canvas.getBoundingClientRect().top, bottom = this.options.bottom();
+    if (y < 0 || y > bottom - ROW) window.scrollBy(0, y - bottom / 2);
   }
 
-  private zoom(item: Item): void { this.options.onZoom(this.options.tree.path(item)); }
+  private zoom(item: Item): void { this.options.onZoom(this.options.tree.path(item), item); }
+
+  /** Keys may go on at once: the line follows where they rest. */
+  private pickSoon(item: Item): void {
+    clearTimeout(this.picking);
+    this.picking = window.setTimeout(() => this.options.onPick(item), PICK_MS);
+  }
 
   private click(event: MouseEvent): void {
     const box = this.at(event);
@@ -246,11 +268,13 @@ export class FlameView {
     this.tip.hidden = true;
     if (event.detail > 1) return;
     const path = this.options.tree.path(box.item);
-    if (box.item === this.zoomed) this.point(box);
+    this.clicked = box.item;
+    clearTimeout(this.picking);
+    if (box.item === this.zoomed) { this.point(box, false); this.options.onPick(box.item); }
     else {
-      this.options.onZoom(path);
+      this.options.onZoom(path, box.item);
       const again = this.boxes.find((other) => this.options.tree.path(other.item) === path);
-      if (again) this.point(again);
+      if (again) this.point(again, false);
     }
   }
 
@@ -270,13 +294,14 @@ export class FlameView {
     else if (event.key === "s" && this.options.canOpen(box.item)) { this.options.onOpen(box.item); }
     else return;
     event.preventDefault();
-    if (next) this.point(next);
+    if (next) { this.point(next); this.pickSoon(next.item); }
   }
 
   private refocus(item: Item): void {
     const path = this.options.tree.path(item);
     const box = this.boxes.find((other) => this.options.tree.path(other.item) === path);
-    if (box) this.point(box);
+    clearTimeout(this.picking);
+    if (box) this.point(box, false);
     this.canvas.focus({ preventScroll: true });
   }
 

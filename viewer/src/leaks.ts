@@ -93,6 +93,7 @@ export function showLeaks(element: HTMLElement, model: Model, open: (path: strin
   const judged = members ? " The curves show all of each process's run."
     : ` Judged by what was live at ${formatTime(leaks.judged_ns)}${leaks.judged_ns < summary.duration_ns * 0.99 ? ", before the program began to free what it held" : ", the end of the run"}; the curves always show all of the run.`;
   const parts: HTMLElement[] = [
+    h("h2", { class: "visually-hidden" }, "Leak candidates"),
     h("p", { class: "lead" }, growing.length ? h("strong", null, `${growing.length} ${growing.length === 1 ? "line keeps" : "lines keep"} growing.`) : h("strong", null, "Nothing keeps growing."),
       baseline ? ` In the old trace, ${formatExact(baseline.leaks.growing)} did.` : "", judged),
     ...together(model, growing, open),

@@ -2,21 +2,25 @@
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
 import { showCopies } from "./copies";
-import { loadDocument, MEASURES, ORIGIN_TITLES, ORIGINS, type Document, type Measure } from "./data";
+import { KINDS, loadDocument, MEASURES, ORIGIN_TITLES, ORIGINS, TAG, type Document, type Measure } from "./data";
 import { announce, h, segments, select, toggle } from "./dom";
 import { FlameView } from "./flame";
 import { formatBytes, formatCount, formatDelta, formatExact, formatShare, formatTime } from "./format";
 import { showLeaks } from "./leaks";
-import { formatCost, Model, type Cost, type View } from "./model";
+import { explain, formatCost, Model, type Cost, type View } from "./model";
+import { announceLine, PeekView } from "./peek";
+import { tableRows } from "./rows";
 import { SourceView } from "./source";
 import { DEFAULTS, readState, writeState, type State } from "./state";
 import { TableView } from "./tables";
-import { hasTags, makeGroups } from "./splits";
-import { TimelineView } from "./timeline";
+import { hasTags, knowsThreads, makeGroups } from "./splits";
+import { stepText, TimelineView } from "./timeline";
 import { together } from "./together";
 import { Tree, type Item } from "./tree";
 
 const TABS: [State["tab"], string][] = [["flame", "Flame graph"], ["lines", "Tables"], ["source", "Source"], ["leaks", "Leaks"], ["copies", "Copies"], ["about", "About"]];
+
+const PAPER_WIDTH = 700, PAPER_ROWS = 29; // what fits on a page of A4 or Letter, within their margins; frames that stand above one another
 
 class Page {
   private readonly models: (Model | null)[];
@@ -28,6 +32,8 @@ class Page {
   private readonly tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Views" });
   private readonly timeline: TimelineView;
   private readonly flame = new FlameView();
+  private readonly peek = new PeekView();
+  private noLine = ""; // of the frame that was clicked: why the source pane shows none
   private readonly table: TableView;
   private readonly source: SourceView;
   private readonly flameTools = h("div", { class: "toolbar" });
@@ -41,17 +47,17 @@ class Page {
     this.timeline = new TimelineView((from, to) => this.change({ from, to, zoom: "" }));
     this.table = new TableView((part) => this.change(part), (path, line) => this.open(path, line), (node) => this.chain(node));
     this.source = new SourceView((part) => this.change(part));
-    this.flameBox = h("div", { class: "flame-view" }, this.flameTools, this.flame.element, h("div", { class: "legend" }));
+    this.flameBox = h("div", { class: "flame-view" }, this.flameTools, this.flame.element, this.peek.element, h("div", { class: "legend" }));
     const theme = h("button", { type: "button", class: "small theme", title: "Light or dark", click: () => this.switchTheme() }, "◐ theme");
     const { summary } = data.processes[0]!;
     const { baseline } = data.processes[0]!;
     document.title = `${baseline && baseline.summary.trace !== summary.trace ? `${baseline.summary.trace} → ` : ""}${summary.trace} – heapline`;
     document.getElementById("app")!.replaceChildren(
-      h("a", { class: "skip", href: "#", click: (event: Event) => { event.preventDefault(); this.main.focus(); } }, "Skip to the view"),
+      h("a", { class: "skip", href: "#main", click: (event: Event) => { event.preventDefault(); this.main.focus(); } }, "Skip to the view"),
       h("header", null, h("div", { class: "brand" }, h("span", { class: "logo", "aria-hidden": "true" }), h("b", null, "heapline")), h("div", { class: "title" }), this.figures, theme),
-      this.notices, this.timeline.element, this.tabs, this.main, h("div", { id: "announcer", class: "visually-hidden", "aria-live": "polite" }),
+      this.notices, this.timeline.element, h("nav", { "aria-label": "Views" }, this.tabs), this.main, h("div", { id: "announcer", class: "visually-hidden", "aria-live": "polite" }),
       h("footer", null, `heapline ${data.version} · this page is complete in itself: nothing is loaded from anywhere`));
-    window.addEventListener("hashchange", () => { this.state = readState(); this.render(); });
+    window.addEventListener("hashchange", () => { this.state = readState(); this.noLine = ""; this.render(); });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolor());
     window.addEventListener("keydown", (event) => this.shortcut(event));
     window.addEventListener("beforeprint", () => this.print(true));
@@ -59,13 +65,16 @@ class Page {
     const stored = safely(() => localStorage.getItem("heapline-theme"));
     if (stored) document.documentElement.dataset.theme = stored;
     this.render();
+    setTimeout(() => { if (this.model.process.lines_inclusive) tableRows(this.model, "line", -1, -1, true); }, 300); // at hand for the first click
   }
 
   get model(): Model {
-    if (this.state.process < 0 && this.data.processes.length > 1) return (this.all ??= new Model(together(this.data.processes)));
-    const index = this.data.processes[this.state.process] ? this.state.process : 0;
-    return (this.models[index] ??= new Model(this.data.processes[index]!));
+    const { processes } = this.data;
+    if (this.state.process < 0 && processes.length > 1) return (this.all ??= new Model(together(processes), processes.map((_, index) => this.modelOf(index))));
+    return this.modelOf(processes[this.state.process] ? this.state.process : 0);
   }
+
+  private modelOf(index: number): Model { return (this.models[index] ??= new Model(this.data.processes[index]!)); }
 
   private recolor(): void { this.timelineKey = ""; this.timeline.recolor(); this.render(); }
 
@@ -76,12 +85,14 @@ class Page {
     this.recolor();
   }
 
-  /** On paper, everything is open and light. */
+  /** On paper, everything is open, light, and as wide as the paper. */
   private print(begins: boolean): void {
     const { dataset } = document.documentElement;
     if (begins) this.themeOnScreen = dataset.theme;
     const theme = begins ? "light" : this.themeOnScreen;
     if (theme) dataset.theme = theme; else delete dataset.theme;
+    document.body.style.width = begins ? `${PAPER_WIDTH}px` : "";
+    this.flame.rowLimit = begins ? PAPER_ROWS : Infinity;
     this.recolor();
     if (begins) document.querySelectorAll("details").forEach((d) => { d.open = true; });
   }
@@ -96,6 +107,7 @@ class Page {
   }
 
   change(part: Partial<State>): void {
+    if ("process" in part) this.noLine = "";
     Object.assign(this.state, part);
     writeState(this.state);
     const started = performance.now();
@@ -193,7 +205,9 @@ class Page {
         this.change({ tab: TABS[(index + step + TABS.length) % TABS.length]![0] });
       },
     }, title, tab === "leaks" && leaks.growing ? h("span", { class: "count-badge", title: `${leaks.growing} lines keep growing` }, leaks.growing) : null)));
-    if (hadFocus) this.tabs.querySelector<HTMLElement>("[aria-selected=true]")?.focus();
+    const chosen = this.tabs.querySelector<HTMLElement>("[aria-selected=true]")!;
+    if (hadFocus) chosen.focus();
+    this.tabs.scrollLeft = chosen.offsetLeft + chosen.offsetWidth - this.tabs.offsetLeft - this.tabs.clientWidth; // where they don't fit
   }
 
   // ---- flame graph ----
@@ -211,10 +225,10 @@ class Page {
 
   costText(): string {
     const { cost, from, to } = this.view, { model } = this;
-    if (from < 0) return cost.ranged ? "allocated and never freed" : cost.text;
+    if (from < 0) return cost.ranged ? `allocated${model.listedText ? ` ${model.listedText}` : ""} and never freed` : cost.text;
     const range = `${formatTime(model.windowStart(from))} – ${formatTime(model.windowEnd(to))}`;
     const texts: Record<string, string> = {
-      peak: `live at the peak of ${range} (${formatTime(model.windowStart(model.peakWindow(from, to)))} to ${formatTime(model.windowEnd(model.peakWindow(from, to)))})`, live: `live at ${formatTime(model.windowEnd(to))}`,
+      peak: model.members.length ? `live at each process's peak within ${range}` : `live at the peak of ${range} (${formatTime(model.windowStart(model.peakWindow(from, to)))} to ${formatTime(model.windowEnd(model.peakWindow(from, to)))})`, live: `live at ${formatTime(model.windowEnd(to))}`,
       allocated: `allocated within ${range}`, temporary: `temporary allocations within ${range}`, copied: `copied within ${range}`, leaks: `held at ${formatTime(model.windowEnd(to))} by lines that kept growing`,
       kept: `allocated within ${range} and not freed in it`,
     };
@@ -225,7 +239,7 @@ class Page {
     const { state, view, model } = this, { tree, total } = this.currentTree();
     const costs = model.costs.map((c): [string, string] => [c.key, c.title]);
     const splits: [string, string][] = [["none", "merged"]];
-    if (model.hasRanges && (model.process.threads?.length ?? 0) > 1) splits.push(["thread", "thread"]);
+    if (knowsThreads(model, view) && model.process.threads!.length > 1) splits.push(["thread", "thread"]);
     if (this.data.processes.length > 1) splits.push(["process", "process"]);
     if (hasTags(model)) splits.push(["tag", "tag"]);
     splits.push(["kind", "Python / native"], ["module", "module"]);
@@ -250,8 +264,12 @@ class Page {
     if (this.main.firstChild !== this.flameBox) this.main.replaceChildren(this.flameBox);
     this.flame.show({
       tree, zoomPath: state.zoom, layout: state.layout, search: searchPattern(state.search), format: formatCost(view), total, unitTitle: this.costText(), diff: model.isDiff,
-      onZoom: (zoom) => this.change({ zoom }), onOpen: (item) => this.open(model.file(item.frame), model.process.frames.line[item.frame]!), canOpen: (item) => this.canOpen(item),
+      onZoom: (zoom, item) => { this.change({ zoom, ...this.lineOf(tree, item) }); this.say(item, tree); },
+      onPick: (item) => { Object.assign(this.state, this.lineOf(tree, item)); writeState(this.state); this.renderPeek(); this.say(item, tree); },
+      onOpen: (item) => { const { file, line } = this.lineOf(tree, item); this.open(file, line); }, canOpen: (item) => this.hasSource(tree.lineOf(item).frame),
+      bottom: () => (this.peek.element.hidden ? window.innerHeight : Math.min(window.innerHeight, this.peek.element.getBoundingClientRect().top)),
     });
+    this.renderPeek();
     this.renderLegend(tree);
   }
 
@@ -261,10 +279,39 @@ class Page {
     this.change({ split, process, zoom: "", from: process === this.state.process ? this.state.from : -1, to: process === this.state.process ? this.state.to : -1 });
   }
 
-  private canOpen(item: Item): boolean {
+  // ---- the source of a frame ----
+
+  private hasSource(frame: number): boolean {
     const { model } = this;
-    return item.frame > 0 && model.process.frames.line[item.frame]! > 0 && model.process.sources.some((s) => s.file === model.file(item.frame));
+    return frame > 0 && model.process.frames.line[frame]! > 0 && !model.process.frames.gone?.[frame] && model.process.sources.some((s) => s.file === model.file(frame));
   }
+
+  /** Where the source pane goes for an item; where it has no line, it says why. */
+  private lineOf(tree: Tree, item: Item): { file: string; line: number } {
+    const { model } = this, { frames } = model.process, { frame } = tree.lineOf(item);
+    this.noLine = "";
+    if (frame && this.hasSource(frame)) return { file: model.file(frame), line: frames.line[frame]! };
+    if (frame) this.noLine = `${tree.title(item)}: ${this.whyNoLine(frame)}`;
+    else if (item.parent && !item.label) this.noLine = "Folded small stacks: of them, only the sum is in this page.";
+    return { file: "", line: 0 };
+  }
+
+  private whyNoLine(frame: number): string {
+    const { frames } = this.model.process;
+    if (explain(this.model.functionName(frame))) return explain(this.model.functionName(frame));
+    if (frames.kind[frame] === TAG) return "a tag, which the program gave: it has no line";
+    if (frames.gone?.[frame]) return "a line of the old source, which isn't in this page";
+    if (frames.line[frame]! > 0) return "the text of this file isn't in this page";
+    return KINDS[frames.kind[frame]!] === "native" ? "no line is known: its module has no debug information" : "no line is known";
+  }
+
+  private renderPeek(): void {
+    const { state, view, model } = this;
+    this.peek.show({ model, state: { ...state, from: view.from, to: view.to, cost: view.cost.key }, note: this.noLine,
+      onOpen: () => this.open(this.state.file, this.state.line), onClose: () => { this.noLine = ""; this.change({ file: "", line: 0 }); this.flame.focus(); } });
+  }
+
+  private say(item: Item, tree: Tree): void { announceLine(`${tree.title(item)}, ${this.flame.amountText(item)}`, this.state.file, this.state.line, this.noLine); }
 
   private renderLegend(tree: Tree): void {
     const { model } = this, { folded } = model.process, legend = this.flameBox.querySelector(".legend")!;
@@ -293,7 +340,7 @@ class Page {
           ...(model.isDiff ? [row("compared", `${model.process.baseline!.summary.trace} (old) with ${summary.trace} (new); lines and files that stand for each other are matched, ${model.process.edited_files === 1 ? "1 source file was" : `${formatExact(model.process.edited_files ?? 0)} source files were`} edited in between`)] : []),
           row("lines", lines.more ? `${formatExact(lines.file.length)}, and the sums of ${formatExact(lines.more)} more are left out of the tables` : `all ${formatExact(lines.file.length)}`),
           row("sources", `${sources.filter((s) => s.text !== undefined).length} of ${sources.length} files`),
-          row("ranges", model.hasRanges ? `${model.windowCount} steps of ${formatTime(summary.duration_ns / model.windowCount)}: a range begins and ends at a step; within a range the peak is that of its highest moment` : model.whyNoRanges)))),
+          row("ranges", model.hasRanges ? `${model.windowCount} steps of ${stepText(model)}: a range begins and ends at a step; within a range the peak is that of its highest moment${model.listedText ? `. Events are listed ${model.listedText} only, and ranges lie there; of the rest the trace holds sums` : ""}` : model.whyNoRanges)))),
       h("section", { class: "card" }, h("h2", null, "Words"), h("dl", null,
         ...[["peak", "What was live at the high-water mark: the moment at which the heap was at its highest."], ["live at end", "What had not been freed when the program ended."],
           ["allocated", "All that was ever allocated, freed or not: the churn."], ["temporary", "Allocations that were freed before the same thread's next one."],
@@ -301,7 +348,7 @@ class Page {
           ["leaks", "What lines hold that keep growing; the Leaks tab says why they are thought to."], ["arena slack", "Free room that Python's object allocator keeps for its next small objects: it takes memory in arenas of 256 KiB or 1 MiB, and gives one back when no object in it is left."],
           ["tag", "What the program said that it was doing meanwhile (heapline.tag)."], ["folded", "Stacks with too small a share to be in the page one by one: counted in their nearest caller, so that sums are exact."]].flatMap(([a, b]) => [h("dt", null, a!), h("dd", null, b!)]))),
       h("section", { class: "card" }, h("h2", null, "Keys"), h("dl", null,
-        ...[["1 – 6", "the tabs"], ["/", "search or filter"], ["arrows", "from frame to frame in the flame graph"], ["Enter, Esc", "zoom in, zoom out"], ["S", "the source line of the frame"]].flatMap(([a, b]) => [h("dt", null, h("kbd", null, a!)), h("dd", null, b!)]))));
+        ...[["1 – 6", "the tabs"], ["/", "search or filter"], ["arrows", "from frame to frame in the flame graph"], ["Enter, Esc", "zoom in, zoom out; the source pane below goes to the frame's line"], ["S", "the whole source file"]].flatMap(([a, b]) => [h("dt", null, h("kbd", null, a!)), h("dd", null, b!)]))));
   }
 
   /** For tests: what is shown, as numbers. */

@@ -115,8 +115,17 @@ function nodeRows(model: Model, from: number, to: number): Row[] {
   return rows;
 }
 
-/** Of a range, the lines that nodes are credited to: added up by the numbers of lines, which are those of frames. */
+const rangeLinesCache = new WeakMap<Model, { key: string; rows: Row[] }>();
 function rangeLines(model: Model, from: number, to: number): Row[] {
+  const key = `${from} ${to}`, cached = rangeLinesCache.get(model);
+  if (cached?.key === key) return cached.rows;
+  const rows = makeRangeLines(model, from, to);
+  rangeLinesCache.set(model, { key, rows });
+  return rows;
+}
+
+/** Of a range, the lines that nodes are credited to: added up by the numbers of lines, which are those of frames. */
+function makeRangeLines(model: Model, from: number, to: number): Row[] {
   const { frameCount } = model, columns = nodeColumns(model, from, to); // behind the lines: what is folded
   const lines = Int32Array.from({ length: model.nodeCount }, (_, node) => {
     const frame = model.lineFrame[node]! || model.frame[node]!;

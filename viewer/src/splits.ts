@@ -83,7 +83,7 @@ const keyOf = (title: string): string => `g${title.replace(/[^\w]/g, "_")}`;
 
 /** Threads are known only of what flowed and lived in time: each use is a node's on one thread. What belongs to none is the rest. */
 function byThread(model: Model, view: View): Group[] {
-  const { node, thread } = model.process.ranges!.use, names = new Map(model.process.threads!.map((t) => [t.thread_id, t.name || String(t.kernel_id)]));
+  const { node, thread } = model.uses, names = new Map(model.process.threads!.map((t) => [t.thread_id, t.name || String(t.kernel_id)]));
   const sums = new Map<number, number>();
   model.eachUse(view, (use, amount) => sums.set(thread[use]!, (sums.get(thread[use]!) ?? 0) + amount));
   const order = [...sums.keys()].sort((a, b) => sums.get(b)! - sums.get(a)!), kept = order.slice(0, MOST_PARTS), others = order.length - kept.length;
@@ -92,9 +92,12 @@ function byThread(model: Model, view: View): Group[] {
   if (view.cost.leaks) for (const array of [...arrays.values(), rest]) model.onlyLeaks(array);
   const weights = model.weights(view).slice();
   for (const array of [...arrays.values(), rest]) for (let i = 0; i < weights.length; i++) weights[i]! -= array[i]!;
-  const groups = kept.map((id) => ({ title: `thread ${names.get(id) ?? id}`, key: `t${id}`, ...makeAmounts(model, arrays.get(id)!) }));
+  const groups = kept.map((id) => ({ title: names.has(id) ? `thread ${names.get(id)}` : "a thread before events were listed", key: `t${id}`, ...makeAmounts(model, arrays.get(id)!) }));
   return [...groups, { title: `${others} other threads`, key: "tothers", ...makeAmounts(model, rest) }, { title: "no thread", key: "tnone", ...makeAmounts(model, weights) }];
 }
+
+/** Of what a trace doesn't list, threads are not known. */
+export const knowsThreads = (model: Model, { from }: View): boolean => model.hasRanges && !!model.process.threads?.length && (!model.isPartial || from >= 0);
 
 /** Of a comparison, what the width of a frame says. */
 function widths(before: Float64Array, after: Float64Array, width: State["width"]): Float64Array {
@@ -102,7 +105,7 @@ function widths(before: Float64Array, after: Float64Array, width: State["width"]
 }
 
 export function makeGroups(model: Model, view: View, split: State["split"], width: State["width"]): Group[] {
-  if (split === "thread" && model.hasRanges && model.process.threads?.length) return byThread(model, view).filter((group) => group.totals[0]! > 0);
+  if (split === "thread" && knowsThreads(model, view)) return byThread(model, view).filter((group) => group.totals[0]! > 0);
   const after = model.weights(view), before = model.isDiff ? model.oldWeights(view) : null;
   const weights = before ? widths(before, after, width) : after;
   const isSplit = ["tag", "kind", "module"].includes(split) || (split === "process" && !!model.process.owner);

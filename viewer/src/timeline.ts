@@ -1,9 +1,9 @@
 // Heap and resident set over time, the peak marked; dragging over it chooses a range of windows. Of a comparison, both traces' from their beginnings.
 import uPlot from "uplot";
-import { cssColor, h } from "./dom";
+import { announce, cssColor, h } from "./dom";
 import { formatBytes, formatTime } from "./format";
 import type { Run } from "./data";
-import type { Model } from "./model";
+import type { Model, Windows } from "./model";
 
 const HEIGHT = 168;
 
@@ -98,8 +98,18 @@ export class TimelineView {
       context.fillRect(left - ratio, top, 2 * ratio, plot.bbox.height);
       context.fillRect(right - ratio, top, 2 * ratio, plot.bbox.height);
     }
+    if (this.model.isPartial && !this.model.members.length) this.drawListed(plot, this.model.windows!);
     for (const run of this.runs) this.drawPeak(plot, run);
     context.restore();
+  }
+
+  /** Outside of what a trace lists, nothing can be chosen: a bar along the axis says where. */
+  private drawListed(plot: uPlot, { start, ends }: Windows): void {
+    const { ctx: context, bbox } = plot, height = 5 * uPlot.pxRatio, bottom = bbox.top + bbox.height;
+    const left = plot.valToPos(start / 1e9, "x", true), right = plot.valToPos(ends[ends.length - 1]! / 1e9, "x", true);
+    context.fillStyle = cssColor("--dim");
+    context.fillRect(bbox.left, bottom - height, left - bbox.left, height);
+    context.fillRect(right, bottom - height, bbox.left + bbox.width - right, height);
   }
 
   private drawPeak(plot: uPlot, { name, highest, color, moments }: Shown): void {
@@ -134,9 +144,9 @@ export class TimelineView {
     if (width < 3) return;
     const from = plot.posToVal(left, "x") * 1e9, to = plot.posToVal(left + width, "x") * 1e9;
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    const ends = this.model.process.ranges!.window_end_ns;
-    const find = (time: number) => { const i = ends.findIndex((end) => time < end); return i < 0 ? ends.length - 1 : i; };
-    this.onRange(find(from), find(to));
+    const { start, ends } = this.model.windows!;
+    if (to < start || from > ends[ends.length - 1]!) announce(`Events are listed ${this.model.listedText} only.`);
+    else this.onRange(this.model.windowAt(from), this.model.windowAt(to));
   }
 
   private showChosen(): void {
@@ -145,9 +155,9 @@ export class TimelineView {
       this.chosen.replaceChildren(h("span", { class: "dim", title: model.whyNoRanges }, `no ranges: ${model.whyNoRanges.split(/[:;]/)[0]}`));
       return;
     }
-    const count = model.windowCount, width = formatTime(model.process.summary.duration_ns / count);
+    const count = model.windowCount, width = stepText(model), estimates = model.process.summary.sampling_interval_bytes ? ", estimates" : "";
     if (from < 0) {
-      this.chosen.replaceChildren(h("span", { class: "dim" }, `drag to choose a range (in steps of ${width})`),
+      this.chosen.replaceChildren(h("span", { class: "dim" }, `drag to choose a range (in steps of ${width}${estimates}${model.listedText && `, ${model.listedText}`})`),
         h("button", { type: "button", class: "small", click: () => this.onRange(0, count - 1) }, "choose by keyboard"));
       return;
     }
@@ -155,10 +165,16 @@ export class TimelineView {
       h("input", { type: "range", min: low, max: high, step: 1, value, "aria-valuetext": formatTime(label === "from" ? model.windowStart(value) : model.windowEnd(value)),
         change: (event: Event) => change(Number((event.target as HTMLInputElement).value)), "data-edge": label }));
     this.chosen.replaceChildren(
-      h("strong", null, `${formatTime(model.windowStart(from))} – ${formatTime(model.windowEnd(to))}`), h("span", { class: "dim" }, `steps of ${width}`),
+      h("strong", null, `${formatTime(model.windowStart(from))} – ${formatTime(model.windowEnd(to))}`), h("span", { class: "dim" }, `steps of ${width}${estimates}`),
       edge("from", from, 0, count - 1, (v) => this.onRange(Math.min(v, to), to)), edge("to", to, 0, count - 1, (v) => this.onRange(from, Math.max(v, from))),
       h("button", { type: "button", class: "small", click: () => this.onRange(-1, -1) }, "all of the run"));
   }
+}
+
+/** How wide windows are. */
+export function stepText(model: Model): string {
+  const widths = Array.from({ length: model.windowCount }, (_, w) => model.windowEnd(w) - model.windowStart(w)), widest = Math.max(...widths);
+  return `${widest > 1.01 * Math.min(...widths) ? "at most " : ""}${formatTime(widest)}`;
 }
 
 /** One list of times for the lines of all traces; a line has nothing at a time of another's. */

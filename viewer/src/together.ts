@@ -1,6 +1,7 @@
 // All processes of a run as one, so that every view can show them merged, or split by process. Peaks are added up, although each process had its
 // own at its own time; the timeline adds up what all held at one time.
-import { MEASURES, type Figures, type Process, type Summary, type Timeline } from "./data";
+import { MEASURES, type Figures, type Process, type Summary, type Thread, type Timeline } from "./data";
+import { threadOf } from "./model";
 
 const POINTS = 2000;
 
@@ -65,18 +66,23 @@ function addTimelines(processes: Process[], start: number, duration: number): Ti
   return sums;
 }
 
+function threadsOf({ summary, threads }: Process, index: number): Thread[] {
+  return (threads ?? []).map((thread) => ({ ...thread, thread_id: threadOf(index, thread.thread_id), name: `${thread.name || thread.kernel_id} of process ${summary.pid}` }));
+}
+
 export function together(processes: Process[]): Process {
   const strings = new Strings(), summary = addSummaries(processes);
   const frames: Process["frames"] = { function: [0], file: [0], line: [0], module: [0], kind: [-1], origin: [-1] };
   const nodes: Process["nodes"] = { parent: [0], frame: [0], line_frame: [0], interpreter: [0], folded: [0], ...noFigures() };
   const folded = { stacks: 0, stacks_in_all: 0, ...Object.fromEntries(MEASURES.map((m) => [m, 0])) } as Process["folded"];
   const makeLines = () => ({ file: [], function: [], line: [], kind: [], origin: [], more: 0, ...noFigures() }) as Process["lines"];
-  const lines = makeLines(), inclusive = makeLines(), owner = [-1];
+  const lines = makeLines(), inclusive = makeLines(), owner = [-1], node_base: number[] = [];
   const sources = new Map<string, Process["sources"][number]>();
   for (const m of MEASURES) nodes[m].push(0);
   processes.forEach((process, index) => {
     const text = process.strings.map((string, i) => strings.add(string, process.short[i]!));
     const frameBase = frames.function.length - 1, nodeBase = nodes.parent.length;
+    node_base.push(nodeBase);
     for (const key of ["function", "file", "module"] as const) for (const string of process.frames[key].slice(1)) frames[key].push(text[string]!);
     for (const key of ["line", "kind", "origin"] as const) for (const value of process.frames[key].slice(1)) frames[key].push(value);
     const frame = (number: number) => (number ? number + frameBase : 0);
@@ -103,7 +109,7 @@ export function together(processes: Process[]): Process {
   return {
     summary, warnings: processes.flatMap((p) => p.warnings.map((text) => `${p.summary.pid}: ${text}`)), timeline, frames, nodes, folded, lines,
     lines_inclusive: inclusive, ranges: null, sources: [...sources.values()], strings: strings.texts, short: strings.short, members: processes,
-    owner: Int32Array.from(owner), highest: { bytes: timeline.heap_peak_bytes[highest] ?? 0, time_ns: timeline.time_ns[highest] ?? 0 },
+    owner: Int32Array.from(owner), node_base, threads: processes.flatMap(threadsOf), highest: { bytes: timeline.heap_peak_bytes[highest] ?? 0, time_ns: timeline.time_ns[highest] ?? 0 },
     leaks: {
       live_bytes: processes.reduce((sum, p) => sum + p.leaks.live_bytes, 0), judged_ns: 0, growing: processes.reduce((sum, p) => sum + p.leaks.growing, 0), window_end_ns: [],
       candidates: processes.flatMap((p) => p.leaks.candidates.map((candidate) => ({ ...candidate, owner: p }))).sort((a, b) => b.confidence - a.confidence || b.live_bytes - a.live_bytes),

@@ -148,6 +148,18 @@ export class Tree {
     return sum;
   }
 
+  /** A frame with the line that an item stands for: of the several lines of a function, the one that holds most of it. And how many there are. */
+  lineOf(item: Item): { frame: number; count: number } {
+    if (!item.frame || this.options.frames === "line") return { frame: item.frame, count: 1 };
+    const { model } = this, { totals, weights } = item.group, sums = new Map<number, number>();
+    item.nodes.forEach((node, i) => {
+      const line = model.lineKey[model.frame[this.visible(node)]!]!;
+      sums.set(line, (sums.get(line) ?? 0) + (item.starts ? weights[item.starts[i]!]! : totals[node]!));
+    });
+    const [frame] = [...sums].reduce((best, entry) => (entry[1] > best[1] ? entry : best), [item.frame, -1] as [number, number]);
+    return { frame, count: sums.size };
+  }
+
   /** The item at a path of keys from the root, or as near to it as there is one. */
   find(path: string): Item {
     let item = this.root;

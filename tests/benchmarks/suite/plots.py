@@ -84,8 +84,12 @@ def curve_of(rows, family, value):
     return [x for x, _ in points], [y for _, y in points]
 
 
-def heapline_slowdown(row):
-    return (row["tools"].get(row.get("recording", {}).get("tool")) or {}).get("slowdown")
+def heapline_figure(name):
+    return lambda row: (row["tools"].get(row.get("recording", {}).get("tool")) or {}).get(name)
+
+
+def least_cpu_ratio(row):
+    return (row["tools"].get("least-recorder") or {}).get("cpu_ratio")
 
 
 def target_ns(row):
@@ -128,7 +132,9 @@ def scaling_curves(rows, folder):
              line("native, target", "events-native", target_ns, native), line("native, with the collector", "events-native", both_ns, native | dashed)]
     if any(xs for _, xs, _, _ in lines):
         curves(folder / "scaling-events.svg", "CPU time that an event adds, by the length of the run", lines, "events", "ns an event")
-    lines = [line("wall time against bare", "threads", heapline_slowdown, python)]
+    lines = [line("wall time", "threads", heapline_figure("slowdown"), python),
+             line("target CPU", "threads", heapline_figure("cpu_ratio"), python | dashed),
+             line("target CPU, least recorder", "threads", least_cpu_ratio, {"color": COLOURS["least-recorder"]} | dashed)]
     if lines[0][1]:
         curves(folder / "scaling-threads.svg", "Threads that allocate at once", lines, "threads", "slowdown")
     lines = [line("Python, calls at the bottom", "depth-python-leaf", target_ns, python),

@@ -19,15 +19,18 @@ TOOLS_OF_GROUP = {
     "python": ("bare", "pass-through", "heapline", "heapline-native", "heapline-paused", "heapline-sampled", "memray"),
     "native": ("bare", "pass-through", "least-recorder", "heapline-native", "heapline-paused", "heapline-sampled", "heaptrack"),
     "pyperformance": ("bare", "heapline", "memray"),
-    "scaling": ("bare", "heapline", "heapline-native"),
+    "scaling": ("bare", "least-recorder", "heapline", "heapline-native"),
     "single-core": ("bare", "heapline", "heapline-native"),
 }
 
 
 def is_default(workload, tool):
-    """The comparisons of interest: C programs with native stacks; curves and single cores likewise, Python programs there without."""
+    """The comparisons of interest: C programs with native stacks; curves and single cores likewise, Python programs there without. The floor's
+    curve is that of threads."""
     if tool.name not in TOOLS_OF_GROUP[workload.group]:
         return False
+    if workload.group == "scaling" and tool.name == "least-recorder":
+        return workload.family == "threads"
     if workload.group in ("scaling", "single-core"):
         return tool.name != ("heapline-native" if workload.kind == "python" else "heapline")
     return True

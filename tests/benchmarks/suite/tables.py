@@ -71,13 +71,13 @@ def memory_table(rows):
 def scaling_table(rows):
     def line(row):
         found, costs = row.get("recording") or {}, row.get("event_cost") or {}
-        figures, bare = row["tools"].get(found.get("tool")), row["tools"].get("bare") or {}
+        figures, bare, least = row["tools"].get(found.get("tool")), row["tools"].get("bare") or {}, row["tools"].get("least-recorder")
         events = found.get("events")
         return [row["workload"], f"{events / 1e6:.1f} M" if events else NONE, number(bare.get("wall_s"), 2), ratio_cell(figures, "slowdown"),
-                ratio_cell(figures, "cpu_ratio"), number(costs.get("wall_ns"), 1), number(costs.get("target_ns"), 1),
+                ratio_cell(figures, "cpu_ratio"), ratio_cell(least, "cpu_ratio"), number(costs.get("wall_ns"), 1), number(costs.get("target_ns"), 1),
                 number(costs.get("collector_ns"), 1)]
 
-    heads = ["", "events", "bare, s", "wall", "target CPU", "ns/event added: wall", "target CPU", "collector CPU"]
+    heads = ["", "events", "bare, s", "wall", "target CPU", "least recorder: target CPU", "ns/event added: wall", "target CPU", "collector CPU"]
     return markdown(heads, [line(row) for row in rows])
 
 

@@ -1,0 +1,58 @@
+/* See count_error.h. */
+#include "count_error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int count_errors_known(sqlite3 *database)
+{
+    char *known = query_property(database, "count_errors");
+    int is_known = known && !strcmp(known, "yes");
+    free(known);
+    return is_known;
+}
+
+struct count_error count_error_read(sqlite3_stmt *statement, int first_column)
+{
+    double figures[6];
+    for (int i = 0; i < 6; i++)
+        figures[i] = sqlite3_column_double(statement, first_column + i);
+    return (struct count_error){figures[0], figures[1], figures[2], figures[3], figures[4], figures[5]};
+}
+
+void count_error_add(struct count_error *sum, const struct count_error *error)
+{
+    sum->peak += error->peak;
+    sum->live += error->live;
+    sum->allocations += error->allocations;
+    sum->copies += error->copies;
+    if (error->largest_block > sum->largest_block)
+        sum->largest_block = error->largest_block;
+    if (error->largest_copy > sum->largest_copy)
+        sum->largest_copy = error->largest_copy;
+}
+
+int count_error_has(enum measure measure)
+{
+    return measure == PEAK_ALLOCATIONS || measure == LIVE_ALLOCATIONS || measure == ALLOCATIONS || measure == COPIES;
+}
+
+struct estimate_interval count_error_interval(const struct count_error *error, enum measure measure, int64_t count)
+{
+    double variance = measure == PEAK_ALLOCATIONS   ? error->peak
+                      : measure == LIVE_ALLOCATIONS ? error->live
+                      : measure == ALLOCATIONS      ? error->allocations
+                                                    : error->copies;
+    return estimate_of_count(count, variance, measure == COPIES ? error->largest_copy : error->largest_block);
+}
+
+struct count_error count_error_total(sqlite3 *database)
+{
+    struct count_error total = {0};
+    sqlite3_stmt *row = query_prepare(database, "SELECT " COUNT_ERROR_SUMS " FROM stack_error");
+    if (query_step(row)) {
+        total = count_error_read(row, 0);
+        sqlite3_finalize(row);
+    }
+    return total;
+}

@@ -1,0 +1,46 @@
+/* How far an estimate from a sample may be from the truth: intervals that hold it in 95 of 100 runs (docs/architecture.md, "Sampling").
+ *
+ * Of a sum of k sampled blocks that stand for as much each, it is the exact interval of a Poisson count (F. Garwood, Biometrika 28, 1936), so that it is
+ * right where few blocks were seen, too; of sums of different weights the gamma interval of M. P. Fay and E. J. Feuer (Statistics in Medicine 16,
+ * 1997), whose special case that is. Where a block was rather sampled than not, its own variance is less than Poisson's, and the interval as much
+ * narrower. Pure computation. */
+#ifndef HEAPLINE_CLI_ESTIMATE_H
+#define HEAPLINE_CLI_ESTIMATE_H
+
+#include <stdint.h>
+
+#include "json.h"
+#include "units.h"
+
+#define ESTIMATE_KEY "interval_95" /* of the objects that hold them */
+
+struct estimate_interval {
+    int64_t low, high;
+};
+
+/* Of the counts of some stacks: the variance of each, and the most that one block, or one copy, added to it (count_error.h). */
+struct count_error {
+    double peak, live, allocations, copies;
+    double largest_block, largest_copy;
+};
+
+/* Of a sum whose estimate has this variance, to which a block more would add the square of `step`. Variance and step 0: it is exact. */
+struct estimate_interval estimate_of_sum(double sum, double variance, double step);
+
+/* Of bytes in so many blocks, both estimates from a sample by this interval; 0: exact. As if the blocks were of one size; but those that are smaller than
+ * the sampling interval stand for about as many bytes each, whatever their size. (What a block counts for depends on its size by far more: the
+ * intervals of counts are made from their variance, count_error.h.) */
+struct estimate_interval estimate_of_bytes(int64_t bytes, int64_t count, int64_t sampling_interval_bytes);
+
+/* Of a count of sampled blocks: its variance, and the most that one of them added to it. Both go by the sizes that were seen: what is so small and so
+ * rare that nothing of it was seen is not in it. */
+struct estimate_interval estimate_of_count(int64_t count, double variance, double largest);
+
+/* "1.20 to 1.43 MiB" */
+struct unit_text estimate_bytes_text(struct estimate_interval interval);
+/* "1,200 to 1,430" */
+struct unit_text estimate_count_text(struct estimate_interval interval);
+/* "key": [low, high] */
+void estimate_json(struct json *json, const char *key, struct estimate_interval interval);
+
+#endif
