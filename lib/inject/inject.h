@@ -24,7 +24,8 @@ struct inject_detail {
 struct injection;
 
 /* Look whether it can be done, without touching the process: another user's, another architecture, static, musl, in another namespace,
- * confined, stopped, traced already … `library`: absolute path of the library. */
+ * confined, stopped, traced already … A program that is only just being started has a second to load its C library.
+ * `library`: absolute path of the library. */
 int inject_check(pid_t pid, const char *library, struct inject_detail *detail);
 
 /* Stop a thread at a safe point. INJECT_DONE: `*ret_injection` has it; inject_end must follow. Signals of the calling process that would end it

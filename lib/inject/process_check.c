@@ -1,18 +1,22 @@
 /* inject_check: what can be told of a process without touching it (inject.h). */
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "inject.h"
 #include "process_maps.h"
+#include "process_program.h"
+
+#define CHECK_NOT_YET 1     /* beside enum inject_status: refused for now */
+#define START_LIMIT_MS 1000 /* for a program that is being started */
+#define START_PAUSE_MS 10
 
 __attribute__((format(printf, 2, 3))) static int refuse(struct inject_detail *detail, const char *format, ...)
 {
@@ -160,19 +164,6 @@ static int own_machine(void)
 #endif
 }
 
-static int read_program(pid_t pid, Elf64_Ehdr *header)
-{
-    char path[32];
-    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t bytes = file >= 0 ? pread(file, header, sizeof *header, 0) : -1;
-    int saved_errno = errno;
-    if (file >= 0)
-        close(file);
-    errno = saved_errno;
-    return bytes == sizeof *header ? 0 : -1;
-}
-
 static int is_musl(const struct process_maps *maps)
 {
     for (size_t i = 0; i < maps->count; i++)
@@ -181,35 +172,54 @@ static int is_musl(const struct process_maps *maps)
     return 0;
 }
 
-static int check_program(pid_t pid, struct inject_detail *detail)
+/* A program that has only just been executed is there before its loader has mapped the C library. CHECK_NOT_YET: so it may be here. */
+static int check_libc(pid_t pid, const struct process_program *program, struct inject_detail *detail)
 {
-    Elf64_Ehdr header;
     struct process_maps maps;
-    if (read_program(pid, &header))
-        return errno == ENOENT ? refuse(detail, "is a thread of the kernel") : refuse(detail, "can't be looked at: %s", strerror(errno));
-    if (header.e_ident[EI_CLASS] != ELFCLASS64)
-        return refuse(detail, "is a 32-bit program: only 64-bit ones can be recorded");
-    if (header.e_machine != own_machine())
-        return refuse(detail, "runs a program that is built for another processor");
     if (process_maps_read(pid, &maps))
         return refuse(detail, "can't be looked at: %s", strerror(errno));
-    int has_libc = process_maps_named(&maps, "libc.so.6") && process_maps_loader(&maps), musl = is_musl(&maps);
+    int has_libc = process_maps_named(&maps, "libc.so.6") && process_maps_loader(&maps), musl = program->is_musl || is_musl(&maps);
     process_maps_done(&maps);
-    if (!has_libc && musl)
+    if (has_libc)
+        return INJECT_DONE;
+    if (musl)
         return refuse(detail, "uses musl instead of glibc: it can't be recorded");
-    if (!has_libc)
-        return refuse(detail, "is statically linked: no library can be loaded into it; link it dynamically");
-    return INJECT_DONE;
+    refuse(detail, "has not loaded a C library (libc.so.6) yet: try again if it is only just being started; a program without glibc can't be recorded");
+    return CHECK_NOT_YET;
 }
 
-int inject_check(pid_t pid, const char *library, struct inject_detail *detail)
+static int check_program(pid_t pid, struct inject_detail *detail)
+{
+    struct process_program program;
+    if (process_program_read(pid, &program))
+        return errno == ENOENT ? refuse(detail, "is a thread of the kernel") : refuse(detail, "can't be looked at: %s", strerror(errno));
+    if (program.elf_class != ELFCLASS64)
+        return refuse(detail, "is a 32-bit program: only 64-bit ones can be recorded");
+    if (program.machine != own_machine())
+        return refuse(detail, "runs a program that is built for another processor");
+    if (!program.has_loader)
+        return refuse(detail, "is statically linked: no library can be loaded into it; link it dynamically");
+    return check_libc(pid, &program, detail);
+}
+
+/* ---- all of it ---- */
+
+static int check_process(pid_t pid, struct inject_detail *detail)
 {
     if (kill(pid, 0) && errno == ESRCH)
         return refuse(detail, "does not exist");
     int status = check_status(pid, detail);
-    if (status == INJECT_DONE)
-        status = check_program(pid, detail);
-    if (status == INJECT_DONE)
-        status = check_surroundings(pid, library, detail);
-    return status;
+    return status == INJECT_DONE ? check_program(pid, detail) : status;
+}
+
+int inject_check(pid_t pid, const char *library, struct inject_detail *detail)
+{
+    int status = check_process(pid, detail);
+    for (unsigned waited_ms = 0; status == CHECK_NOT_YET && waited_ms < START_LIMIT_MS; waited_ms += START_PAUSE_MS) {
+        nanosleep(&(struct timespec){0, START_PAUSE_MS * 1000000l}, NULL);
+        status = check_process(pid, detail);
+    }
+    if (status == CHECK_NOT_YET)
+        return INJECT_REFUSED;
+    return status == INJECT_DONE ? check_surroundings(pid, library, detail) : status;
 }

@@ -413,21 +413,76 @@ def sleeper():
         process.wait()
 
 
-def is_running(name):
+def is_executed(name):
     return lambda folder: (folder / "comm").read_text() == name + "\n"
+
+
+def is_running(name):
+    """Executed, and its loader has mapped the C library: for programs that have one."""
+    return lambda folder: is_executed(name)(folder) and "/libc.so.6\n" in (folder / "maps").read_text()
 
 
 def test_no_such_process():
     assert "process 4194305 does not exist" in refusal(4194305)
 
 
-def test_static(tmp_path, sleeper):
+@pytest.mark.parametrize("option", ["-static", "-static-pie"])
+def test_static(tmp_path, sleeper, option):
     compiler = shutil.which("cc")
     if not compiler:
         pytest.skip("no compiler")
     (tmp_path / "sleep.c").write_text("#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
-    subprocess.run([compiler, "-static", tmp_path / "sleep.c", "-o", tmp_path / "sleeps"], check=True)
-    assert "is statically linked" in refusal(sleeper(tmp_path / "sleeps", ready=is_running("sleeps")))
+    subprocess.run([compiler, option, tmp_path / "sleep.c", "-o", tmp_path / "sleeps"], check=True)
+    assert "is statically linked" in refusal(sleeper(tmp_path / "sleeps", ready=is_executed("sleeps")))
+
+
+def test_loader_runs_the_program(tmp_path, sleeper):
+    """What the kernel has executed names no loader, as a static program, because it is one."""
+    loader = "/lib64/ld-linux-x86-64.so.2"
+    pid = sleeper(loader, "/bin/sleep", "60", ready=is_running("ld-linux-x86-64"))
+    attach(pid, tmp_path / "t.heapline")
+    detach(pid)
+    assert Trace(tmp_path / "t.heapline").report["complete"] is True
+
+
+@pytest.fixture
+def starting(tmp_path, sleeper):
+    """(its process id, go_on()): a program just executed, whose loader waits for a library to preload before it maps the C library."""
+    fifo = tmp_path / "preloaded.so"
+    os.mkfifo(fifo)
+
+    def go_on():
+        with open(fifo, "wb"):  # the loader gets the end of a file, and goes on without
+            fifo.unlink()  # and programs that it executes don't wait
+        while not is_running("sleep")(folder):
+            time.sleep(0.01)
+
+    pid = sleeper("env", f"LD_PRELOAD={fifo}", "/bin/sleep", "60", ready=is_executed("sleep"))
+    folder = pathlib.Path(f"/proc/{pid}")
+    return pid, go_on
+
+
+def test_only_just_started(starting, tmp_path):
+    pid, go_on = starting
+    assert f"process {pid} has not loaded a C library (libc.so.6) yet: try again" in refusal(pid)
+    go_on()
+    attach(pid, tmp_path / "t.heapline")
+
+
+def test_started_meanwhile(starting, tmp_path):
+    """It is waited for. Whoever waits is held meanwhile, so that the test depends on nobody's pace."""
+    pid, go_on = starting
+    trace = tmp_path / "t.heapline"
+    with subprocess.Popen([HEAPLINE, "attach", "-o", trace, str(pid)], stdout=subprocess.PIPE, env=clean_environment()) as waiting:
+        while not pathlib.Path(f"/proc/{waiting.pid}/syscall").read_text().startswith("230 "):  # clock_nanosleep
+            assert waiting.poll() is None
+        waiting.send_signal(signal.SIGSTOP)
+        go_on()
+        waiting.send_signal(signal.SIGCONT)
+        assert f"process {pid} is recorded from now on, into " in waiting.communicate(timeout=60)[0].decode()
+        assert waiting.returncode == 0
+    detach(pid)
+    assert Trace(trace).report["complete"] is True
 
 
 def test_musl(tmp_path, sleeper):
@@ -436,7 +491,7 @@ def test_musl(tmp_path, sleeper):
         pytest.skip("no musl")
     (tmp_path / "sleep.c").write_text("#include <unistd.h>\nint main(void) { return (int)sleep(60); }\n")
     subprocess.run([compiler, tmp_path / "sleep.c", "-o", tmp_path / "sleeps"], check=True)
-    assert "uses musl instead of glibc" in refusal(sleeper(tmp_path / "sleeps", ready=is_running("sleeps")))
+    assert "uses musl instead of glibc" in refusal(sleeper(tmp_path / "sleeps", ready=is_executed("sleeps")))
 
 
 def test_32_bit(tmp_path, sleeper):
@@ -446,7 +501,7 @@ def test_32_bit(tmp_path, sleeper):
         if subprocess.run(command, capture_output=True).returncode != 0:
             pytest.skip("no 32-bit programs can be made here")
     try:
-        pid = sleeper(program, ready=is_running("wait32"))
+        pid = sleeper(program, ready=is_executed("wait32"))
     except OSError:
         pytest.skip("the kernel runs no 32-bit programs")
     assert "is a 32-bit program: only 64-bit ones can be recorded" in refusal(pid)
