@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "compiler.h"
-#include "count_error.h"
+#include "count_interval.h"
 #include "frames.h"
 #include "line_rows.h"
 #include "memory.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "memory.h"
 #include "name_pattern.h"
 #include "paths.h"

@@ -288,7 +288,7 @@ static void put_birth(struct dump_writer *writer, const char *of_slot, const cha
     put_number(writer, birth & TALLY_BIRTH_TIME ? at_time : of_slot, birth >> 1);
 }
 
-static int has_errors(const struct tally_errors *errors)
+static int has_errors(const struct count_error *errors)
 {
     return errors->live != 0 || errors->allocations != 0 || errors->peak != 0 || errors->copies != 0;
 }

@@ -18,18 +18,12 @@ struct estimate_interval {
     int64_t low, high;
 };
 
-/* Of the counts of some stacks: the variance of each, and the most that one block, or one copy, added to it (count_error.h). */
-struct count_error {
-    double peak, live, allocations, copies;
-    double largest_block, largest_copy;
-};
-
 /* Of a sum whose estimate has this variance, to which a block more would add the square of `step`. Variance and step 0: it is exact. */
 struct estimate_interval estimate_of_sum(double sum, double variance, double step);
 
 /* Of bytes in so many blocks, both estimates from a sample by this interval; 0: exact. As if the blocks were of one size; but those that are smaller than
  * the sampling interval stand for about as many bytes each, whatever their size. (What a block counts for depends on its size by far more: the
- * intervals of counts are made from their variance, count_error.h.) */
+ * intervals of counts are made from their variance, count_interval.h.) */
 struct estimate_interval estimate_of_bytes(int64_t bytes, int64_t count, int64_t sampling_interval_bytes);
 
 /* Of a count of sampled blocks: its variance, and the most that one of them added to it. Both go by the sizes that were seen: what is so small and so

@@ -1,7 +1,7 @@
 /* Exports of rows: 'csv' (a line of source a row, RFC 4180) and 'json' (lines and stacks with all their measures). */
 #include <stdlib.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "export.h"
 #include "memory.h"
 #include "stack_rows.h"

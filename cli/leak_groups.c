@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "leak_owner.h"
 #include "lockstep.h"
 #include "memory.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "leak_groups.h"
 #include "line_rows.h"
 #include "memory.h"
@@ -131,7 +131,7 @@ static void write_figures(struct json *json, const struct leak_share *share)
     if (share->count != COUNT_SAMPLED)
         return;
     json_object(json, ESTIMATE_KEY);
-    estimate_json(json, "live_allocations", count_error_interval(&share->judged, LIVE_ALLOCATIONS, share->live_allocations));
+    estimate_json(json, "live_allocations", count_interval_of(&share->judged, LIVE_ALLOCATIONS, share->live_allocations));
     json_object_end(json);
 }
 
@@ -192,7 +192,7 @@ static int any_is_sampled(const struct leak_processes *leaks)
 
 static void add_interval(struct table *table, const struct leak_share *share)
 {
-    struct estimate_interval interval = count_error_interval(&share->judged, LIVE_ALLOCATIONS, share->live_allocations);
+    struct estimate_interval interval = count_interval_of(&share->judged, LIVE_ALLOCATIONS, share->live_allocations);
     int is_shown = share->count == COUNT_SAMPLED && interval.low != interval.high;
     table_cell(table, "%s", is_shown ? estimate_count_text(interval).text : "");
 }

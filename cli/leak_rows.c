@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "leak_groups.h"
 #include "leak_imports.h"
 #include "leak_owner.h"
@@ -306,7 +306,7 @@ static struct count_error judged_error(const struct leak_row *row)
 
 int leak_count_interval(const struct leak_rows *rows, const struct count_error *judged, int64_t live_allocations, struct estimate_interval *ret_interval)
 {
-    *ret_interval = count_error_interval(judged, LIVE_ALLOCATIONS, live_allocations);
+    *ret_interval = count_interval_of(judged, LIVE_ALLOCATIONS, live_allocations);
     return rows->knows_errors && ret_interval->low != ret_interval->high;
 }
 

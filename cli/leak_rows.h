@@ -8,6 +8,7 @@
 #ifndef HEAPLINE_CLI_LEAK_ROWS_H
 #define HEAPLINE_CLI_LEAK_ROWS_H
 
+#include "count_error.h"
 #include "estimate.h"
 #include "growth.h"
 #include "reading.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "leak_groups.h"
 #include "line_rows.h"
 #include "table.h"
@@ -106,7 +106,7 @@ static void add_age(struct text *text, const struct leak_row *row)
 
 static void add_survival(struct text *text, const struct leak_rows *rows, const struct leak_row *row)
 {
-    struct estimate_interval interval = count_error_interval(&row->error, ALLOCATIONS, row->allocations);
+    struct estimate_interval interval = count_interval_of(&row->error, ALLOCATIONS, row->allocations);
     if (row->allocations <= 0 || row->live_allocations <= 0)
         return;
     add(text, "; %s of its %s", units_share((double)row->live_allocations, (double)row->allocations).text,

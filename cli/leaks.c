@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "estimate.h"
 #include "leak_groups.h"
 #include "leak_processes.h"
@@ -107,9 +107,9 @@ static void write_intervals(struct json *json, const struct leak_rows *rows, con
     json_object(json, ESTIMATE_KEY);
     estimate_json(json, "live_bytes", estimate_of_bytes(row->live_bytes, row->live_allocations, (int64_t)rows->grain_bytes));
     if (rows->knows_errors) {
-        estimate_json(json, "live_allocations", count_error_interval(&row->judged, LIVE_ALLOCATIONS, row->live_allocations));
-        estimate_json(json, "live_allocations_at_end", count_error_interval(&row->error, LIVE_ALLOCATIONS, row->end_allocations));
-        estimate_json(json, "allocations", count_error_interval(&row->error, ALLOCATIONS, row->allocations));
+        estimate_json(json, "live_allocations", count_interval_of(&row->judged, LIVE_ALLOCATIONS, row->live_allocations));
+        estimate_json(json, "live_allocations_at_end", count_interval_of(&row->error, LIVE_ALLOCATIONS, row->end_allocations));
+        estimate_json(json, "allocations", count_interval_of(&row->error, ALLOCATIONS, row->allocations));
     }
     json_object_end(json);
 }

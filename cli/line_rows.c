@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "estimate.h"
 #include "memory.h"
 
@@ -177,10 +177,10 @@ void line_rows_free(struct line_rows *rows)
 int line_row_interval(const struct line_rows *rows, const struct line_row *row, enum measure measure, struct estimate_interval *ret_interval)
 {
     int64_t figure = row->measures[measure];
-    if (!rows->sampling_interval_bytes || (!measures[measure].is_bytes && !(rows->knows_errors && count_error_has(measure))))
+    if (!rows->sampling_interval_bytes || (!measures[measure].is_bytes && !(rows->knows_errors && count_interval_has(measure))))
         return 0;
     *ret_interval = measures[measure].is_bytes ? estimate_of_bytes(figure, row->measures[measure + 1] /* the count */, rows->sampling_interval_bytes)
-                                               : count_error_interval(&row->error, measure, figure);
+                                               : count_interval_of(&row->error, measure, figure);
     return 1;
 }
 

@@ -3,6 +3,7 @@
 #ifndef HEAPLINE_CLI_LINE_ROWS_H
 #define HEAPLINE_CLI_LINE_ROWS_H
 
+#include "count_error.h"
 #include "estimate.h"
 #include "reading.h"
 

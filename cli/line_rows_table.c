@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "attribution.h"
-#include "count_error.h"
+#include "count_interval.h"
 #include "estimate.h"
 #include "line_rows.h"
 #include "memory.h"
@@ -48,7 +48,7 @@ static int describe_columns(struct table_column *columns, enum attribution by, c
         };
         if (i == 0 && flags & WITH_INTERVAL)
             columns[count++] = (struct table_column){.title = "95 %", .align = TABLE_RIGHT, .style = STYLE_DIM, .expendable = 2};
-        if (flags & WITH_COUNT_INTERVALS && count_error_has(shown[i]))
+        if (flags & WITH_COUNT_INTERVALS && count_interval_has(shown[i]))
             columns[count++] = (struct table_column){.title = "95 %", .align = TABLE_RIGHT, .style = STYLE_DIM, .expendable = 20 + i};
     }
     if (flags & LINE_TABLE_SHARE) {
@@ -80,7 +80,7 @@ static void add_interval(struct table *table, const struct line_row *row, enum m
 
 static void add_count_interval(struct table *table, const struct line_row *row, enum measure count)
 {
-    struct estimate_interval interval = count_error_interval(&row->error, count, row->measures[count]);
+    struct estimate_interval interval = count_interval_of(&row->error, count, row->measures[count]);
     int is_exact = interval.low == interval.high;
     table_cell(table, "%s", row->measures[count] && !is_exact ? estimate_count_text(interval).text : "");
 }
@@ -93,7 +93,7 @@ static void add_row(struct table *table, const struct reading *reading, const st
         add_measure(table, reading, shown[i], row->measures[shown[i]]);
         if (i == 0 && flags & WITH_INTERVAL)
             add_interval(table, row, shown[0], sampling_interval_bytes);
-        if (flags & WITH_COUNT_INTERVALS && count_error_has(shown[i]))
+        if (flags & WITH_COUNT_INTERVALS && count_interval_has(shown[i]))
             add_count_interval(table, row, shown[i]);
     }
     if (flags & LINE_TABLE_SHARE) {

@@ -1,7 +1,7 @@
 /* See live_document.h. */
 #include "live_document.h"
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "json.h"
 
 /* Of a sample. */
@@ -14,8 +14,8 @@ static void write_intervals(struct json *json, const struct live_model *model, c
     estimate_json(json, "live_bytes", estimate_of_bytes((int64_t)row->live_bytes, (int64_t)row->live_allocations, interval_bytes));
     estimate_json(json, "allocated_bytes", estimate_of_bytes((int64_t)row->allocated_bytes, (int64_t)row->allocations, interval_bytes));
     if (live_model_knows_errors(model)) {
-        estimate_json(json, "live_allocations", count_error_interval(&row->error, LIVE_ALLOCATIONS, (int64_t)row->live_allocations));
-        estimate_json(json, "allocations", count_error_interval(&row->error, ALLOCATIONS, (int64_t)row->allocations));
+        estimate_json(json, "live_allocations", count_interval_of(&row->error, LIVE_ALLOCATIONS, (int64_t)row->live_allocations));
+        estimate_json(json, "allocations", count_interval_of(&row->error, ALLOCATIONS, (int64_t)row->allocations));
     }
     json_object_end(json);
 }
@@ -26,9 +26,9 @@ static void write_total_intervals(struct json *json, const struct live_model *mo
     if (!live_model_knows_errors(model))
         return;
     json_object(json, ESTIMATE_KEY);
-    estimate_json(json, "live_allocations", count_error_interval(&model->error, LIVE_ALLOCATIONS, (int64_t)totals->live_allocations));
-    estimate_json(json, "allocations", count_error_interval(&model->error, ALLOCATIONS, (int64_t)totals->allocations));
-    estimate_json(json, "copies", count_error_interval(&model->error, COPIES, (int64_t)totals->copies));
+    estimate_json(json, "live_allocations", count_interval_of(&model->error, LIVE_ALLOCATIONS, (int64_t)totals->live_allocations));
+    estimate_json(json, "allocations", count_interval_of(&model->error, ALLOCATIONS, (int64_t)totals->allocations));
+    estimate_json(json, "copies", count_interval_of(&model->error, COPIES, (int64_t)totals->copies));
     json_object_end(json);
 }
 

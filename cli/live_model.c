@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "memory.h"
 
 #define NS_PER_S 1e9
@@ -64,11 +64,7 @@ static double rate(uint64_t now, uint64_t then, uint64_t elapsed_ns)
 
 static struct count_error error_of(const struct live_model *model, uint32_t line_id)
 {
-    if (!model->lines.errors)
-        return (struct count_error){0};
-    const struct stack_error *error = &model->lines.errors[line_id].self;
-    return (struct count_error){.live = error->live, .allocations = error->allocations, .copies = error->copies,
-                                .largest_block = error->largest_block, .largest_copy = error->largest_copy};
+    return model->lines.errors ? model->lines.errors[line_id].self : (struct count_error){0};
 }
 
 static struct live_row make_row(const struct live_model *model, uint32_t line_id)
@@ -147,7 +143,7 @@ int live_model_knows_errors(const struct live_model *model)
 
 struct live_interval_text live_model_interval(const struct live_model *model, uint64_t live_allocations, const struct count_error *error)
 {
-    struct estimate_interval interval = count_error_interval(error, LIVE_ALLOCATIONS, (int64_t)live_allocations);
+    struct estimate_interval interval = count_interval_of(error, LIVE_ALLOCATIONS, (int64_t)live_allocations);
     struct live_interval_text result = {""};
     if (live_model_knows_errors(model) && interval.low != interval.high)
         snprintf(result.text, sizeof result.text, " (%.56s)", estimate_count_text(interval).text);

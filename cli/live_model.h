@@ -5,6 +5,7 @@
 #ifndef HEAPLINE_CLI_LIVE_MODEL_H
 #define HEAPLINE_CLI_LIVE_MODEL_H
 
+#include "count_error.h"
 #include "estimate.h"
 #include "live_replay.h"
 

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "line_rows.h"
 #include "text.h"
 
@@ -45,7 +45,7 @@ static void put_interval(const struct metrics_source *source, uint64_t live_bloc
         {"heapline_live_blocks_low_95", "gauge", "Live blocks: the truth lies from here …"},
         {"heapline_live_blocks_high_95", "gauge", "… to here in 95 of 100 runs."},
     };
-    struct estimate_interval interval = count_error_interval(&source->model->error, LIVE_ALLOCATIONS, (int64_t)live_blocks);
+    struct estimate_interval interval = count_interval_of(&source->model->error, LIVE_ALLOCATIONS, (int64_t)live_blocks);
     put_one(out, source, &ends[0], (uint64_t)interval.low);
     put_one(out, source, &ends[1], (uint64_t)interval.high);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "count_error.h"
+#include "count_interval.h"
 #include "estimate.h"
 #include "units.h"
 
@@ -119,7 +119,7 @@ static void write_intervals(const struct intervals *intervals, const struct stac
     json_object(json, ESTIMATE_KEY);
     estimate_json(json, "bytes", estimate_of_bytes(bytes, count, intervals->sampling_interval_bytes));
     if (intervals->knows_errors)
-        estimate_json(json, listing->count_field, count_error_interval(&error, listing->count, count));
+        estimate_json(json, listing->count_field, count_interval_of(&error, listing->count, count));
     json_object_end(json);
 }
 
@@ -130,7 +130,7 @@ static void print_count(const struct terminal *terminal, const struct intervals 
     struct count_error error = count_error_read(row, 3);
     if (!count)
         return;
-    struct estimate_interval interval = count_error_interval(&error, listing->count, count);
+    struct estimate_interval interval = count_interval_of(&error, listing->count, count);
     terminal_print(terminal, STYLE_DIM, "  in %s", units_noun(count, listing->count_word).text);
     if (intervals->knows_errors && interval.low != interval.high)
         terminal_print(terminal, STYLE_DIM, " (%s)", estimate_count_text(interval).text);

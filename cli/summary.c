@@ -185,7 +185,7 @@ int summary_count_interval(const struct summary *summary, enum measure measure, 
                     : measure == LIVE_ALLOCATIONS ? summary->live_allocations_at_end
                     : measure == ALLOCATIONS      ? summary->allocations
                                                   : summary->copies;
-    *ret_interval = count_error_interval(&summary->count_error, measure, count);
+    *ret_interval = count_interval_of(&summary->count_error, measure, count);
     return summary->knows_count_errors || !summary->sampling_interval_bytes;
 }
 

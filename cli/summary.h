@@ -2,7 +2,7 @@
 #ifndef HEAPLINE_CLI_SUMMARY_H
 #define HEAPLINE_CLI_SUMMARY_H
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "estimate.h"
 #include "reading.h"
 

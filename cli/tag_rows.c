@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "line_rows.h"
 #include "table.h"
 #include "text.h"
@@ -18,7 +18,7 @@ static const char tags_sql[] = "SELECT function, peak_bytes, peak_allocations, l
 static void add_interval(struct table *table, sqlite3_stmt *row)
 {
     struct count_error error = count_error_read(row, 1 + MEASURE_COUNT);
-    struct estimate_interval interval = count_error_interval(&error, ALLOCATIONS, sqlite3_column_int64(row, 1 + ALLOCATIONS));
+    struct estimate_interval interval = count_interval_of(&error, ALLOCATIONS, sqlite3_column_int64(row, 1 + ALLOCATIONS));
     table_cell(table, "%s", interval.low != interval.high ? estimate_count_text(interval).text : "");
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_error.h"
+#include "count_interval.h"
 #include "memory.h"
 
 /* ---- a heap: the largest node on top; of equal ones the latest, so that straight lines are followed to their ends ---- */
@@ -140,7 +140,7 @@ static void write_frame(const struct tree_view *view, struct json *json, const s
 int tree_view_count_interval(const struct tree_view *view, int64_t count, const struct tree_error *error, struct estimate_interval *ret_interval)
 {
     *ret_interval = estimate_of_count(count, error->variance, error->largest);
-    return view->tree->knows_errors && count_error_has(view->query->count) && ret_interval->low != ret_interval->high;
+    return view->tree->knows_errors && count_interval_has(view->query->count) && ret_interval->low != ret_interval->high;
 }
 
 void tree_view_intervals_json(const struct tree_view *view, int64_t amount, int64_t count, const struct tree_error *error, struct json *json)
@@ -151,7 +151,7 @@ void tree_view_intervals_json(const struct tree_view *view, int64_t amount, int6
     json_object(json, ESTIMATE_KEY);
     if (measures[query->amount].is_bytes)
         estimate_json(json, measures[query->amount].name, estimate_of_bytes(amount, count, view->tree->sampling_interval_bytes));
-    if (view->tree->knows_errors && count_error_has(query->count))
+    if (view->tree->knows_errors && count_interval_has(query->count))
         estimate_json(json, measures[query->count].name, estimate_of_count(count, error->variance, error->largest));
     json_object_end(json);
 }

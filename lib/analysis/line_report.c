@@ -201,10 +201,10 @@ static void note_heaviest(struct line_entry *line, struct figures *most, const s
         }
 }
 
-static void add_error(struct stack_error *sum, const struct replay *replay, uint32_t use_id)
+static void add_error(struct count_error *sum, const struct replay *replay, uint32_t use_id)
 {
-    struct stack_error error = stack_uses_error_of(&replay->uses, use_id);
-    stack_error_add(sum, &error);
+    struct count_error error = stack_uses_error_of(&replay->uses, use_id);
+    count_error_add(sum, &error);
 }
 
 static int add_self(struct line_report *report, const struct replay *replay, const struct frame_table *frames)
@@ -244,7 +244,7 @@ struct walk {
     struct links *links;                   /* by stack id */
     uint32_t *on_path;                     /* by line: how many stacks of the current path have it */
     struct figures *sums;                  /* of the current path's stacks, with all that they called so far */
-    struct stack_error *errors;            /* the same, where the report has errors */
+    struct count_error *errors;            /* the same, where the report has errors */
     size_t sum_capacity, error_capacity, depth;            /* depth: of the path; sums[0] is of what has no stack */
 };
 
@@ -268,7 +268,7 @@ static int enter_stack(struct walk *walk, const struct line_report *report, cons
         if (report->errors) {
             if (!ARRAY_EXTEND(walk->errors, walk->error_capacity, walk->depth + 1))
                 return STATUS_NO_MEMORY;
-            walk->errors[walk->depth] = (struct stack_error){0};
+            walk->errors[walk->depth] = (struct count_error){0};
         }
         walk->on_path[report->frame_lines[frame_id]]++;
     }
@@ -281,13 +281,13 @@ static int enter_stack(struct walk *walk, const struct line_report *report, cons
     return STATUS_OK;
 }
 
-static void leave_error(struct walk *walk, struct stack_error *line, int is_outermost)
+static void leave_error(struct walk *walk, struct count_error *line, int is_outermost)
 {
-    const struct stack_error *error = &walk->errors[walk->depth + 1];
+    const struct count_error *error = &walk->errors[walk->depth + 1];
     if (is_outermost)
-        stack_error_add(line, error);
+        count_error_add(line, error);
     if (walk->depth)
-        stack_error_add(&walk->errors[walk->depth], error);
+        count_error_add(&walk->errors[walk->depth], error);
 }
 
 static void leave_stack(struct walk *walk, struct line_report *report, uint32_t id)
@@ -346,7 +346,7 @@ static int walk_from_root(struct walk *walk, struct line_report *report, const s
     if (!status)
         figures_add(&report->lines[unknown].inclusive, &walk->sums[0]);
     if (!status && report->errors)
-        stack_error_add(&report->errors[unknown].inclusive, &walk->errors[0]);
+        count_error_add(&report->errors[unknown].inclusive, &walk->errors[0]);
     return status;
 }
 

@@ -47,7 +47,7 @@ struct line_entry {
 
 /* How far the counts of a line may be from the truth. */
 struct line_error {
-    struct stack_error self, inclusive;
+    struct count_error self, inclusive;
 };
 
 struct line_report {

@@ -53,11 +53,11 @@ static struct replay_weight weight_of_copy(const struct replay_state *state, con
 }
 
 /* Of the event's stack; NULL: there is no memory, so that nobody knows any more. */
-static struct stack_error *error_of(struct replay_state *state, const struct trace_event *event)
+static struct count_error *error_of(struct replay_state *state, const struct trace_event *event)
 {
     struct stack_uses *uses = &state->replay->uses;
     uint32_t use_id = stack_uses_get(uses, event->stack_id);
-    struct stack_error *error = use_id ? stack_uses_error(uses, use_id) : NULL;
+    struct count_error *error = use_id ? stack_uses_error(uses, use_id) : NULL;
     if (!error)
         state->replay->totals.has_unknown_errors = 1;
     return error;
@@ -66,12 +66,9 @@ static struct stack_error *error_of(struct replay_state *state, const struct tra
 struct replay_weight replay_sampled_copy(struct replay_state *state, const struct trace_event *event)
 {
     struct replay_weight weight = weight_of_copy(state, event);
-    struct stack_error *error = weight.count_variance > 0 ? error_of(state, event) : NULL;
-    if (error) {
-        error->copies += weight.count_variance;
-        if (weight.count_variance > error->largest_copy)
-            error->largest_copy = weight.count_variance;
-    }
+    struct count_error *error = weight.count_variance > 0 ? error_of(state, event) : NULL;
+    if (error)
+        count_error_add_copy(error, weight.count_variance);
     return weight;
 }
 
@@ -88,13 +85,9 @@ static void add_variance(struct replay_state *state, const struct trace_event *e
     int is_counted = event->kind == TRACE_ALLOCATE && !(event->flags & TRACE_INHERITED);
     state->live_variance += weight->variance;
     state->allocated_variance += is_counted ? weight->variance : 0;
-    struct stack_error *error = weight->count_variance > 0 ? error_of(state, event) : NULL;
-    if (!error)
-        return;
-    error->live += weight->count_variance;
-    error->allocations += is_counted ? weight->count_variance : 0;
-    if (weight->count_variance > error->largest_block)
-        error->largest_block = weight->count_variance;
+    struct count_error *error = weight->count_variance > 0 ? error_of(state, event) : NULL;
+    if (error)
+        count_error_add_block(error, weight->count_variance, is_counted);
 }
 
 struct replay_weight replay_sampled_allocation(struct replay_state *state, const struct trace_event *event)
@@ -122,7 +115,7 @@ struct replay_weight replay_sampled_free(struct replay_state *state, const struc
     if (!weight->count)
         return as_it_is(event);
     state->live_variance -= weight->variance;
-    struct stack_error *error = weight->count_variance > 0 ? error_of(state, event) : NULL;
+    struct count_error *error = weight->count_variance > 0 ? error_of(state, event) : NULL;
     if (error)
         error->live -= weight->count_variance;
     return *weight;

@@ -53,10 +53,10 @@ static int pass_moments(struct replay_state *state, struct trace_reader *reader,
 }
 
 /* NULL: there is no memory, so that nobody knows any more. */
-static struct stack_error *error_of(struct replay_state *state, const struct tally_stack *stack)
+static struct count_error *error_of(struct replay_state *state, const struct tally_stack *stack)
 {
     struct stack_uses *uses = &state->replay->uses;
-    struct stack_error *error = stack_uses_error(uses, uses->ids[stack->stack_id]);
+    struct count_error *error = stack_uses_error(uses, uses->ids[stack->stack_id]);
     if (!error)
         state->replay->totals.has_unknown_errors = 1;
     return error;
@@ -64,7 +64,7 @@ static struct stack_error *error_of(struct replay_state *state, const struct tal
 
 static void move_error_to_peak(struct replay_state *state, const struct tally_stack *stack, int sign)
 {
-    struct stack_error *error = error_of(state, stack);
+    struct count_error *error = error_of(state, stack);
     if (error)
         error->live += sign * stack->errors.peak;
 }
@@ -121,11 +121,11 @@ static void note_births(struct replay_state *state, const struct trace_tally *ta
 
 static void apply_errors(struct replay_state *state, const struct tally_stack *stack)
 {
-    const struct tally_errors *errors = &stack->errors;
-    struct stack_error *error = errors->live != 0 || errors->largest_block > 0 || errors->copies != 0 ? error_of(state, stack) : NULL;
+    struct count_error done = stack->errors;
+    struct count_error *error = done.live != 0 || !count_error_is_zero(&done) ? error_of(state, stack) : NULL;
+    done.peak = 0; /* moved to and back (above) */
     if (error)
-        stack_error_add(error, &(struct stack_error){errors->live, errors->allocations, 0, errors->copies,
-                                                     errors->largest_block, errors->largest_copy});
+        count_error_add(error, &done);
 }
 
 static int apply_stack(struct replay_state *state, const struct trace_tally *tally, const struct tally_stack *stack)

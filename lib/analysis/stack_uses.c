@@ -57,29 +57,12 @@ int stack_uses_count_copies(struct stack_uses *uses, uint32_t use_id, uint64_t b
     return STATUS_OK;
 }
 
-struct stack_error *stack_uses_error(struct stack_uses *uses, uint32_t use_id)
+struct count_error *stack_uses_error(struct stack_uses *uses, uint32_t use_id)
 {
     return ARRAY_RESERVE(uses->errors, uses->error_capacity, use_id + (size_t)1) ? &uses->errors[use_id] : NULL;
 }
 
-struct stack_error stack_uses_error_of(const struct stack_uses *uses, uint32_t use_id)
+struct count_error stack_uses_error_of(const struct stack_uses *uses, uint32_t use_id)
 {
-    return use_id < uses->error_capacity ? uses->errors[use_id] : (struct stack_error){0};
-}
-
-void stack_error_add(struct stack_error *sum, const struct stack_error *error)
-{
-    sum->live += error->live;
-    sum->allocations += error->allocations;
-    sum->peak += error->peak;
-    sum->copies += error->copies;
-    if (error->largest_block > sum->largest_block)
-        sum->largest_block = error->largest_block;
-    if (error->largest_copy > sum->largest_copy)
-        sum->largest_copy = error->largest_copy;
-}
-
-int stack_error_is_zero(const struct stack_error *error)
-{
-    return !(error->largest_block > 0) && !(error->largest_copy > 0);
+    return use_id < uses->error_capacity ? uses->errors[use_id] : (struct count_error){0};
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "count_error.h"
 
 struct stack_use {
     uint64_t live_bytes;
@@ -24,19 +25,13 @@ struct stack_copies {
     uint64_t bytes, count;
 };
 
-/* Variances of counts (trace_weight.h), and the most that one block and one copy added. */
-struct stack_error {
-    double live, allocations, peak, copies;
-    double largest_block, largest_copy;
-};
-
 struct stack_uses {
     uint32_t *ids;                  /* by stack id: its use; 0: none */
     uint32_t stack_count;
     struct stack_use *uses;         /* from 1 */
     uint8_t *stamps;                /* by use: the replay's, which windows a stack changed in */
     struct stack_copies *copies;    /* from 1 */
-    struct stack_error *errors;     /* by use, of those below error_capacity; the others' counts are exact */
+    struct count_error *errors;     /* by use, of those below error_capacity; the others' counts are exact */
     uint32_t use_count, copy_count; /* one more than the highest number */
     size_t id_capacity, use_capacity, stamp_capacity, copy_capacity, error_capacity;
 };
@@ -55,12 +50,9 @@ COLD uint32_t stack_uses_add(struct stack_uses *uses, uint32_t stack_id);
 int stack_uses_count_copies(struct stack_uses *uses, uint32_t use_id, uint64_t bytes, uint64_t count);
 
 /* To add to; NULL without memory. */
-COLD struct stack_error *stack_uses_error(struct stack_uses *uses, uint32_t use_id);
+COLD struct count_error *stack_uses_error(struct stack_uses *uses, uint32_t use_id);
 /* All zero where the counts are exact. */
-struct stack_error stack_uses_error_of(const struct stack_uses *uses, uint32_t use_id);
-/* Variances add up, of what one block added the most stays. */
-void stack_error_add(struct stack_error *sum, const struct stack_error *error);
-int stack_error_is_zero(const struct stack_error *error);
+struct count_error stack_uses_error_of(const struct stack_uses *uses, uint32_t use_id);
 
 /* The use of a stack that an event names; 0 without memory. */
 HOT_INLINE uint32_t stack_uses_get(struct stack_uses *uses, uint32_t stack_id)

@@ -229,9 +229,9 @@ static void record_variance(struct record *record, double variance)
     record_real(record, variance > 0 ? variance : 0);
 }
 
-static void write_error(struct btree_writer *tree, struct record *record, int64_t row_id, const struct stack_error *error)
+static void write_error(struct btree_writer *tree, struct record *record, int64_t row_id, const struct count_error *error)
 {
-    if (stack_error_is_zero(error))
+    if (count_error_is_zero(error))
         return;
     record_begin(record);
     record_null(record);
@@ -248,7 +248,7 @@ static int write_stack_errors(struct btree_writer *tree, struct record *record, 
 {
     const struct stack_uses *uses = &input->replay->uses;
     for (uint32_t id = 0; replay_knows_errors(input->replay) && id < input->lines->stack_count; id++) {
-        struct stack_error error = stack_uses_error_of(uses, uses->ids[id]);
+        struct count_error error = stack_uses_error_of(uses, uses->ids[id]);
         write_error(tree, record, id, &error);
     }
     return STATUS_OK;

@@ -60,18 +60,18 @@ uint32_t tally_new_place(struct tally *tally, uint32_t stack_id)
     return tally->places[stack_id] = tally->use_count++;
 }
 
-struct tally_error *tally_error_of(struct tally *tally, uint32_t place)
+struct count_error *tally_error_of(struct tally *tally, uint32_t place)
 {
     if (reserve((void **)&tally->errors, &tally->error_capacity, place, sizeof *tally->errors)) {
         tally->out_of_memory = 1;
-        return &tally->nobodys_error;
+        return &tally->nobodys_error.sums;
     }
     struct tally_error *error = &tally->errors[place];
     if (error->mark != tally->mark) {
-        error->peak = error->live;
+        error->sums.peak = error->sums.live;
         error->mark = tally->mark;
     }
-    return error;
+    return &error->sums;
 }
 
 struct tally *tally_new(uint32_t stack_count, uint32_t thread_count)
@@ -122,19 +122,17 @@ void tally_begin_stretch(struct tally *tally, uint64_t time_ns, uint64_t heap_by
     set_time(tally, time_ns);
 }
 
-static struct tally_errors errors_of(const struct tally *tally, uint32_t place, int has_peak)
+static struct count_error errors_of(const struct tally *tally, uint32_t place, int has_peak)
 {
     if (place >= tally->error_capacity)
-        return (struct tally_errors){0};
+        return (struct count_error){0};
     const struct tally_error *error = &tally->errors[place];
-    return (struct tally_errors){
-        .live = error->live,
-        .allocations = error->allocations,
-        .peak = !has_peak ? 0 : error->mark == tally->mark ? error->peak : error->live,
-        .copies = error->copies,
-        .largest_block = error->largest_block,
-        .largest_copy = error->largest_copy,
-    };
+    struct count_error sums = error->sums;
+    if (error->mark != tally->mark)
+        sums.peak = sums.live;
+    if (!has_peak)
+        sums.peak = 0;
+    return sums;
 }
 
 int tally_stack(const struct tally *tally, uint32_t stack_id, int has_peak, struct tally_stack *ret_stack)

@@ -35,10 +35,9 @@ struct tally_use {
 
 #define TALLY_FIRST_MARK 1
 
-/* A cache line, too, of stacks that took samples: as struct tally_errors, put aside as its use's figures are. */
+/* A cache line, too, of stacks that took samples: their variances, put aside as its use's figures are. */
 struct tally_error {
-    double live, allocations, peak, copies;
-    double largest_block, largest_copy;
+    struct count_error sums;
     uint64_t mark, reserved;
 };
 
@@ -108,7 +107,7 @@ HOT_INLINE uint32_t tally_place(struct tally *tally, uint32_t stack_id)
 }
 
 /* The stack takes a sample, or frees one: what is known of its errors. Without memory another one's, and out_of_memory is set. */
-COLD struct tally_error *tally_error_of(struct tally *tally, uint32_t place);
+COLD struct count_error *tally_error_of(struct tally *tally, uint32_t place);
 
 /* The stack is about to change. */
 HOT_INLINE struct tally_use *tally_touch(struct tally *tally, uint32_t place)

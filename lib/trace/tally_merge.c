@@ -123,8 +123,11 @@ static uint8_t *put_moments(uint8_t *to, const struct tally_payload payloads[2])
     return to;
 }
 
+/* But for what it did up to the high-water mark (set_peak). */
 static void add_stack(struct tally_stack *to, const struct tally_stack *from)
 {
+    struct count_error errors = from->errors;
+    errors.peak = 0;
     to->live_bytes += from->live_bytes;
     to->live_allocations += from->live_allocations;
     to->allocated_bytes += from->allocated_bytes;
@@ -132,13 +135,7 @@ static void add_stack(struct tally_stack *to, const struct tally_stack *from)
     to->temporary_allocations += from->temporary_allocations;
     to->copied_bytes += from->copied_bytes;
     to->copies += from->copies;
-    to->errors.live += from->errors.live;
-    to->errors.allocations += from->errors.allocations;
-    to->errors.copies += from->errors.copies;
-    if (from->errors.largest_block > to->errors.largest_block)
-        to->errors.largest_block = from->errors.largest_block;
-    if (from->errors.largest_copy > to->errors.largest_copy)
-        to->errors.largest_copy = from->errors.largest_copy;
+    count_error_add(&to->errors, &errors);
 }
 
 /* What the stack did up to the high-water mark: in the first stretch, or in all of it and in part of the second. */

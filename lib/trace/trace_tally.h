@@ -4,6 +4,7 @@
 #ifndef HEAPLINE_TRACE_TRACE_TALLY_H
 #define HEAPLINE_TRACE_TRACE_TALLY_H
 
+#include "count_error.h"
 #include "trace_event.h"
 
 struct trace_tally {
@@ -23,13 +24,6 @@ struct trace_tally {
     double live_variance, peak_variance; /* … of what is live at the end, and was at the latest high-water mark */
 };
 
-/* How far the counts of a stack may be from the truth, where they are of samples: variances (trace_weight.h). Of what a stack did in the stretch:
- * changes, as its counts are. */
-struct tally_errors {
-    double live, allocations, peak, copies;
-    double largest_block, largest_copy; /* the most that one block or copy of the stretch added */
-};
-
 /* A point of the timeline. */
 struct tally_moment {
     uint64_t time_ns, heap_bytes;
@@ -47,7 +41,7 @@ struct tally_stack {
     uint64_t copied_bytes, copies;
     int64_t peak_bytes, peak_allocations;  /* changes up to the peak, where the tally has one */
     uint64_t oldest, newest;     /* of its live blocks: enum tally_birth */
-    struct tally_errors errors;
+    struct count_error errors;   /* of what it did in the stretch: changes, as the counts are */
 };
 
 /* When a live block was allocated: 2 * slot for a block of the trace's events, which the reader knows; else 2 * nanoseconds + 1. */

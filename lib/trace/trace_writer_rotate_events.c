@@ -31,7 +31,7 @@ static struct trace_weight weigh(const struct trace_writer *writer, uint64_t siz
     return weight_table_weigh(&writer->weights, writer->tally->thread_id, size_bytes, flags, writer->account.totals.event_count);
 }
 
-static struct tally_error *error_of(struct trace_writer *writer, uint32_t stack_id)
+static struct count_error *error_of(struct trace_writer *writer, uint32_t stack_id)
 {
     return tally_error_of(writer->tally, tally_place(writer->tally, stack_id));
 }
@@ -46,13 +46,8 @@ static void keep_weight(struct trace_writer *writer, uint32_t slot, uint64_t siz
     double variance = trace_weight_variance(size_bytes, weight), count_variance = trace_weight_count_variance(size_bytes, weight);
     writer->live_variance += variance;
     writer->allocated_variance += is_counted ? variance : 0;
-    if (!(count_variance > 0))
-        return;
-    struct tally_error *error = error_of(writer, stack_id);
-    error->live += count_variance;
-    error->allocations += is_counted ? count_variance : 0;
-    if (count_variance > error->largest_block)
-        error->largest_block = count_variance;
+    if (count_variance > 0)
+        count_error_add_block(error_of(writer, stack_id), count_variance, is_counted);
 }
 
 /* The slot may be another block's by now, or nobody's. */
@@ -213,12 +208,8 @@ void trace_writer_rotation_shrink(struct trace_writer *writer, uint32_t slot, ui
 static void add_copy_error(struct trace_writer *writer, uint32_t place, uint64_t size_bytes, struct trace_weight weight)
 {
     double variance = trace_weight_count_variance(size_bytes, weight);
-    if (!(variance > 0))
-        return;
-    struct tally_error *error = tally_error_of(writer->tally, place);
-    error->copies += variance;
-    if (variance > error->largest_copy)
-        error->largest_copy = variance;
+    if (variance > 0)
+        count_error_add_copy(tally_error_of(writer->tally, place), variance);
 }
 
 void trace_writer_rotation_copy(struct trace_writer *writer, uint64_t size_bytes, uint32_t stack_id)

@@ -167,7 +167,7 @@ static void check_errors(const struct replay *plain, const struct replay *rotate
     CHECK(llabs((int64_t)(b->peak_bytes_error - a->peak_bytes_error)) <= (int64_t)(a->peak_bytes_error / 50 + 100));
     CHECK(replay_knows_errors(plain) && replay_knows_errors(rotated));
     for (uint32_t stack = 0; stack < plain->uses.stack_count; stack++) {
-        struct stack_error c = stack_uses_error_of(&plain->uses, plain->uses.ids[stack]), d = {0};
+        struct count_error c = stack_uses_error_of(&plain->uses, plain->uses.ids[stack]), d = {0};
         if (stack < rotated->uses.stack_count)
             d = stack_uses_error_of(&rotated->uses, rotated->uses.ids[stack]);
         CHECK(d.live == c.live && d.allocations == c.allocations && d.peak == c.peak && d.copies == c.copies);

@@ -1,8 +1,9 @@
 /* How far counts of a sample may be from the truth: what the tables stack_error, line_error and line_error_inclusive of the report database say, and
  * the intervals that are made of it (estimate.h). A row that is not there says that the counts are exact. Pure but for reading columns. */
-#ifndef HEAPLINE_CLI_COUNT_ERROR_H
-#define HEAPLINE_CLI_COUNT_ERROR_H
+#ifndef HEAPLINE_CLI_COUNT_INTERVAL_H
+#define HEAPLINE_CLI_COUNT_INTERVAL_H
 
+#include "count_error.h"
 #include "estimate.h"
 #include "line_rows.h"
 
@@ -15,13 +16,11 @@ int count_errors_known(sqlite3 *database);
 
 /* Of a statement's columns as above, from this one on. */
 struct count_error count_error_read(sqlite3_stmt *statement, int first_column);
-/* Variances add up, of what one block added the most stays. */
-void count_error_add(struct count_error *sum, const struct count_error *error);
 
 /* Temporary allocations have none: of a sample they aren't known at all. */
-int count_error_has(enum measure measure);
+int count_interval_has(enum measure measure);
 /* Of this count, which is one of those. */
-struct estimate_interval count_error_interval(const struct count_error *error, enum measure measure, int64_t count);
+struct estimate_interval count_interval_of(const struct count_error *error, enum measure measure, int64_t count);
 /* Of all stacks. */
 struct count_error count_error_total(sqlite3 *database);
 

@@ -1,5 +1,5 @@
-/* See count_error.h. */
-#include "count_error.h"
+/* See count_interval.h. */
+#include "count_interval.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,27 +17,16 @@ struct count_error count_error_read(sqlite3_stmt *statement, int first_column)
     double figures[6];
     for (int i = 0; i < 6; i++)
         figures[i] = sqlite3_column_double(statement, first_column + i);
-    return (struct count_error){figures[0], figures[1], figures[2], figures[3], figures[4], figures[5]};
+    return (struct count_error){.peak = figures[0], .live = figures[1], .allocations = figures[2], .copies = figures[3],
+                                .largest_block = figures[4], .largest_copy = figures[5]};
 }
 
-void count_error_add(struct count_error *sum, const struct count_error *error)
-{
-    sum->peak += error->peak;
-    sum->live += error->live;
-    sum->allocations += error->allocations;
-    sum->copies += error->copies;
-    if (error->largest_block > sum->largest_block)
-        sum->largest_block = error->largest_block;
-    if (error->largest_copy > sum->largest_copy)
-        sum->largest_copy = error->largest_copy;
-}
-
-int count_error_has(enum measure measure)
+int count_interval_has(enum measure measure)
 {
     return measure == PEAK_ALLOCATIONS || measure == LIVE_ALLOCATIONS || measure == ALLOCATIONS || measure == COPIES;
 }
 
-struct estimate_interval count_error_interval(const struct count_error *error, enum measure measure, int64_t count)
+struct estimate_interval count_interval_of(const struct count_error *error, enum measure measure, int64_t count)
 {
     double variance = measure == PEAK_ALLOCATIONS   ? error->peak
                       : measure == LIVE_ALLOCATIONS ? error->live
