@@ -111,10 +111,3 @@ int32_t line_cursor_find(struct line_cursor *cursor, int32_t instruction)
         seek_in_location_table(cursor, instruction);
     return cursor->has_line ? valid_line(cursor->line) : 0;
 }
-
-int32_t line_table_find(const struct line_table *table, int32_t instruction)
-{
-    struct line_cursor cursor;
-    line_cursor_begin(&cursor, table);
-    return line_cursor_find(&cursor, instruction);
-}

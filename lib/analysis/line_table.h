@@ -15,11 +15,7 @@ struct line_table {
     int32_t first_line;
 };
 
-/* The line of an instruction: an offset in bytes up to 3.9, in code units (of 2 bytes) from 3.10 on.
- * 0: it has no line (instructions that the compiler added, a damaged table, an offset outside the code). */
-int32_t line_table_find(const struct line_table *table, int32_t instruction);
-
-/* The same for one instruction after the other, in rising order: one walk through the table for all. */
+/* Finds the lines of one instruction after the other, in rising order: one walk through the table for all. */
 struct line_cursor {
     const struct line_table *table;
     size_t position;
@@ -28,6 +24,8 @@ struct line_cursor {
 };
 
 void line_cursor_begin(struct line_cursor *cursor, const struct line_table *table);
+/* The line of an instruction: an offset in bytes up to 3.9, in code units (of 2 bytes) from 3.10 on.
+ * 0: it has no line (instructions that the compiler added, a damaged table, an offset outside the code). */
 int32_t line_cursor_find(struct line_cursor *cursor, int32_t instruction);
 
 #endif

@@ -28,12 +28,13 @@ static unsigned long check_code(const struct head *head)
     uint8_t *bytes = read_bytes(head->table_bytes);
     int32_t *lines = read_bytes(head->instruction_count * sizeof *lines);
     struct line_table table = {bytes, head->table_bytes, head->python_version, head->first_line};
-    struct line_cursor cursor;
+    struct line_cursor cursor, alone;
     unsigned long wrong = 0;
     line_cursor_begin(&cursor, &table);
     for (uint32_t i = 0; i < head->instruction_count; i++) {
         int32_t instruction = (int32_t)(head->python_version < 0x030a ? 2 * i : i);
-        int32_t found = line_table_find(&table, instruction), walked = line_cursor_find(&cursor, instruction);
+        line_cursor_begin(&alone, &table);
+        int32_t found = line_cursor_find(&alone, instruction), walked = line_cursor_find(&cursor, instruction);
         if ((found != lines[i] || walked != found) && !wrong++)
             printf("version %x, first line %d, instruction %d: line %d, expected %d\n", head->python_version, head->first_line, instruction,
                    found, lines[i]);

@@ -151,6 +151,20 @@ uint32_t script_undo_free(struct script *script, uint64_t size_bytes, uint32_t s
 
 /* ---- reports ---- */
 
+struct replay *replay_file(int file)
+{
+    struct status_detail detail = {0};
+    struct replay *replay;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    int status = replay_run(path, NULL, NULL, &replay, &detail);
+    if (status || replay->damage.status)
+        fprintf(stderr, "%s\n", status ? detail.message : replay->damage.message);
+    CHECK_EQUAL(status, 0);
+    CHECK_EQUAL(replay->damage.status, 0);
+    return replay;
+}
+
 sqlite3 *report_open(const char *path)
 {
     struct report_open_options options = {.no_cache = 1};

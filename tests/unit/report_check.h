@@ -2,6 +2,7 @@
 #ifndef HEAPLINE_TESTS_REPORT_CHECK_H
 #define HEAPLINE_TESTS_REPORT_CHECK_H
 
+#include "replay.h"
 #include "report_database.h"
 #include "trace_script.h"
 
@@ -29,6 +30,9 @@ void script_switch(struct script *script, uint32_t thread_id);
 void script_copy(struct script *script, uint64_t size_bytes, uint32_t stack_id);
 /* Returns the slot. */
 uint32_t script_undo_free(struct script *script, uint64_t size_bytes, uint32_t stack_id, unsigned flags);
+
+/* What an open trace file says, which is whole. */
+struct replay *replay_file(int file);
 
 /* Open without a cache. */
 sqlite3 *report_open(const char *path);

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "replay.h"
+#include "report_check.h"
 #include "trace_epilogue.h"
 #include "trace_format.h"
 #include "trace_script.h"
@@ -82,20 +83,6 @@ static uint64_t write_all(const struct script *script, int file, const struct tr
     CHECK_EQUAL(trace_writer_close(writer, &(struct trace_end){.reason = TRACE_END_EXIT, .time_ns = script->time_ns}), 0);
     free(slots);
     return events;
-}
-
-static struct replay *replay_file(int file)
-{
-    struct status_detail detail = {0};
-    struct replay *replay;
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    int status = replay_run(path, NULL, NULL, &replay, &detail);
-    if (status || replay->damage.status)
-        fprintf(stderr, "%s\n", status ? detail.message : replay->damage.message);
-    CHECK_EQUAL(status, 0);
-    CHECK_EQUAL(replay->damage.status, 0);
-    return replay;
 }
 
 /* What it says before and after somebody has counted what is missing, twice. Returns 1: it has its end, and nothing is missing. */

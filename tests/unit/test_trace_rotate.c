@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "replay.h"
+#include "report_check.h"
 #include "trace_script.h"
 #include "trace_space.h"
 
@@ -58,20 +59,6 @@ static void close_pair(struct pair *pair, const struct trace_end *end)
 }
 
 /* ---- what they say ---- */
-
-static struct replay *replay_file(int file)
-{
-    struct status_detail detail = {0};
-    struct replay *replay;
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    int status = replay_run(path, NULL, NULL, &replay, &detail);
-    if (status || replay->damage.status)
-        fprintf(stderr, "%s\n", status ? detail.message : replay->damage.message);
-    CHECK_EQUAL(status, 0);
-    CHECK_EQUAL(replay->damage.status, 0);
-    return replay;
-}
 
 static struct stack_use use_of(const struct replay *replay, uint32_t stack_id)
 {
