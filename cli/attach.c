@@ -140,11 +140,6 @@ enum presence {
     PRESENCE_DETACHED, /* it waits to record again */
 };
 
-static int says(const struct control_answer *status, const char *line)
-{
-    return strstr(status->text, line) != NULL;
-}
-
 static enum presence find_presence(pid_t pid, const char *library)
 {
     struct control_answer status;
@@ -155,9 +150,9 @@ static enum presence find_presence(pid_t pid, const char *library)
         return PRESENCE_NONE;
     if (reply != COLLECTOR_ANSWERED)
         collector_fail("attach", pid, reply, &status);
-    if (says(&status, "detached=1"))
+    if (collector_says(&status, "detached=1"))
         return PRESENCE_DETACHED;
-    if (!says(&status, "recording=1"))
+    if (!collector_says(&status, "recording=1"))
         fail(CLI_SYSTEM, "attach: process %d has a recorder, which is paused: 'heapline start %d' begins to record", (int)pid, (int)pid);
     fail(CLI_SYSTEM, "attach: process %d is recorded already, into %s", (int)pid, paths_relative(status.trace_path));
 }
@@ -316,7 +311,7 @@ static int run_detach(int argc, char **argv)
     pid_t pid = collector_parse_pid(&detach_command, &settings, argc, argv);
     char *library = library_find();
     collector_ask("detach", pid, &(struct collector_question){.verb = CONTROL_STATUS}, &answer);
-    int was_detached = says(&answer, "detached=1");
+    int was_detached = collector_says(&answer, "detached=1");
     if (!was_detached)
         collector_ask("detach", pid, &(struct collector_question){.verb = CONTROL_DETACH, .patience_s = END_PATIENCE_S}, &answer);
     /* From here on nothing is recorded, whatever becomes of the hooks. */

@@ -202,6 +202,11 @@ void collector_ask(const char *name, pid_t pid, const struct collector_question 
         collector_fail(name, pid, reply, ret_answer);
 }
 
+int collector_says(const struct control_answer *answer, const char *line)
+{
+    return strstr(answer->text, line) != NULL;
+}
+
 /* ---- the command line ---- */
 
 pid_t collector_pid_of_text(const char *text)

@@ -23,6 +23,9 @@ struct collector_question {
 /* Ask, and have an answer of any result but CONTROL_UNKNOWN and CONTROL_REFUSED, which end the program. `name`: the command's, for messages. */
 void collector_ask(const char *name, pid_t pid, const struct collector_question *question, struct control_answer *ret_answer);
 
+/* Does the answer's text, the lines of CONTROL_STATUS, have this one? */
+int collector_says(const struct control_answer *answer, const char *line);
+
 /* The same for whoever goes on without an answer: never ends the program. */
 enum collector_reply {
     COLLECTOR_ANSWERED,

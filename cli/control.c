@@ -37,6 +37,26 @@ static int run_stop(int argc, char **argv)
     return CLI_DONE;
 }
 
+static void say_sampled(pid_t pid, uint64_t interval_bytes, const struct control_answer *answer)
+{
+    const char *since = answer->result == CONTROL_ALREADY ? "already" : "from now on";
+    if (interval_bytes)
+        printf("process %d is sampled %s, one block in %s on average, into %s\n", (int)pid, since, units_bytes((int64_t)interval_bytes).text,
+               paths_relative(answer->trace_path));
+    else
+        printf("of process %d everything is recorded %s, into %s\n", (int)pid, since, paths_relative(answer->trace_path));
+}
+
+/* Of a process that is not being recorded. */
+static void say_sampled_later(pid_t pid, uint64_t interval_bytes)
+{
+    if (interval_bytes)
+        printf("process %d is not being recorded; from the next 'heapline start %d' on it is sampled, one block in %s on average\n", (int)pid, (int)pid,
+               units_bytes((int64_t)interval_bytes).text);
+    else
+        printf("process %d is not being recorded; from the next 'heapline start %d' on everything is\n", (int)pid, (int)pid);
+}
+
 static int run_sample(int argc, char **argv)
 {
     struct control_answer answer;
@@ -52,12 +72,10 @@ static int run_sample(int argc, char **argv)
         fail_usage("sample", "sample: '%s' is no size (512K, 1M; 0: record everything)", argv[2]);
     snprintf(argument, sizeof argument, "%" PRIu64, interval_bytes);
     collector_ask("sample", pid, &(struct collector_question){.verb = CONTROL_SAMPLE, .argument = argument}, &answer);
-    const char *since = answer.result == CONTROL_ALREADY ? "already" : "from now on";
-    if (interval_bytes)
-        printf("process %d is sampled %s, one block in %s on average, into %s\n", (int)pid, since, units_bytes((int64_t)interval_bytes).text,
-               paths_relative(answer.trace_path));
+    if (collector_says(&answer, "recording=0"))
+        say_sampled_later(pid, interval_bytes);
     else
-        printf("of process %d everything is recorded %s, into %s\n", (int)pid, since, paths_relative(answer.trace_path));
+        say_sampled(pid, interval_bytes, &answer);
     return CLI_DONE;
 }
 
@@ -92,8 +110,8 @@ const struct command sample_command = {
     .name = "sample",
     .question = "record a sample only, or everything, from now on",
     .usage = "PID SIZE",
-    .description = "Changes how a running process is recorded: a sample, one block in SIZE bytes on average (512K), or with 0 everything. Whatever "
-                   "was recorded before keeps its weight: what was exact stays exact, and what was sampled counts as often as it did.\n"
+    .description = "Changes how a running process is recorded: a sample, one block in SIZE bytes on average (512K), or with 0 everything; of one "
+                   "that is paused or stopped, how it is from the next start on. Whatever was recorded before keeps its weight: what was exact stays exact, and what was sampled counts as often as it did.\n"
                    "Each thread follows at its next allocation or deallocation that is recorded. Of a process that has recorded everything, "
                    "deallocations are still all looked at; a process that is started with --sample costs less.",
     .examples = "heapline sample 4711 512K      # from now on cheap\n"

@@ -281,6 +281,8 @@ void collector_serve_control(struct collector *collector)
         return; /* it answers */
     case CONTROL_SAMPLE:
         answer.result = change_sampling(collector, argument, &answer);
+        if (answer.result == CONTROL_DONE || answer.result == CONTROL_ALREADY)
+            tell_status(collector, &answer);
         break;
     case CONTROL_ATTACH:
         answer.result = collector_attach(collector, argument, &answer);

@@ -27,7 +27,7 @@ enum control_verb {
     CONTROL_OBJECTS,   /* the survey of its Python objects: begin, poll or cancel, and what is wanted (object_intake.h); text holds "key=value" lines */
     CONTROL_DETACH,    /* record no more and end the trace; the answer comes when it is whole. Only of a process that was attached to */
     CONTROL_ATTACH,    /* record again, into a trace of its own: the argument is its options, a line break, and its path */
-    CONTROL_SAMPLE,    /* the argument is a number of bytes: sample with this mean from now on; 0: record everything */
+    CONTROL_SAMPLE,    /* the argument is a number of bytes: sample with this mean from now on; 0: record everything. The text is then as of CONTROL_STATUS */
 };
 
 enum control_result {

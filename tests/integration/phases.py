@@ -33,8 +33,8 @@ class Phases:
         assert not answer or int(answer) == self.phase
         return answer
 
-    def ask(self, verb):
-        result = heapline(verb, self.pid)
+    def ask(self, verb, *operands):
+        result = heapline(verb, self.pid, *operands)
         assert result.returncode == 0, result.stderr
         return result.stdout.decode()
 

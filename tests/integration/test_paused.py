@@ -81,6 +81,25 @@ def test_start_again(tmp_path):
     run.check_sums()
 
 
+def test_sample_while_paused(tmp_path):
+    """What holds from the next start on, each time."""
+    program = Phases(tmp_path, target("phases"))
+    program.go_on()
+    later = f"process {program.pid} is not being recorded; from the next 'heapline start {program.pid}' on "
+    for _ in range(2):
+        assert program.ask("sample", "512K") == later + "it is sampled, one block in 512 KiB on average\n"
+    program.ask("start")
+    program.go_on()
+    assert "is sampled already, one block in 512 KiB on average, into " in program.ask("sample", "512K")
+    program.ask("stop")
+    program.go_on()
+    assert program.ask("sample", "0") == later + "everything is\n"
+    program.ask("start")
+    run = program.finish()
+    check_marks(run.lines, SOURCE, run.facts, groups=["last"])
+    assert [change["sampling_interval_bytes"] for change in run.report["sampling_changes"]] == [0, 512 << 10, 0]
+
+
 def test_stop_without_pause(tmp_path):
     program = Phases(tmp_path, target("phases"), options=())
     program.go_on()
