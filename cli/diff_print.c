@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diff_interval.h"
 #include "diff_output.h"
 #include "memory.h"
 #include "paths.h"
@@ -102,6 +103,7 @@ static void print_totals(const struct printing *printing)
     const struct diff_row *total = &rows->total;
     enum measure amount = rows->of->amount;
     int64_t change = delta_of(printing, total);
+    struct estimate_interval intervals[FIGURE_COUNT];
     char text[320];
     const char *subject = diff_subject(printing->sides, rows);
     fprintf(terminal->out, "\n%c%s: %s, then %s: ", *subject - 'a' + 'A', subject + 1, amount_text(printing, total->measures[0][amount]).text,
@@ -110,10 +112,10 @@ static void print_totals(const struct printing *printing)
         terminal_print(terminal, change > 0 ? STYLE_GREW : STYLE_SHRANK, "%s", change_text(printing, change).text);
     else
         fputs("no difference", terminal->out);
-    if (total->variance > 0)
-        fprintf(terminal->out, " %s %s", terminal->unicode ? "±" : "+-", units_bytes((int64_t)sqrt(total->variance)).text);
     if (change && total->measures[0][amount] > 0)
         fprintf(terminal->out, " (%s)", percent_text(total->measures[0][amount], change).text);
+    if (diff_is_sampled(printing->sides) && diff_intervals(printing->sides, rows, total, amount, intervals))
+        fprintf(terminal->out, "; 95 %% interval %s", estimate_bytes_text(intervals[FIGURE_DELTA]).text);
     fputs(".\n", terminal->out);
     for (int side = 1; side >= 0 && rows->of->amount == LIVE_BYTES; side--)
         if (printing->sides[side].teardown_ns >= 0 && printing->sides[side].moment_ns < 0) {

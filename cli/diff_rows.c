@@ -20,7 +20,7 @@ struct loading {
     uint32_t *keys[2];      /* by stack index: which row */
     uint32_t *credited[2];  /* by stack index: frame id */
     uint32_t key_count;
-    double arena_variance;  /* of both sides' blocks that may be in arenas */
+    double arena_variance[2]; /* of blocks that may be in arenas */
     /* one side's levels, while they are read */
     int side, level_count;
     double *levels;         /* by row, then by window */
@@ -85,12 +85,14 @@ static void add_stack(struct loading *loading, int side, uint32_t stack)
     }
     for (int m = 0; m < MEASURE_COUNT; m++)
         row->measures[side][m] += use->measures[m];
+    if (from->errors)
+        count_error_add(&row->errors[side], &from->errors[stack]);
     if (measures[of->amount].is_bytes) {
         double variance = noise_of_sample((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
-        row->sample_variance += variance;
+        row->sample_variance[side] += variance;
         row->seen_blocks += noise_seen_blocks((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
         if (amount <= ARENA_BLOCK_BYTES * use->measures[of->count])
-            loading->arena_variance += variance;
+            loading->arena_variance[side] += variance;
     }
 }
 
@@ -103,8 +105,8 @@ static void add_uses(struct loading *loading)
             add_stack(loading, side, stack);
     for (int side = 0; side < 2; side++) {
         struct diff_row *slack = &loading->rows->rows[loading->keys[side][SET_SLACK]];
-        if (loading->arena_variance > 0 && slack->measures[side][loading->rows->of->amount])
-            slack->sample_variance = loading->arena_variance;
+        if (slack->measures[side][loading->rows->of->amount])
+            slack->sample_variance[side] = loading->arena_variance[side];
         slack->seen_blocks = NOISE_FEW_BLOCKS;
     }
 }
@@ -164,11 +166,12 @@ static void find_scatter(struct loading *loading)
 static void judge(struct loading *loading, struct diff_row *row)
 {
     enum measure amount = loading->rows->of->amount;
-    double difference = (double)diff_row_delta(row, amount), known = row->levels_variance + row->sample_variance;
+    double difference = (double)diff_row_delta(row, amount), sampled = row->sample_variance[0] + row->sample_variance[1];
+    double known = row->levels_variance + sampled;
     double scattered = noise_of_scatter(&loading->rows->scatter, (double)row->measures[0][amount], count_of(loading, row, 0),
                                         (double)row->measures[1][amount], count_of(loading, row, 1));
     row->variance = known > scattered ? known : scattered;
-    if (row->sample_variance > 0 && row->seen_blocks < NOISE_FEW_BLOCKS && row->variance * NOISE_LIMIT * NOISE_LIMIT < difference * difference)
+    if (sampled > 0 && row->seen_blocks < NOISE_FEW_BLOCKS && row->variance * NOISE_LIMIT * NOISE_LIMIT < difference * difference)
         row->variance = difference * difference / (NOISE_LIMIT * NOISE_LIMIT);
     row->significance = noise_significance(difference, row->variance);
     row->certain = noise_certain(difference, row->variance);
@@ -253,6 +256,21 @@ static int is_worth_a_row(const struct diff_row *row)
     return 0;
 }
 
+/* By what slack errs the blocks in arenas err the other way: it adds nothing to the total's variance. */
+static void add_to_total(struct loading *loading, const struct diff_row *row, int is_slack)
+{
+    struct diff_row *total = &loading->rows->total;
+    for (int side = 0; side < 2; side++) {
+        for (int m = 0; m < MEASURE_COUNT; m++)
+            total->measures[side][m] += row->measures[side][m];
+        count_error_add(&total->errors[side], &row->errors[side]);
+        if (is_slack)
+            continue;
+        total->sample_variance[side] += row->sample_variance[side];
+        total->variance += row->sample_variance[side];
+    }
+}
+
 static void finish_rows(struct loading *loading)
 {
     struct diff_rows *rows = loading->rows;
@@ -261,11 +279,7 @@ static void finish_rows(struct loading *loading)
             continue;
         struct diff_row row = rows->rows[i];
         judge(loading, &row);
-        rows->total.variance += row.sample_variance;
-        for (int m = 0; m < MEASURE_COUNT; m++) {
-            rows->total.measures[0][m] += row.measures[0][m];
-            rows->total.measures[1][m] += row.measures[1][m];
-        }
+        add_to_total(loading, &row, i == loading->keys[0][SET_SLACK]);
         rows->rows[rows->count++] = row;
     }
 }

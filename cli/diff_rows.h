@@ -18,7 +18,9 @@ struct diff_row {
     const struct set_frame *frames[2]; /* what is credited on each side; NULL: nothing is */
     uint32_t stacks[2];                /* index: of its stacks the one with the most of the cost; by stack, it; SET_EMPTY: none */
     int64_t measures[2][MEASURE_COUNT];
-    double levels_variance, sample_variance, variance;
+    struct count_error errors[2];      /* of counts, where a side is a sample */
+    double sample_variance[2];         /* of the cost, if it is bytes */
+    double levels_variance, variance;
     double seen_blocks;                /* of samples: noise_seen_blocks of both sides */
     double significance, certain;      /* diff_noise.h */
     int64_t most[2];                   /* of stacks[] */

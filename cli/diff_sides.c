@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "count_interval.h"
 #include "memory.h"
 
 /* ---- TRACE@MOMENT ---- */
@@ -128,6 +129,21 @@ static void load_window(struct diff_side *side)
     }
 }
 
+/* Of moments, what is live is that moment's; of windows it isn't known. */
+static void load_errors(struct diff_side *side)
+{
+    if (!count_errors_known(side->database) || side->window_id >= 0)
+        return;
+    side->errors = memory_new(side->set.stack_count, sizeof *side->errors);
+    sqlite3_stmt *row = query_prepare(side->database, "SELECT stack_id, " COUNT_ERROR_COLUMNS " FROM stack_error");
+    while (query_step(row)) {
+        struct count_error error = count_error_read(row, 1);
+        if (side->point.moment == MOMENT_PEAK)
+            error.live = error.peak;
+        count_error_add(&side->errors[stack_set_index(&side->set, sqlite3_column_int64(row, 0))], &error);
+    }
+}
+
 void diff_side_open(struct diff_side *side, int folds)
 {
     side->database = reading_open(&side->reading);
@@ -143,6 +159,7 @@ void diff_side_open(struct diff_side *side, int folds)
         load_window(side);
     else
         load_live(side);
+    load_errors(side);
 }
 
 void diff_side_close(struct diff_side *side)
@@ -151,6 +168,7 @@ void diff_side_close(struct diff_side *side)
     summary_free(&side->summary);
     reading_close(&side->reading, side->database);
     free(side->uses);
+    free(side->errors);
     free(side->path);
 }
 

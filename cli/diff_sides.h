@@ -33,6 +33,7 @@ struct diff_side {
     struct summary summary;
     struct stack_set set;
     struct diff_use *uses;  /* by stack index */
+    struct count_error *errors; /* of their counts, where it is a sample; NULL: it is none, or nobody knows, as of most moments */
     int64_t moment_ns;      /* of a moment: when it was; -1: none */
     int64_t window_id;      /* of MOMENT_TIME and MOMENT_EXIT; -1: none */
     int64_t teardown_ns;    /* when the program began to free what it held, because it ended; -1: it didn't */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diff_interval.h"
 #include "diff_output.h"
 #include "frame_name.h"
 #include "memory.h"
@@ -121,18 +122,34 @@ static void write_side(struct json *json, const char *key, const struct diff_sid
     json_object_end(json);
 }
 
+static const char *const prefixes[] = {[FIGURE_OLD] = "old", [FIGURE_NEW] = "new", [FIGURE_DELTA] = "delta"};
+
 static void write_measures(struct json *json, const struct diff_side *sides, const struct diff_row *row)
 {
-    static const char *const prefixes[] = {"old", "new", "delta"};
     for (int m = 0; m < MEASURE_COUNT; m++) {
         if (!is_known(sides, m))
             continue;
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < FIGURE_COUNT; i++) {
             char name[64];
             snprintf(name, sizeof name, "%s_%s", prefixes[i], measures[m].name);
-            json_integer(json, name, i < 2 ? row->measures[i][m] : diff_row_delta(row, (enum measure)m));
+            json_integer(json, name, i < FIGURE_DELTA ? row->measures[i][m] : diff_row_delta(row, (enum measure)m));
         }
     }
+}
+
+static void write_intervals(struct json *json, const struct diff_side *sides, const struct diff_rows *rows, const struct diff_row *row)
+{
+    struct estimate_interval intervals[FIGURE_COUNT];
+    if (!diff_is_sampled(sides))
+        return;
+    json_object(json, ESTIMATE_KEY);
+    for (enum measure m = 0; m < MEASURE_COUNT; m++)
+        for (int i = 0; is_known(sides, (int)m) && diff_intervals(sides, rows, row, m, intervals) && i < FIGURE_COUNT; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s_%s", prefixes[i], measures[m].name);
+            estimate_json(json, name, intervals[i]);
+        }
+    json_object_end(json);
 }
 
 static void write_row(struct json *json, const struct diff_side *sides, const struct diff_rows *rows, const struct diff_row *row)
@@ -150,6 +167,7 @@ static void write_row(struct json *json, const struct diff_side *sides, const st
     write_line(json, "new_line", row_line(rows, row->frames[1]));
     json_text(json, "status", diff_row_status(rows, row));
     write_measures(json, sides, row);
+    write_intervals(json, sides, rows, row);
     json_real(json, measures[rows->of->amount].is_bytes ? "noise_bytes" : "noise", sqrt(row->variance));
     json_real(json, "significance", row->significance);
     if (rows->rule.by_stack) {
@@ -168,6 +186,7 @@ void diff_write_json(struct json *json, const struct diff_side *sides, const str
     json_text(json, "by", rows->rule.by_stack ? "stack" : attribution_name(rows->rule.by));
     json_text(json, "of", has_moment(sides) ? "live" : rows->of->name);
     write_measures(json, sides, &rows->total);
+    write_intervals(json, sides, rows, &rows->total);
     json_real(json, "noise_bytes", sqrt(rows->total.variance));
     json_real(json, "ratio", rows->scatter.ratio);
     json_real(json, "dispersion", rows->scatter.dispersion);
@@ -179,6 +198,19 @@ void diff_write_json(struct json *json, const struct diff_side *sides, const str
 }
 
 /* ---- CSV ---- */
+
+/* Of a sample, behind all else: both ends of each difference's; nothing in them where nobody knows. */
+static void write_csv_intervals(FILE *out, const struct diff_side *sides, const struct diff_rows *rows, const struct diff_row *row)
+{
+    struct estimate_interval intervals[FIGURE_COUNT];
+    for (enum measure m = 0; m < MEASURE_COUNT; m++)
+        if (!is_known(sides, (int)m) || m == TEMPORARY_ALLOCATIONS)
+            continue;
+        else if (diff_intervals(sides, rows, row, m, intervals))
+            fprintf(out, ",%lld,%lld", (long long)intervals[FIGURE_DELTA].low, (long long)intervals[FIGURE_DELTA].high);
+        else
+            fputs(",,", out);
+}
 
 static void write_csv_row(FILE *out, const struct diff_side *sides, const struct diff_rows *rows, const struct diff_row *row)
 {
@@ -198,7 +230,10 @@ static void write_csv_row(FILE *out, const struct diff_side *sides, const struct
     for (int m = 0; m < MEASURE_COUNT; m++)
         if (is_known(sides, m))
             fprintf(out, ",%lld,%lld,%lld", (long long)row->measures[0][m], (long long)row->measures[1][m], (long long)diff_row_delta(row, (enum measure)m));
-    fprintf(out, ",%.0f,%.6f\r\n", sqrt(row->variance), row->significance);
+    fprintf(out, ",%.0f,%.6f", sqrt(row->variance), row->significance);
+    if (diff_is_sampled(sides))
+        write_csv_intervals(out, sides, rows, row);
+    fputs("\r\n", out);
 }
 
 void diff_write_csv(FILE *out, const struct diff_side *sides, const struct diff_rows *rows, int64_t limit)
@@ -207,7 +242,11 @@ void diff_write_csv(FILE *out, const struct diff_side *sides, const struct diff_
     for (int m = 0; m < MEASURE_COUNT; m++)
         if (is_known(sides, m))
             fprintf(out, ",old_%s,new_%s,delta_%s", measures[m].name, measures[m].name, measures[m].name);
-    fputs(",noise,significance\r\n", out);
+    fputs(",noise,significance", out);
+    for (enum measure m = 0; diff_is_sampled(sides) && m < MEASURE_COUNT; m++)
+        if (is_known(sides, (int)m) && m != TEMPORARY_ALLOCATIONS)
+            fprintf(out, ",delta_%s_low_95,delta_%s_high_95", measures[m].name, measures[m].name);
+    fputs("\r\n", out);
     for (int64_t i = 0; i < rows->count && (!limit || i < limit); i++)
         write_csv_row(out, sides, rows, &rows->rows[i]);
 }

@@ -93,6 +93,18 @@ struct estimate_interval estimate_of_count(int64_t count, double variance, doubl
     return estimate_of_sum((double)count, variance, largest > 0 ? sqrt(largest) : 0);
 }
 
+double estimate_step(double size_bytes, int64_t sampling_interval_bytes)
+{
+    return sampling_interval_bytes > 0 ? weigh(size_bytes / (double)sampling_interval_bytes).step : 0;
+}
+
+struct estimate_interval estimate_of_difference(int64_t old, struct estimate_interval old_interval, int64_t new, struct estimate_interval new_interval)
+{
+    double below = hypot((double)(new - new_interval.low), (double)(old_interval.high - old));
+    double above = hypot((double)(new_interval.high - new), (double)(old - old_interval.low));
+    return (struct estimate_interval){new - old - llround(below), new - old + llround(above)};
+}
+
 /* ---- shown ---- */
 
 struct unit_text estimate_bytes_text(struct estimate_interval interval)

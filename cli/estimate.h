@@ -21,6 +21,14 @@ struct estimate_interval {
 /* Of a sum whose estimate has this variance, to which a block more would add the square of `step`. Variance and step 0: it is exact. */
 struct estimate_interval estimate_of_sum(double sum, double variance, double step);
 
+/* The root of what one sampled block of this size adds to the variance of a count; times its size, of bytes. */
+double estimate_step(double size_bytes, int64_t sampling_interval_bytes);
+
+/* What the new figure is more than the old one: the distances of the two from the ends of their intervals add up in quadrature (G. Y. Zou,
+ * A. Donner, Construction of confidence limits about effect measures: a general approach, Statistics in Medicine 27, 2008). Of samples that
+ * were taken apart; where they share blocks, as those of one process do, it is too wide. */
+struct estimate_interval estimate_of_difference(int64_t old, struct estimate_interval old_interval, int64_t new, struct estimate_interval new_interval);
+
 /* Of bytes in so many blocks, both estimates from a sample by this interval; 0: exact. As if the blocks were of one size; but those that are smaller than
  * the sampling interval stand for about as many bytes each, whatever their size. (What a block counts for depends on its size by far more: the
  * intervals of counts are made from their variance, count_interval.h.) */

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import re
 import sqlite3
@@ -13,6 +14,7 @@ import pytest
 import hand_database
 from command import ON_DATABASE, document, environment, on_terminal, run
 from hand_database import FRAMES, MEASURES, MIB, SECOND, USES, total
+from test_cli_counts import expected as counted, near
 from test_cli_screens import check_expected
 from text_columns import columns_of
 
@@ -234,6 +236,75 @@ def test_sampled(tmp_path):
     # 64 blocks of 16 KiB: 1 MiB x 16 KiB / (e^(1/32) - 1).
     assert row["noise_bytes"] == pytest.approx((MIB * (MIB / 64) / (2.718281828459045 ** (1 / 32) - 1)) ** 0.5)
     assert row["status"] == "noise"
+
+
+def difference(old, old_interval, new, new_interval):
+    """Distances from the ends of the two intervals, in quadrature."""
+    below = math.hypot(new - new_interval[0], old_interval[1] - old)
+    above = math.hypot(new_interval[1] - new, old - old_interval[0])
+    return [round(new - old - below), round(new - old + above)]
+
+
+@pytest.fixture
+def sampled_pair(tmp_path):
+    """The old run took samples, of which 3 blocks of the leak were seen at the peak, and none of the decoder; the new one is exact."""
+    uses = {**USES, 6: (0, 0, 0, 0, 96 * MIB, 1000, 0, 0, 0, None, None), 10: (3 * 64 * 1024, 192, MIB, 64, 2 * MIB, 128, 0, 0, 0, None, None)}
+    errors = {10: (3 * 64**2, 64**2, 2 * 64**2, 0, 64**2, 0), 6: (0, 0, 24000, 0, 24**2, 0)}
+    hand_database.create(tmp_path / "old", uses=uses, errors=errors, sampling_interval_bytes=65536)
+    hand_database.create(tmp_path / "new", uses=NEW_USES, pid=4343)
+    return tmp_path / "old", tmp_path / "new"
+
+
+def test_intervals_of_counts(sampled_pair):
+    found = compare(sampled_pair)
+    rows = {row["function"]: row for row in found["rows"]}
+    leak, decode, slack = (rows[name]["interval_95"] for name in ("remember", "JSONDecoder.raw_decode", "arena slack"))
+    old = counted(192, 3 * 64**2, 64**2)
+    assert near(leak["old_peak_allocations"], old) and leak["new_peak_allocations"] == [128, 128]
+    assert near(leak["delta_peak_allocations"], difference(192, old, 128, [128, 128]))
+    assert near(leak["delta_live_allocations"], difference(64, counted(64, 64**2, 64**2), 256, [256, 256]))
+    # Nothing was seen: as few as none, and as many as a sample may miss of blocks like those that it saw.
+    assert near(decode["old_peak_allocations"], [0, 3.688879 * 24]) and near(decode["delta_peak_allocations"], difference(0, [0, 89], 340, [340, 340]))
+    assert "old_temporary_allocations" not in leak
+    assert near(found["interval_95"]["old_peak_allocations"], counted(found["old_peak_allocations"], 3 * 64**2, 64**2))
+    # Nobody's blocks: not known.
+    assert "old_peak_bytes" not in slack and "delta_peak_bytes" not in slack
+
+
+def test_intervals_of_bytes(sampled_pair):
+    found = compare(sampled_pair)
+    rows = {row["function"]: row["interval_95"] for row in found["rows"]}
+    # Blocks of 1 KiB by 64 KiB: 1/p is 64.5, so that 2.98 were seen.
+    seen, step = 192 * -math.expm1(-1 / 64), 1024 / (2 * math.sinh(1 / 128))
+    old = counted(192 * 1024, seen * step**2, step**2)
+    assert near(rows["remember"]["old_peak_bytes"], old)
+    assert near(rows["remember"]["delta_peak_bytes"], difference(192 * 1024, old, 2 * MIB, [2 * MIB, 2 * MIB]))
+    # Blocks as the other side's, of 100 KiB: one that is missed stands for 54,612 bytes.
+    step = 34 * MIB / 340 / (2 * math.sinh(34 * MIB / 340 / 65536 / 2))
+    assert near(rows["JSONDecoder.raw_decode"]["old_peak_bytes"], [0, 3.688879 * step])
+    assert set(found["interval_95"]) & {"old_peak_bytes", "old_live_bytes"} == {"old_peak_bytes"}  # of sums, of what is compared
+    low, high = found["interval_95"]["delta_peak_bytes"]
+    assert low < found["delta_peak_bytes"] < high
+    text = run(ON_DATABASE, "diff", *sampled_pair).stdout
+    assert re.search(r"^Live at the peak: [^:]+: \+[\d.]+ MiB \(\+\d+ %\); 95 % interval [\d.]+ to [\d.]+ MiB\.$", text, re.M)
+    header, *lines = csv.reader(io.StringIO(run(ON_DATABASE, "diff", *sampled_pair, "--format", "csv").stdout))
+    leak = dict(zip(header, next(line for line in lines if "remember" in line)))
+    assert near([int(leak["delta_peak_bytes_low_95"]), int(leak["delta_peak_bytes_high_95"])], rows["remember"]["delta_peak_bytes"])
+    slack = dict(zip(header, next(line for line in lines if "arena slack" in line)))
+    assert slack["delta_peak_bytes_low_95"] == "" and "delta_temporary_allocations_low_95" not in header
+
+
+def test_intervals_of_moments(sampled_pair):
+    """Of the peak and of the end counts have them; of other moments nobody knows."""
+    rows = {at: {row["function"]: row for row in compare((f"{sampled_pair[0]}@{at}", sampled_pair[1]), "--of", "live")["rows"]} for at in ("peak", "50%")}
+    assert near(rows["peak"]["remember"]["interval_95"]["old_live_allocations"], counted(192, 3 * 64**2, 64**2))
+    assert not any("old_live_allocations" in row["interval_95"] for row in rows["50%"].values() if row["old_live_allocations"])
+
+
+def test_exact_has_no_intervals(pair):
+    found = compare(pair)
+    assert "interval_95" not in found and not any("interval_95" in row for row in found["rows"])
+    assert "_95" not in run(ON_DATABASE, "diff", *pair, "--format", "csv").stdout
 
 
 def test_slack_comes_last(tmp_path):

@@ -199,8 +199,54 @@ static void test_counts(void)
     check_interval(estimate_of_count(0, 0, variance), 0, 806);
 }
 
+/* ---- differences ---- */
+
+/* What a row of a comparison has, of which one side may have seen nothing; one in which neither has is none. */
+static struct estimate_interval interval_of_seen(const struct kind *kind, int seen, int64_t *ret_count)
+{
+    double p = -expm1(-kind->size), step = estimate_step(kind->size * INTERVAL, INTERVAL);
+    *ret_count = llround(seen / p);
+    return estimate_of_sum(seen / p, seen * step * step, step);
+}
+
+static void check_difference(double size, int old_count, int new_count)
+{
+    const struct kind old_kind = {size, old_count}, new_kind = {size, new_count};
+    int shown = 0, below = 0, above = 0;
+    for (int run = 0; run < RUNS; run++) {
+        int old_seen = draw_seen(&old_kind), new_seen = draw_seen(&new_kind);
+        if (!old_seen && !new_seen)
+            continue;
+        int64_t old, new;
+        struct estimate_interval old_interval = interval_of_seen(&old_kind, old_seen, &old), new_interval = interval_of_seen(&new_kind, new_seen, &new);
+        struct estimate_interval interval = estimate_of_difference(old, old_interval, new, new_interval);
+        shown++;
+        below += interval.high < new_count - old_count;
+        above += interval.low > new_count - old_count;
+    }
+    printf("%4d, then %d of size %g: %.3f below, %.3f above\n", old_count, new_count, size, (double)below / shown, (double)above / shown);
+    CHECK(below + above <= 0.06 * shown);
+    if (old_count > 1000 / size)
+        CHECK(below + above >= 0.038 * shown); /* no wider than said */
+}
+
+static void test_differences(void)
+{
+    static const struct estimate_interval five = {5, 5}, some = {60, 180};
+    check_interval(estimate_of_difference(5, five, 100, some), 55, 175);
+    check_interval(estimate_of_difference(100, some, 5, five), -175, -55);
+    check_interval(estimate_of_difference(100, some, 100, some), -89, 89); /* the root of 40^2 + 80^2 */
+    static const struct {
+        double size;
+        int old_count, new_count;
+    } pairs[] = {{0.01, 0, 300}, {0.01, 300, 0}, {0.01, 1000, 1000}, {0.01, 500, 3000}, {0.01, 300000, 310000}, {0.7, 12, 12}, {0.7, 400, 100}, {0.7, 0, 2}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        check_difference(pairs[i].size, pairs[i].old_count, pairs[i].new_count);
+}
+
 int main(void)
 {
+    test_differences();
     test_counts();
     test_poisson();
     test_exact();
