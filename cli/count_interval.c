@@ -26,13 +26,17 @@ int count_interval_has(enum measure measure)
     return measure == PEAK_ALLOCATIONS || measure == LIVE_ALLOCATIONS || measure == ALLOCATIONS || measure == COPIES;
 }
 
+double count_error_variance(const struct count_error *error, enum measure measure)
+{
+    return measure == PEAK_ALLOCATIONS   ? error->peak
+           : measure == LIVE_ALLOCATIONS ? error->live
+           : measure == ALLOCATIONS      ? error->allocations
+                                         : error->copies;
+}
+
 struct estimate_interval count_interval_of(const struct count_error *error, enum measure measure, int64_t count)
 {
-    double variance = measure == PEAK_ALLOCATIONS   ? error->peak
-                      : measure == LIVE_ALLOCATIONS ? error->live
-                      : measure == ALLOCATIONS      ? error->allocations
-                                                    : error->copies;
-    return estimate_of_count(count, variance, measure == COPIES ? error->largest_copy : error->largest_block);
+    return estimate_of_count(count, count_error_variance(error, measure), measure == COPIES ? error->largest_copy : error->largest_block);
 }
 
 struct count_error count_error_total(sqlite3 *database)

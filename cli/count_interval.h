@@ -19,7 +19,8 @@ struct count_error count_error_read(sqlite3_stmt *statement, int first_column);
 
 /* Temporary allocations have none: of a sample they aren't known at all. */
 int count_interval_has(enum measure measure);
-/* Of this count, which is one of those. */
+/* Of a count that is one of those. */
+double count_error_variance(const struct count_error *error, enum measure measure);
 struct estimate_interval count_interval_of(const struct count_error *error, enum measure measure, int64_t count);
 /* Of all stacks. */
 struct count_error count_error_total(sqlite3 *database);

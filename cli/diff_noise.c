@@ -30,15 +30,6 @@ static double quantile(double *values, int64_t count, double share)
     return before + 1 < count ? values[before] + (position - (double)before) * (values[before + 1] - values[before]) : values[before];
 }
 
-double noise_of_sample(double bytes, double count, int64_t interval_bytes)
-{
-    if (interval_bytes <= 0 || bytes <= 0 || count <= 0)
-        return 0;
-    /* A block of s bytes is recorded with p = 1 - exp(-s / interval), and stands for s / p bytes: per block s^2 (1 - p) / p. */
-    double size = bytes / count;
-    return bytes * size / expm1(size / (double)interval_bytes);
-}
-
 double noise_seen_blocks(double bytes, double count, int64_t interval_bytes)
 {
     if (interval_bytes <= 0 || bytes <= 0 || count <= 0)

@@ -15,10 +15,6 @@
 /* A difference of fewer standard errors than this is within the noise: all but one in 370 that are chance alone, where there are hundreds of rows. */
 #define NOISE_LIMIT 3
 
-/* The variance of an estimate of `bytes` in `count` blocks from a sample with this mean distance; 0: exact. Of blocks of one size, which those
- * of a stack mostly have: it is then what summary.allocated_bytes_error is the root of, in expectation. */
-double noise_of_sample(double bytes, double count, int64_t interval_bytes);
-
 /* Of a sample, a row of which fewer blocks than this were seen tells nothing: the normal distribution is far off. How many of `count` blocks were
  * seen; enough where hardly any can be missed, or where it is no sample. */
 #define NOISE_FEW_BLOCKS 8

@@ -88,7 +88,7 @@ static void add_stack(struct loading *loading, int side, uint32_t stack)
     if (from->errors)
         count_error_add(&row->errors[side], &from->errors[stack]);
     if (measures[of->amount].is_bytes) {
-        double variance = noise_of_sample((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
+        double variance = estimate_bytes_variance((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
         row->sample_variance[side] += variance;
         row->seen_blocks += noise_seen_blocks((double)amount, (double)use->measures[of->count], from->summary.sampling_interval_bytes);
         if (amount <= ARENA_BLOCK_BYTES * use->measures[of->count])

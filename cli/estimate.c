@@ -68,14 +68,20 @@ struct estimate_interval estimate_of_sum(double sum, double variance, double ste
     return (struct estimate_interval){whole(low), whole(above_variance / above * gamma_quantile(above * above / above_variance, HIGH_TAIL))};
 }
 
-/* Of a block of this size, in intervals: the chance that it is seen, p = 1 - exp(-size), and of one that was the root of its variance, (1 - p) / p^2. */
-struct weight {
-    double p, step;
-};
-
-static struct weight weigh(double size)
+double estimate_bytes_variance(double bytes, double count, int64_t sampling_interval_bytes)
 {
-    return (struct weight){-expm1(-size), size < 1400 ? 1 / (2 * sinh(size / 2)) : 0};
+    if (sampling_interval_bytes <= 0 || bytes <= 0 || count <= 0)
+        return 0;
+    /* A block of s bytes is recorded with p = 1 - exp(-s / interval), and stands for s / p bytes: per block s^2 (1 - p) / p. */
+    double size = bytes / count;
+    return bytes * size / expm1(size / (double)sampling_interval_bytes);
+}
+
+/* The root of (1 - p) / p^2. */
+double estimate_step(double size_bytes, int64_t sampling_interval_bytes)
+{
+    double size = sampling_interval_bytes > 0 ? size_bytes / (double)sampling_interval_bytes : INFINITY;
+    return size < 1400 ? 1 / (2 * sinh(size / 2)) : 0;
 }
 
 struct estimate_interval estimate_of_bytes(int64_t bytes, int64_t count, int64_t sampling_interval_bytes)
@@ -83,19 +89,13 @@ struct estimate_interval estimate_of_bytes(int64_t bytes, int64_t count, int64_t
     if (sampling_interval_bytes <= 0 || bytes <= 0 || count <= 0)
         return exact((double)bytes);
     double size = (double)bytes / (double)count;
-    struct weight weight = weigh(size / (double)sampling_interval_bytes);
-    double seen = (double)count * weight.p, step = weight.step * size;
-    return estimate_of_sum((double)bytes, seen * step * step, step);
+    return estimate_of_sum((double)bytes, estimate_bytes_variance((double)bytes, (double)count, sampling_interval_bytes),
+                           estimate_step(size, sampling_interval_bytes) * size);
 }
 
 struct estimate_interval estimate_of_count(int64_t count, double variance, double largest)
 {
     return estimate_of_sum((double)count, variance, largest > 0 ? sqrt(largest) : 0);
-}
-
-double estimate_step(double size_bytes, int64_t sampling_interval_bytes)
-{
-    return sampling_interval_bytes > 0 ? weigh(size_bytes / (double)sampling_interval_bytes).step : 0;
 }
 
 struct estimate_interval estimate_of_difference(int64_t old, struct estimate_interval old_interval, int64_t new, struct estimate_interval new_interval)

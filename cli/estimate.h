@@ -21,6 +21,10 @@ struct estimate_interval {
 /* Of a sum whose estimate has this variance, to which a block more would add the square of `step`. Variance and step 0: it is exact. */
 struct estimate_interval estimate_of_sum(double sum, double variance, double step);
 
+/* The variance of an estimate of `bytes` in `count` blocks, both from a sample by this interval; 0: exact. Of blocks of one size, which those of a stack mostly
+ * have: it is then what summary.allocated_bytes_error is the root of, in expectation. */
+double estimate_bytes_variance(double bytes, double count, int64_t sampling_interval_bytes);
+
 /* The root of what one sampled block of this size adds to the variance of a count; times its size, of bytes. */
 double estimate_step(double size_bytes, int64_t sampling_interval_bytes);
 

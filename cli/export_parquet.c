@@ -3,16 +3,21 @@
 #include <stdlib.h>
 
 #include "compiler.h"
+#include "count_interval.h"
 #include "export.h"
 #include "memory.h"
 #include "parquet_writer.h"
 #include "text.h"
 
+/* What a sample knows the variances of, in the order of their columns. */
+static const enum measure estimated[] = {PEAK_BYTES, PEAK_ALLOCATIONS, LIVE_BYTES, LIVE_ALLOCATIONS, ALLOCATED_BYTES, ALLOCATIONS, COPIED_BYTES, COPIES};
+
 enum column {
     COLUMN_TRACE, COLUMN_PID, COLUMN_PARENT_PID, COLUMN_COMMAND, COLUMN_START_TIME, COLUMN_DURATION, COLUMN_COMPLETE, COLUMN_SAMPLING_INTERVAL,
     COLUMN_STACK_ID, COLUMN_KIND, COLUMN_FUNCTION, COLUMN_FILE, COLUMN_LINE, COLUMN_MODULE, COLUMN_ORIGIN,
     COLUMN_MEASURES,
-    COLUMN_COUNT = COLUMN_MEASURES + MEASURE_COUNT,
+    COLUMN_VARIANCES = COLUMN_MEASURES + MEASURE_COUNT,
+    COLUMN_COUNT = COLUMN_VARIANCES + ARRAY_LENGTH(estimated),
     COLUMN_FRAME_KIND = COLUMN_COUNT, COLUMN_FRAME_FUNCTION, COLUMN_FRAME_FILE, COLUMN_FRAME_LINE, COLUMN_FRAME_MODULE,
 };
 
@@ -41,6 +46,10 @@ static const struct parquet_column columns[COLUMN_COUNT] = {
     [COLUMN_MEASURES + TEMPORARY_ALLOCATIONS] = {"temporary_allocations", PARQUET_INTEGER, 0},
     [COLUMN_MEASURES + COPIED_BYTES] = {"copied_bytes", PARQUET_INTEGER, 0},
     [COLUMN_MEASURES + COPIES] = {"copies", PARQUET_INTEGER, 0},
+    [COLUMN_VARIANCES] = {"peak_bytes_variance", PARQUET_REAL, 1}, {"peak_allocations_variance", PARQUET_REAL, 1},
+    {"live_bytes_variance", PARQUET_REAL, 1}, {"live_allocations_variance", PARQUET_REAL, 1},
+    {"allocated_bytes_variance", PARQUET_REAL, 1}, {"allocations_variance", PARQUET_REAL, 1},
+    {"copied_bytes_variance", PARQUET_REAL, 1}, {"copies_variance", PARQUET_REAL, 1},
 };
 
 static const struct parquet_column frame_columns[] = {
@@ -49,9 +58,14 @@ static const struct parquet_column frame_columns[] = {
 
 static const struct parquet_schema schema = {columns, COLUMN_COUNT, "frames", frame_columns, ARRAY_LENGTH(frame_columns)};
 
+/* Of the query: the stack, its measures, and behind them these. */
+#define FRAME_COLUMN (1 + MEASURE_COUNT)
+#define ERROR_COLUMN (FRAME_COLUMN + 1)
+
 struct process_rows {
     const char *trace;
     struct summary summary;
+    int knows_errors;   /* of a sample's counts */
     struct stack_set set;
     uint32_t *frames, capacity;
 };
@@ -98,10 +112,37 @@ static void write_frames(struct parquet_writer *writer, const struct process_row
     }
 }
 
+/* Of bytes in blocks of nobody's, which is arena slack, it isn't known. */
+static int find_variance(const struct process_rows *process, sqlite3_stmt *row, enum measure measure, double *ret_variance)
+{
+    int64_t interval_bytes = process->summary.sampling_interval_bytes, figure = sqlite3_column_int64(row, 1 + (int)measure);
+    *ret_variance = 0;
+    if (!interval_bytes)
+        return 1;
+    if (!measures[measure].is_bytes) {
+        struct count_error error = count_error_read(row, ERROR_COLUMN);
+        *ret_variance = count_error_variance(&error, measure);
+        return process->knows_errors;
+    }
+    int64_t count = sqlite3_column_int64(row, 2 + (int)measure);
+    *ret_variance = estimate_bytes_variance((double)figure, (double)count, interval_bytes);
+    return !figure || count;
+}
+
+static void write_variances(struct parquet_writer *writer, const struct process_rows *process, sqlite3_stmt *row)
+{
+    double variance;
+    for (size_t i = 0; i < ARRAY_LENGTH(estimated); i++)
+        if (find_variance(process, row, estimated[i], &variance))
+            parquet_writer_real(writer, COLUMN_VARIANCES + i, variance);
+        else
+            parquet_writer_null(writer, COLUMN_VARIANCES + i);
+}
+
 static void write_row(struct parquet_writer *writer, const struct process_rows *process, sqlite3_stmt *row)
 {
     static const struct set_frame none = {0};
-    int64_t frame_id = sqlite3_column_int64(row, 1 + MEASURE_COUNT);
+    int64_t frame_id = sqlite3_column_int64(row, FRAME_COLUMN);
     const struct set_frame *credited = frame_id > 0 && frame_id < process->set.frame_count ? &process->set.frames[frame_id] : &none;
     write_process(writer, process);
     parquet_writer_integer(writer, COLUMN_STACK_ID, sqlite3_column_int64(row, 0));
@@ -113,6 +154,7 @@ static void write_row(struct parquet_writer *writer, const struct process_rows *
     write_text(writer, COLUMN_ORIGIN, credited->origin);
     for (int i = 0; i < MEASURE_COUNT; i++)
         parquet_writer_integer(writer, COLUMN_MEASURES + (size_t)i, sqlite3_column_int64(row, 1 + i));
+    write_variances(writer, process, row);
     write_frames(writer, process, stack_set_index(&process->set, sqlite3_column_int64(row, 0)));
     parquet_writer_row_end(writer);
 }
@@ -131,15 +173,15 @@ static void pour(const struct export *export, struct output_buffer *out)
 
 static void write_rows(struct parquet_writer *writer, const struct export *export, const struct export_process *process, struct output_buffer *out)
 {
-    struct process_rows rows = {.trace = process->trace};
+    struct process_rows rows = {.trace = process->trace, .knows_errors = count_errors_known(process->database)};
     summary_load(process->database, &rows.summary);
     export_load_stacks(export, process->database, &rows.set);
     rows.capacity = export_max_depth(&rows.set);
     rows.frames = memory_new(rows.capacity, sizeof *rows.frames);
     sqlite3_stmt *row = query_prepare(process->database,
                                       "SELECT stack_use.stack_id, peak_bytes, peak_allocations, live_bytes, live_allocations, allocated_bytes, "
-                                      "allocations, temporary_allocations, copied_bytes, copies, line_frame_id FROM stack_use "
-                                      "LEFT JOIN stack USING (stack_id) ORDER BY stack_use.stack_id");
+                                      "allocations, temporary_allocations, copied_bytes, copies, line_frame_id, " COUNT_ERROR_COLUMNS
+                                      " FROM stack_use LEFT JOIN stack USING (stack_id) LEFT JOIN stack_error USING (stack_id) ORDER BY stack_use.stack_id");
     while (query_step(row)) {
         write_row(writer, &rows, row);
         if (!parquet_writer_is_full(writer))

@@ -13,7 +13,7 @@
 #define FORMAT_VERSION 1
 
 /* Numbers of https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift */
-enum physical_type { PHYSICAL_BOOLEAN = 0, PHYSICAL_INT64 = 2, PHYSICAL_BYTE_ARRAY = 6 };
+enum physical_type { PHYSICAL_BOOLEAN = 0, PHYSICAL_INT64 = 2, PHYSICAL_DOUBLE = 5, PHYSICAL_BYTE_ARRAY = 6 };
 enum repetition { REPETITION_REQUIRED = 0, REPETITION_OPTIONAL, REPETITION_REPEATED };
 enum converted_type { CONVERTED_UTF8 = 0, CONVERTED_LIST = 3, CONVERTED_TIMESTAMP_MICROS = 10 };
 enum logical_type { LOGICAL_STRING = 1, LOGICAL_LIST = 3, LOGICAL_TIMESTAMP = 8 };
@@ -104,6 +104,11 @@ void parquet_writer_integer(struct parquet_writer *writer, size_t column, int64_
         append(writer, column, &truth, sizeof truth);
     else
         append(writer, column, &value, sizeof value); /* low byte first, as all machines that this runs on have it */
+}
+
+void parquet_writer_real(struct parquet_writer *writer, size_t column, double value)
+{
+    append(writer, column, &value, sizeof value);
 }
 
 void parquet_writer_null(struct parquet_writer *writer, size_t column)
@@ -204,7 +209,12 @@ static void write_group_node(struct thrift_writer *footer, const char *name, int
 
 static int physical_type(enum parquet_type type)
 {
-    return type == PARQUET_TEXT ? PHYSICAL_BYTE_ARRAY : type == PARQUET_BOOLEAN ? PHYSICAL_BOOLEAN : PHYSICAL_INT64;
+    switch (type) {
+    case PARQUET_TEXT: return PHYSICAL_BYTE_ARRAY;
+    case PARQUET_BOOLEAN: return PHYSICAL_BOOLEAN;
+    case PARQUET_REAL: return PHYSICAL_DOUBLE;
+    default: return PHYSICAL_INT64;
+    }
 }
 
 static void write_timestamp_type(struct thrift_writer *footer)

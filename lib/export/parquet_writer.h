@@ -10,7 +10,7 @@
 #include "output_buffer.h"
 #include "status.h"
 
-enum parquet_type { PARQUET_INTEGER, PARQUET_BOOLEAN, PARQUET_TIME_MICROSECONDS, PARQUET_TEXT };
+enum parquet_type { PARQUET_INTEGER, PARQUET_BOOLEAN, PARQUET_TIME_MICROSECONDS, PARQUET_REAL, PARQUET_TEXT };
 
 struct parquet_column {
     const char *name;
@@ -35,6 +35,7 @@ void parquet_writer_free(struct parquet_writer *writer);
 /* A row: a value for each flat column, then the list's elements, then the end. Columns are numbered as in the schema, those of the list behind
  * the flat ones. */
 void parquet_writer_integer(struct parquet_writer *writer, size_t column, int64_t value);
+void parquet_writer_real(struct parquet_writer *writer, size_t column, double value);
 /* Valid UTF-8; NULL where the column is optional. */
 void parquet_writer_text(struct parquet_writer *writer, size_t column, const char *text);
 void parquet_writer_null(struct parquet_writer *writer, size_t column);

@@ -40,6 +40,15 @@ static void test_exact(void)
     check_interval(estimate_of_bytes(INT64_MAX / 2, 1, 1), INT64_MAX / 2 + 1, INT64_MAX / 2 + 1);
 }
 
+static void test_variance(void)
+{
+    CHECK(estimate_bytes_variance(1000, 10, 0) == 0 && estimate_bytes_variance(0, 0, 4096) == 0);
+    /* Small blocks: interval x bytes. Blocks far above the interval are all recorded. */
+    CHECK(fabs(estimate_bytes_variance(1 << 20, 1 << 16, 1 << 19) / ((1 << 19) * (double)(1 << 20)) - 1) < 1e-4);
+    CHECK(fabs(estimate_bytes_variance(1e6, 10, 100000) * expm1(1) / (1e6 * 1e5) - 1) < 1e-12);
+    CHECK(estimate_bytes_variance(1e9, 10, 1000) < 1e-6);
+}
+
 static void test_text(void)
 {
     CHECK_STRING(estimate_bytes_text((struct estimate_interval){1258291, 1572864}).text, "1.20 to 1.50 MiB");
@@ -250,6 +259,7 @@ int main(void)
     test_counts();
     test_poisson();
     test_exact();
+    test_variance();
     test_text();
     test_one_size();
     test_mixed_sizes();

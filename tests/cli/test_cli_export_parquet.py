@@ -1,13 +1,14 @@
 """heapline export --format parquet: every value comes back through pyarrow and DuckDB, from many rows and files too."""
 
 import json
+import math
 
 import pytest
 
 import hand_database
 from command import HEAPLINE, ON_DATABASE, run
 from export_tools import python_of
-from hand_database import FRAMES, MEASURES, STACKS, USES
+from hand_database import FRAMES, MEASURES, MIB, STACKS, USES
 
 ARROW = """
 import json, sys, pyarrow.parquet as pq
@@ -16,6 +17,9 @@ print(json.dumps([file.metadata.num_row_groups, file.metadata.created_by, [str(f
                   {k.decode(): v.decode() for k, v in (file.metadata.metadata or {}).items()}, file.read().to_pylist()], default=str))
 """
 DUCK = "import duckdb, json, sys; print(json.dumps(duckdb.sql(sys.argv[1]).fetchall(), default=str))"
+
+
+ESTIMATED = [measure for measure in MEASURES if measure != "temporary_allocations"]
 
 
 def export(trace, path, *arguments, program=ON_DATABASE):
@@ -46,7 +50,8 @@ def expected_row(stack, trace):
     kind, function, file, line, module, origin = FRAMES[STACKS[stack][3]]
     return dict(trace=str(trace), pid=4242, parent_pid=4200, command="python3 batch.py --all", start_time="2023-11-14 22:13:20+00:00",
                 duration_ns=10 * 10**9, complete=True, sampling_interval_bytes=0, stack_id=stack, kind=kind, function=function, file=file, line=line,
-                module=module, origin=origin, **dict(zip(MEASURES, USES[stack])), frames=frame_rows(stack))
+                module=module, origin=origin, **dict(zip(MEASURES, USES[stack])), **{f"{measure}_variance": 0.0 for measure in ESTIMATED},
+                frames=frame_rows(stack))
 
 
 def test_rows(hand, tmp_path, arrow):
@@ -62,6 +67,24 @@ def test_what_a_reader_must_know(tmp_path, arrow):
     _, _, _, notes, rows = arrow(export(path, tmp_path / "x.parquet"))
     assert notes["heapline.note"].startswith(("sampled, one allocation in 512 KiB", "the program did not end by itself (SIGKILL)"))
     assert {(row["complete"], row["sampling_interval_bytes"]) for row in rows} == {(False, 512 << 10)}
+
+
+def test_variances(tmp_path, duck):
+    """Of a sample, for sums of any rows; NULL where nobody knows."""
+    path = tmp_path / "sampled.heapline"
+    hand_database.create(path, sampling_interval_bytes=1 << 16, errors={10: (64, 128, 256, 512, 64, 512), 9: (1000, 500, 2000, 0, 2, 0)})
+    exported = export(path, tmp_path / "x.parquet")
+    assert duck(f"SELECT peak_allocations_variance, live_allocations_variance, allocations_variance, copies_variance FROM '{exported}' "
+                "WHERE stack_id IN (7, 9, 10) ORDER BY stack_id") == [[0, 0, 0, 0], [1000, 500, 2000, 0], [64, 128, 256, 512]]
+    ((peak, live, slack, none),) = duck(f"SELECT sum(peak_bytes_variance), sum(live_bytes_variance), any_value(peak_bytes_variance) FILTER (stack_id = -1), "
+                                        f"any_value(live_bytes_variance) FILTER (stack_id = 6) FROM '{exported}' WHERE stack_id IN (-1, 6, 10)")
+    # 240 blocks of 102.4 KiB and 64 of 16 KiB by 64 KiB; live, 128 of 16 KiB. Of slack it isn't known, of nothing nothing varies.
+    assert peak == pytest.approx(24 * MIB * (24 * MIB / 240) / math.expm1(1.6) + MIB * (MIB / 64) / math.expm1(1 / 4))
+    assert live == pytest.approx(2 * MIB * (MIB / 64) / math.expm1(1 / 4))
+    assert slack is None and none == 0
+    hand_database.create(tmp_path / "older.heapline", sampling_interval_bytes=1 << 16)
+    exported = export(tmp_path / "older.heapline", tmp_path / "y.parquet")
+    assert duck(f"SELECT count(allocations_variance), count(allocated_bytes_variance) FROM '{exported}'") == [[0, len(USES)]]
 
 
 def test_odd_rows(tmp_path, arrow):
