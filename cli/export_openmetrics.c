@@ -51,6 +51,19 @@ static const struct line_metric {
     {"heapline_line_copied_bytes", "Bytes that were copied, by source line.", METRIC_COUNTER, COPIED_BYTES},
 };
 
+/* Of a sampled process, the totals of which the interval is known: two gauges each, _low_95 and _high_95. */
+static const struct interval_metric {
+    const char *name;
+    enum measure measure;
+} interval_metrics[] = {
+    {"heapline_peak_bytes", PEAK_BYTES}, {"heapline_live_allocations", LIVE_ALLOCATIONS}, {"heapline_allocated_bytes", ALLOCATED_BYTES},
+    {"heapline_allocations", ALLOCATIONS}, {"heapline_copies", COPIES},
+};
+
+enum figure { FIGURE_VALUE, FIGURE_LOW, FIGURE_HIGH };
+
+static const char *const figure_suffixes[] = {[FIGURE_VALUE] = "", [FIGURE_LOW] = "_low_95", [FIGURE_HIGH] = "_high_95"};
+
 /* A process, and the rows it has for the line metric at hand. */
 struct process_figures {
     struct summary summary;
@@ -114,23 +127,87 @@ static void write_process_metric(FILE *out, const struct process_metric *metric,
     }
 }
 
-static void write_line_metric(FILE *out, const struct line_metric *metric, const struct process_figures *process, int64_t limit)
+/* ---- intervals ---- */
+
+static int is_any_sampled(const struct process_figures *processes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (processes[i].summary.sampling_interval_bytes)
+            return 1;
+    return 0;
+}
+
+static void write_interval_family(FILE *out, const char *of, enum figure figure)
+{
+    char name[64], help[128];
+    snprintf(name, sizeof name, "%s%s", of, figure_suffixes[figure]);
+    snprintf(help, sizeof help, "In 95 of 100 runs the truth of %s lies from %s_low_95 to %s_high_95.", of, of, of);
+    write_family(out, name, METRIC_GAUGE, NULL, help);
+}
+
+static int find_interval(const struct summary *summary, enum measure measure, struct estimate_interval *ret_interval)
+{
+    if (!summary->sampling_interval_bytes)
+        return 0;
+    if (!measures[measure].is_bytes)
+        return summary_count_interval(summary, measure, ret_interval);
+    *ret_interval = measure == PEAK_BYTES ? summary_peak_interval(summary) : summary_allocated_interval(summary);
+    return 1;
+}
+
+static void write_process_interval(FILE *out, const struct interval_metric *metric, enum figure figure, const struct process_figures *processes,
+                                   uint32_t count)
+{
+    struct estimate_interval interval;
+    write_interval_family(out, metric->name, figure);
+    for (uint32_t i = 0; i < count; i++)
+        if (find_interval(&processes[i].summary, metric->measure, &interval)) {
+            begin_sample(out, metric->name, figure_suffixes[figure], &processes[i].summary);
+            fprintf(out, "} %lld\n", (long long)(figure == FIGURE_LOW ? interval.low : interval.high));
+        }
+}
+
+/* ---- lines ---- */
+
+static void write_line(FILE *out, const struct line_metric *metric, enum figure figure, const struct process_figures *process,
+                       const struct line_rows *rows, const struct line_row *row)
+{
+    struct estimate_interval interval;
+    int64_t value = row->measures[metric->measure];
+    if (figure != FIGURE_VALUE && !line_row_interval(rows, row, metric->measure, &interval))
+        return;
+    if (figure != FIGURE_VALUE)
+        value = figure == FIGURE_LOW ? interval.low : interval.high;
+    begin_sample(out, metric->name, figure == FIGURE_VALUE ? suffix_of(metric->kind) : figure_suffixes[figure], &process->summary);
+    fputs(",file=\"", out);
+    write_value(out, row->file);
+    fprintf(out, "\",line=\"%lld\",function=\"", (long long)row->line);
+    write_value(out, row->function);
+    fprintf(out, "\",kind=\"%s\"} %lld\n", row->kind, (long long)value);
+}
+
+static void write_lines(FILE *out, const struct line_metric *metric, enum figure figure, const struct process_figures *process, int64_t limit)
 {
     struct line_rows rows;
     char order[96];
     snprintf(order, sizeof order, "%s DESC, file, line, function", measures[metric->measure].name);
     struct line_query query = {.order = order, .about = metric->measure, .limit = limit};
     line_rows_load(process->database, &query, &rows);
-    for (int64_t i = 0; i < rows.count; i++) {
-        const struct line_row *row = &rows.rows[i];
-        begin_sample(out, metric->name, suffix_of(metric->kind), &process->summary);
-        fputs(",file=\"", out);
-        write_value(out, row->file);
-        fprintf(out, "\",line=\"%lld\",function=\"", (long long)row->line);
-        write_value(out, row->function);
-        fprintf(out, "\",kind=\"%s\"} %lld\n", row->kind, (long long)row->measures[metric->measure]);
-    }
+    for (int64_t i = 0; i < rows.count; i++)
+        write_line(out, metric, figure, process, &rows, &rows.rows[i]);
     line_rows_free(&rows);
+}
+
+static void write_line_metric(FILE *out, const struct line_metric *metric, const struct process_figures *processes, uint32_t count, int64_t limit)
+{
+    write_family(out, metric->name, metric->kind, "bytes", metric->help);
+    for (uint32_t i = 0; i < count; i++)
+        write_lines(out, metric, FIGURE_VALUE, &processes[i], limit);
+    for (enum figure figure = FIGURE_LOW; is_any_sampled(processes, count) && figure <= FIGURE_HIGH; figure++) {
+        write_interval_family(out, metric->name, figure);
+        for (uint32_t i = 0; i < count; i++)
+            write_lines(out, metric, figure, &processes[i], limit);
+    }
 }
 
 void export_openmetrics(const struct export *export)
@@ -145,11 +222,11 @@ void export_openmetrics(const struct export *export)
     write_info(export->out, processes, count);
     for (size_t i = 0; i < ARRAY_LENGTH(process_metrics); i++)
         write_process_metric(export->out, &process_metrics[i], processes, count);
-    for (size_t i = 0; i < ARRAY_LENGTH(line_metrics); i++) {
-        write_family(export->out, line_metrics[i].name, line_metrics[i].kind, "bytes", line_metrics[i].help);
-        for (uint32_t process = 0; process < count; process++)
-            write_line_metric(export->out, &line_metrics[i], &processes[process], limit);
-    }
+    for (size_t i = 0; is_any_sampled(processes, count) && i < ARRAY_LENGTH(interval_metrics); i++)
+        for (enum figure figure = FIGURE_LOW; figure <= FIGURE_HIGH; figure++)
+            write_process_interval(export->out, &interval_metrics[i], figure, processes, count);
+    for (size_t i = 0; i < ARRAY_LENGTH(line_metrics); i++)
+        write_line_metric(export->out, &line_metrics[i], processes, count, limit);
     fputs("# EOF\n", export->out);
     for (uint32_t i = 0; i < count; i++)
         summary_free(&processes[i].summary);

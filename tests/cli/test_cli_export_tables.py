@@ -188,6 +188,23 @@ def test_openmetrics(hand, tmp_path):
                      for line in document(ON_DATABASE, "peak", hand)["lines"] if line["peak_bytes"] or line["peak_allocations"]}
 
 
+def test_openmetrics_intervals(hand, tmp_path):
+    """Of a sample; gauges, as the reports have them. Exact figures have none."""
+    assert not [name for name in families(tmp_path, hand) if name.endswith("_95")]
+    path = tmp_path / "sampled.heapline"
+    hand_database.create(path, sampling_interval_bytes=1 << 16, peak_bytes_error=MIB, errors={10: (64**2, 2 * 64**2, 2 * 64**2, 0, 64**2, 0)})
+    found, report = families(tmp_path, path), document(ON_DATABASE, "report", path)["interval_95"]
+    for name, field in (("peak_bytes", "peak_bytes"), ("live_allocations", "live_allocations_at_end"), ("allocations", "allocations"),
+                        ("allocated_bytes", "allocated_bytes"), ("copies", "copies")):
+        ends = [found[f"heapline_{name}_{end}_95"] for end in ("low", "high")]
+        assert [(kind, unit) for kind, unit, _ in ends] == [("gauge", "")] * 2
+        assert [samples[0][2] for _, _, samples in ends] == report[field] and report[field][0] <= report[field][1]
+    (leak,) = [line for line in document(ON_DATABASE, "lines", path)["lines"] if line["function"] == "remember"]
+    for name in ("peak_bytes", "live_bytes", "allocated_bytes"):
+        assert [sample[2] for end in ("low", "high") for sample in found[f"heapline_line_{name}_{end}_95"][2]
+                if sample[1]["function"] == "remember"] == leak["interval_95"][name]
+
+
 def test_openmetrics_lines_are_bounded(hand, tmp_path):
     found = families(tmp_path, hand, "--limit", "1")
     assert [sample[2] for sample in found["heapline_line_peak_bytes"][2]] == [24 * MIB]
