@@ -99,12 +99,13 @@ static void *bootstrap_reallocate(void *old, size_t size)
     return block;
 }
 
-/* The second half: the real call has been made. `known`: a REALLOC_BEGIN was written. */
-static void end_reallocation(const void *old, const void *block, size_t size, int known, int taken, const void *return_address)
+/* The second half: the real call has been made. `known`: a REALLOC_BEGIN was written. Returns the block: the hook's last call has the hook's frame,
+ * where the quick way to a native stack begins. */
+static __attribute__((noinline)) void *end_reallocation(const void *old, void *block, size_t size, int known, int taken, const void *return_address)
 {
     struct thread_state *thread = recorder_enter();
     if (unlikely(!thread))
-        return;
+        return block;
     if (unlikely(!block)) {
         if (size && known) /* else: realloc(old, 0) freed it, as glibc does */
             hook_restore(thread, old);
@@ -114,6 +115,7 @@ static void end_reallocation(const void *old, const void *block, size_t size, in
         recorder_reallocation_passed(thread, block, size, hook_copies_wanted() ? stack_of_native_hook(thread, return_address) : 0);
     }
     recorder_leave(thread);
+    return block;
 }
 
 /* A deallocation before the real call and an allocation after it: in between, another thread may get the old address. */
@@ -129,9 +131,7 @@ HOT_INLINE void *reallocate(void *old, size_t size, const void *return_address)
         recorder_free(thread, EVENT_REALLOC_BEGIN, old);
     recorder_leave(thread);
     void *block = real.realloc(old, size);
-    if (taken || known)
-        end_reallocation(old, block, size, known, taken, return_address);
-    return block;
+    return taken || known ? end_reallocation(old, block, size, known, taken, return_address) : block;
 }
 
 EXPORT void *realloc(void *old, size_t size)

@@ -1,6 +1,7 @@
 /* Consumes return addresses and saved registers on the stack, produces node ids.
  *
- * Most of a stack is what it was at the thread's last event, and most of the rest are return addresses of functions that have gone on. So first
+ * A plain program's stack is mostly one of a few that were there before, as a whole (native_imprint.h). If not: most of a stack is what it was at
+ * the thread's last event, and most of the rest are return addresses of functions that have gone on. So first
  * a level is looked for that stands where this stack begins (native_levels.h), then a shortcut to one (native_shortcut.h). Else walk from
  * the innermost frame until a place is that of a kept level, and compare all that the way from there to the outermost frame depended on
  * with what it was: the verified prefix. An equal place alone proves nothing: a quarter of such stacks have other callers.
@@ -15,6 +16,7 @@
 
 #include "module_table.h"
 #include "native_fallback.h"
+#include "native_imprint.h"
 #include "native_levels.h"
 #include "native_machine.h"
 #include "native_shortcut.h"
@@ -230,33 +232,40 @@ OUTLINED uint32_t capture_by_walk(struct native_unwinder *unwinder, unsigned set
     int outer = walk.fresh_count ? walk.kept - 1 : walk.kept - 2;
     if (outer >= 0)
         native_shortcut_make(unwinder, set, &place, depth - 1, outer, node);
+    if (depth)
+        native_imprint_keep(unwinder, &place, depth - 1, node);
     return node;
 }
 
-/* Where neither the level that was met last from such a place helps, nor the shortcut that was taken last. */
-OUTLINED uint32_t capture_otherwise(struct native_unwinder *unwinder, unsigned set, struct native_place place)
+/* Where neither the level that was met last from such a place helps, nor the shortcut that was taken last. The place in registers: written to the
+ * stack piece by piece and copied from there as a whole, it would be waited for. */
+OUTLINED uint32_t capture_otherwise(struct native_unwinder *unwinder, unsigned set, uint64_t stack, uint64_t frame_pointer, uint64_t address)
 {
+    struct native_place place = {.stack = stack, .frame_pointer = frame_pointer, .address = address};
     int at = native_levels_find(unwinder, place.stack);
     if (at >= 0 && at != unwinder->turns[set].level) {
         unwinder->turns[set].level = at;
         if (native_levels_meet(unwinder, at, &place))
-            return native_levels_node(unwinder, at);
+            return native_imprint_keep(unwinder, &place, at, native_levels_node(unwinder, at));
     }
     uint32_t node = native_shortcut_take_other(unwinder, set, &place);
-    return likely(node) ? node : capture_by_walk(unwinder, set, place);
+    if (unlikely(!node))
+        return capture_by_walk(unwinder, set, place);
+    return native_imprint_keep_shortcut(unwinder, &unwinder->shortcuts[set][unwinder->turns[set].first], node);
 }
 
-/* On the thread's own stack; 0: no node. */
+/* On the thread's own stack, of which there is no imprint; 0: no node. */
 HOT_INLINE uint32_t capture(struct native_unwinder *unwinder, struct native_place place)
 {
     unsigned set = native_shortcut_set(place.stack, place.address);
     const struct native_turn *turn = &unwinder->turns[set];
+    struct native_shortcut *shortcut = &unwinder->shortcuts[set][turn->first];
     uint32_t node;
     if (native_levels_meet(unwinder, turn->level, &place))
-        node = native_levels_node(unwinder, turn->level);
-    else
-        node = native_shortcut_take(unwinder, &unwinder->shortcuts[set][turn->first], &place);
-    return likely(node) ? node : capture_otherwise(unwinder, set, place);
+        return native_imprint_keep(unwinder, &place, turn->level, native_levels_node(unwinder, turn->level));
+    if (likely((node = native_shortcut_take(unwinder, shortcut, &place)) != 0))
+        return native_imprint_keep_shortcut(unwinder, shortcut, node);
+    return capture_otherwise(unwinder, set, place.stack, place.frame_pointer, place.address);
 }
 
 #ifdef HEAPLINE_STACK_SELF_CHECK
@@ -368,4 +377,31 @@ uint32_t native_unwind(struct thread_state *thread, const void *caller, const st
     self_check(unwinder, place, node);
 #endif
     return likely(node) ? node : native_stack_of_caller(thread, caller);
+}
+
+/* The quick way: there is an imprint. */
+OUTLINED uint32_t unwind_by_imprint(struct thread_state *thread, struct native_unwinder *unwinder, const void *caller)
+{
+    const uint64_t *frame = (const uint64_t *)thread->busy;
+    struct native_place place = {.stack = (uintptr_t)(frame + 2), .frame_pointer = frame[0], .address = (uintptr_t)caller};
+    if (likely(NATIVE_MACHINE_HAS_ROWS && unwinder->rows.epoch == atomic_load_explicit(&module_table_epoch, memory_order_acquire) &&
+               native_stack_holds(unwinder, place.stack) && frame[1] == (uintptr_t)caller)) {
+        uint32_t node = native_imprint_find(unwinder, &place);
+#ifdef HEAPLINE_STACK_SELF_CHECK
+        unwinder->segments = &native_unwind_no_segments;
+        if (node)
+            self_check(unwinder, place, node);
+#endif
+        if (likely(node))
+            return node;
+    }
+    return native_unwind(thread, caller, &native_unwind_no_segments);
+}
+
+uint32_t native_unwind_plain(struct thread_state *thread, const void *caller)
+{
+    struct native_unwinder *unwinder = thread->unwinder;
+    if (unlikely(!unwinder) || !native_imprint_may_help(unwinder))
+        return native_unwind(thread, caller, &native_unwind_no_segments);
+    return unwind_by_imprint(thread, unwinder, caller);
 }

@@ -18,7 +18,8 @@
  * caller alone. */
 uint32_t native_unwind(struct thread_state *thread, const void *caller, const struct python_segments *segments);
 
-/* Of a thread that runs no Python code. */
+/* The same of a thread that runs no Python code: without segments. */
+uint32_t native_unwind_plain(struct thread_state *thread, const void *caller);
 INTERNAL const struct python_segments native_unwind_no_segments;
 
 #ifdef HEAPLINE_STACK_SELF_CHECK

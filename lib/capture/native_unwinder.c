@@ -67,6 +67,7 @@ struct native_unwinder *native_unwinder_new(struct thread_state *thread)
     }
     unwinder->spots[-1].stack = UINT64_MAX;
     unwinder->signal_level = NATIVE_NO_LEVEL;
+    unwinder->imprint_trust = NATIVE_IMPRINT_TRUST;
     thread->unwinder = unwinder;
     return unwinder;
 }
@@ -82,6 +83,7 @@ void native_unwinder_forget(struct native_unwinder *unwinder, uint32_t module_ep
     for (int i = 0; i < 1 << NATIVE_SHORTCUT_SET_BITS; i++)
         for (int way = 0; way < NATIVE_SHORTCUT_WAYS; way++)
             unwinder->shortcuts[i][way].place.stack = 0;
+    unwinder->imprint_version++;
     cfi_cache_forget(&unwinder->rows, module_epoch);
 }
 

@@ -9,6 +9,7 @@
  *   verified  said of a level: the return addresses of all spots outside of it, and all cells on the way, are what they were
  *   mended    said of a level: its return address is another one, whose row is the same, so that it leads to the next one as before
  *   shortcut  the inner part of some earlier stack, from its innermost frame to a level
+ *   imprint   some earlier stack as a whole: all that its way depended on
  *
  * Memory straight from the kernel; private to its thread. */
 #ifndef HEAPLINE_CAPTURE_NATIVE_UNWINDER_H
@@ -29,6 +30,10 @@
 #define NATIVE_SHORTCUT_WAYS 2
 #define NATIVE_SHORTCUT_PATIENCE 8 /* visits, before a shortcut that was of no use is replaced */
 #define NATIVE_SHORTCUT_SPOTS 10
+#define NATIVE_IMPRINT_BITS 9
+#define NATIVE_IMPRINT_FOURS 7 /* words are compared four at a time */
+#define NATIVE_IMPRINT_FORKS 2
+#define NATIVE_IMPRINT_TRUST 8192  /* what they have at first, and at most (native_imprint.h) */
 #define NATIVE_NO_LEVEL INT32_MAX
 
 struct native_spot {
@@ -70,6 +75,21 @@ struct native_shortcut {
     struct native_spot spots[NATIVE_SHORTCUT_SPOTS];
 };
 
+struct native_imprint_four {
+    uint32_t offsets[4]; /* from where the stack begins */
+    uint64_t values[4];
+};
+
+struct native_imprint {
+    alignas(128) struct native_place place; /* stack 0: there is no such imprint */
+    uint64_t key;                           /* in what circumstances it holds (native_imprint.h) */
+    uint32_t node;
+    uint8_t needs_frame_pointer;
+    uint8_t four_count;
+    uint8_t was_taken;                      /* since its turn to be replaced came last */
+    struct native_imprint_four fours[NATIVE_IMPRINT_FOURS];
+};
+
 /* Places are kept apart by a few bits of them (native_shortcut_set). Of those that have the same: */
 struct native_turn {
     uint32_t first; /* the shortcut that was taken last */
@@ -102,6 +122,12 @@ struct native_unwinder {
     struct native_turn turns[1 << NATIVE_SHORTCUT_SET_BITS];
     struct native_shortcut shortcuts[1 << NATIVE_SHORTCUT_SET_BITS][NATIVE_SHORTCUT_WAYS]; /* from the same few places, perhaps different ways */
     struct cfi_cache rows;
+    uint32_t imprint_version;   /* imprints of earlier ones don't hold */
+    uint32_t imprint_rest;      /* they aren't asked for so many stacks */
+    uint32_t imprint_is_missed; /* of the stack that is being captured there is none: it may be kept */
+    int64_t imprint_trust;      /* below 0: they cost more than they save */
+    uint32_t forks[1 << NATIVE_IMPRINT_BITS]; /* offsets from the innermost place; 0: none */
+    struct native_imprint imprints[1 << NATIVE_IMPRINT_BITS];
 };
 
 /* The thread's first: also puts it into the thread state. NULL: no memory. */

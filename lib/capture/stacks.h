@@ -55,7 +55,7 @@ HOT_INLINE uint32_t stack_of_native_hook(struct thread_state *thread, const void
 {
     if (python_stack_capture || !stacks_are_native())
         return stack_of_native_hook_rare(thread, return_address);
-    uint32_t stack = native_unwind(thread, return_address, &native_unwind_no_segments);
+    uint32_t stack = native_unwind_plain(thread, return_address);
     native_check(thread, stack, &native_unwind_no_segments);
     return stack;
 }

@@ -1,6 +1,7 @@
 /* Allocations from stacks of every kind, most of them like the one before. Usage: odd_stacks KIND TIMES.
  *   shapes      random calls through frames of all sorts: large, realigned, of variable size, with and without a frame pointer
- *   equal       frames of one size stand in each other's places: those of a recursion with two calls, and those that are told in different ways
+ *   equal       frames of one size stand in each other's places: those of a recursion with two calls, and those that are told in different ways;
+ *               a function calls malloc from one place, below callers that were left behind by others, unless they are its own
  *   jumps       the shapes, left by longjmp at random
  *   coroutines  several stacks in turn on each of several threads: static, mapped and allocated ones, one of them gone and back each turn
  *   signals     handlers on the normal and on an alternate stack, one inside the other, below random calls
@@ -207,12 +208,39 @@ static size_t size_that_equals(void)
     abort();
 }
 
+static char *wanted;
+
+/* Its frame reaches to the place that is wanted, and what lies in it stays as it is: the return addresses of deeper stacks, for one. */
+static NOINLINE void stand_where_wanted(int depth)
+{
+    char bytes[(char *)__builtin_frame_address(0) - wanted];
+    void *block = malloc(40);
+    keep(&depth);
+    keep(bytes);
+    keep(block);
+    free(block);
+}
+
+static NOINLINE void down_there(int depth);
+
+/* Not constant: both are called by the same instruction. */
+static void (*volatile down[])(int) = {stand_where_wanted, down_there};
+
+static NOINLINE void down_there(int depth)
+{
+    down[depth > 0](depth - 1);
+    keep(&depth);
+}
+
 static void in_equal(long times)
 {
     size_t size = size_that_equals();
+    wanted = (char *)__builtin_frame_address(0) - 8 * KIB;
     for (; times > 0; times--) {
         climb((int)(next_random() % 6));
         further_in((int)(times % 500), opaque(size));
+        for (int calls = 0; calls < 8; calls++)
+            down_there((int)(next_random() % 6));
     }
 }
 
