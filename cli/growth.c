@@ -22,6 +22,11 @@
 #define FEW_BLOCKS 4
 #define GONE_SHARE 0.2
 #define STAYED_SHARE 0.6
+/* CPython keeps as many freed lists, and as many dicts, for the next ones (PyList_MAXFREELIST, PyDict_MAXFREELIST; seen in 3.8 to 3.13), of 56 and 64 bytes. list(…)
+ * and dict(…) allocate without looking there (tp_alloc), so that each call of them adds one, until it is full. */
+#define FREE_LIST_BLOCKS 80
+#define FREE_LIST_BLOCK_BYTES 64
+#define BEYOND_FREE_LIST 100
 /* Of a sample: growth of fewer blocks that were seen is chance. */
 #define CHANCE_GRAINS 16
 #define CERTAIN_GRAINS 48
@@ -98,14 +103,21 @@ static double judge_survival(const struct growth_series *series, struct growth *
     return !growth->by_new_blocks ? 1 : ramp(2 * growth->old_bytes / growth->grown_bytes, GONE_SHARE, STAYED_SHARE);
 }
 
-static void judge_shape(struct growth *growth, const double *floor, double survival, int first, int onset, int last)
+/* 0 where all that has grown may lie in a free list of the interpreter's. */
+static double judge_free_list(const struct growth_series *series, const struct growth *growth)
+{
+    int may_be_listed = series->is_python && growth->grown_bytes <= growth->grown_blocks * FREE_LIST_BLOCK_BYTES;
+    return may_be_listed ? ramp(growth->grown_blocks, FREE_LIST_BLOCKS, BEYOND_FREE_LIST) : 1;
+}
+
+static void judge_shape(struct growth *growth, const double *floor, double survival, double unlisted, int first, int onset, int last)
 {
     double late_rate = 3 * growth->late_bytes / growth->grown_bytes;
     double certain = growth->p > 0 ? ramp(-log10(growth->p), CHANCE_EXPONENT, CERTAIN_EXPONENT) : 1;
     double lasting = ramp((double)(last - onset) / (last - first), 0.3, 0.6);
     double spread = ramp(count_parts(floor, onset, last), 3, 5) * ramp(growth->rising_windows, 3, 7);
     double unabated = ramp(late_rate, LEVEL_RATE, STEADY_RATE);
-    growth->confidence = certain * lasting * spread * unabated * survival;
+    growth->confidence = certain * lasting * spread * unabated * survival * unlisted;
     if (lasting < 0.5)
         growth->shape = GROWTH_RECENT;
     else if (unabated < 0.5)
@@ -114,6 +126,8 @@ static void judge_shape(struct growth *growth, const double *floor, double survi
         growth->shape = GROWTH_STEPS;
     else if (survival < 0.5)
         growth->shape = GROWTH_TURNOVER;
+    else if (unlisted < 0.5)
+        growth->shape = GROWTH_FREE_LIST;
     else
         growth->shape = growth->confidence < 0.5 ? GROWTH_NOISE : GROWTH_STEADY;
 }
@@ -149,7 +163,8 @@ void growth_judge(const struct growth_series *series, struct growth *ret_growth)
         for (int i = onset; i < last; i++)
             growth.rising_windows += floor[i + 1] > floor[i];
         double seen = series->grain_bytes > 0 ? ramp(growth.grown_bytes / series->grain_bytes, CHANCE_GRAINS, CERTAIN_GRAINS) : 1;
-        judge_shape(&growth, floor, judge_survival(series, &growth, onset, last), first, onset, last);
+        double survival = judge_survival(series, &growth, onset, last);
+        judge_shape(&growth, floor, survival, judge_free_list(series, &growth), first, onset, last);
         growth.confidence *= seen;
         if (growth.shape == GROWTH_STEADY && growth.confidence < 0.5)
             growth.shape = GROWTH_NOISE;

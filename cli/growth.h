@@ -16,6 +16,7 @@ struct growth_series {
                                     equal parts of the run */
     int born_count;
     double run_seconds;
+    int is_python;               /* a line of Python */
     double grain_bytes;          /* of a sample: its interval; 0: exact */
 };
 
@@ -26,6 +27,7 @@ enum growth_shape {
     GROWTH_STEPS,    /* it rose in one go or few */
     GROWTH_RECENT,   /* it has risen at the end only: as much may be freed next */
     GROWTH_TURNOVER, /* it rises, but no block stays: each is replaced by a younger one */
+    GROWTH_FREE_LIST, /* it rises, by no more than freed lists and dicts that CPython keeps for the next ones */
     GROWTH_NOISE,    /* it rises, but by no more than what comes and goes does by chance */
 };
 

@@ -310,12 +310,18 @@ int leak_count_interval(const struct leak_rows *rows, const struct count_error *
     return rows->knows_errors && ret_interval->low != ret_interval->high;
 }
 
+static int is_python(const struct leak_rows *rows, const struct leak_row *row)
+{
+    const char *kind = rows->set.frames[row->frame_id].kind;
+    return kind && !strcmp(kind, "python");
+}
+
 static void judge(struct leak_rows *rows, struct leak_row *row)
 {
     struct growth_series series = {
         .seconds = rows->seconds, .bytes = row->judged_bytes, .blocks = row->judged_blocks, .count = rows->window_count,
         .born = rows->knows_births ? row->born : NULL, .born_count = LEAK_BORN_PARTS, .run_seconds = rows->run_seconds,
-        .grain_bytes = rows->grain_bytes,
+        .is_python = is_python(rows, row), .grain_bytes = rows->grain_bytes,
     };
     if (row->stack_id < 0 || !rows->window_count)
         return;

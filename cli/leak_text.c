@@ -17,7 +17,7 @@ const char *leak_shape(const struct leak_row *row)
     static const char *const shapes[] = {
         [GROWTH_NONE] = "does not grow", [GROWTH_STEADY] = "keeps growing",   [GROWTH_LEVELS] = "levels off",
         [GROWTH_STEPS] = "grew in steps", [GROWTH_RECENT] = "grew at the end only", [GROWTH_NOISE] = "comes and goes",
-        [GROWTH_TURNOVER] = "turns over",
+        [GROWTH_TURNOVER] = "turns over", [GROWTH_FREE_LIST] = "fits into CPython's free lists",
     };
     if (row->grew_until_idle)
         return "grew until the program was idle";
@@ -89,6 +89,9 @@ static void add_shape(struct text *text, const struct leak_row *row)
     case GROWTH_TURNOVER:
         add(text, "%s, so that no block stays: of those from the first half of its growth %s live still; ", leak_shape(row),
             growth->old_bytes < 0.5 ? "none is" : "few are");
+        break;
+    case GROWTH_FREE_LIST:
+        add(text, "%s, which keep 80 freed lists and 80 dicts: record for longer to tell; ", leak_shape(row));
         break;
     case GROWTH_NOISE:
         add(text, "%s by as much as it has grown; ", leak_shape(row));

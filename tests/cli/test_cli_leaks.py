@@ -121,6 +121,17 @@ def test_what_calls_a_library_that_leaks_may_leak_itself(tmp_path):
     assert places(first["members"]) == [("use", 120)] and (second["members"], second["in_step_with"]) == ([], 1)
 
 
+def test_what_fits_into_the_interpreters_free_lists(tmp_path):
+    """Each list(…) adds a list to those that CPython keeps for the next ones, up to 80: that is no leak, but more of them are."""
+    create(tmp_path / "t.heapline")
+    add_line(tmp_path / "t.heapline", 21, ("murder_workers", LIBRARY, 609, "package"), MAIN, [2 * window for window in range(WINDOWS)], 56)
+    add_line(tmp_path / "t.heapline", 22, ("leak_pairs", BATCH, 61, "user"), MAIN, [20 * window for window in range(WINDOWS)], 56)
+    rows = {row["function"]: row for row in document(ON_DATABASE, "leaks", tmp_path / "t.heapline")["candidates"]}
+    assert (rows["murder_workers"]["confidence"], rows["murder_workers"]["shape"]) == (0, "fits into CPython's free lists")
+    assert "which keep 80 freed lists and 80 dicts: record for longer to tell; " in rows["murder_workers"]["evidence"]
+    assert rows["leak_pairs"]["confidence"] == 1
+
+
 def test_carriers(tmp_path):
     """A line of the program that keeps one in 500 of what it allocates: it shows what another keeps."""
     path = tmp_path / "t"

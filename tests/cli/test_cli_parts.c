@@ -202,6 +202,33 @@ static void test_grains(void)
     CHECK(growth.shape == GROWTH_NOISE && fabs(growth.confidence - 0.25) < 1e-9);
 }
 
+/* A straight line of so many blocks in all since warm-up, of so many bytes each. */
+static struct growth judge_blocks(int is_python, double block_count, double block_bytes)
+{
+    double seconds[32], bytes[32], blocks[32];
+    struct growth growth;
+    struct growth_series series = {.seconds = seconds, .bytes = bytes, .blocks = blocks, .count = 32, .is_python = is_python};
+    for (int i = 0; i < 32; i++) {
+        seconds[i] = i + 1;
+        blocks[i] = floor((i - 7) * block_count / 23 + 1e-9);
+        blocks[i] = blocks[i] > 0 ? blocks[i] : 0;
+        bytes[i] = blocks[i] * block_bytes;
+    }
+    growth_judge(&series, &growth);
+    return growth;
+}
+
+/* 80 lists of 56 bytes, or dicts of 64, may be waiting for the next ones; larger blocks, and more, aren't. */
+static void test_free_lists(void)
+{
+    struct growth growth = judge_blocks(1, 79, 56);
+    CHECK(growth.shape == GROWTH_FREE_LIST && growth.confidence == 0);
+    CHECK(judge_blocks(1, 79, 64).shape == GROWTH_FREE_LIST);
+    CHECK(judge_blocks(1, 79, 65).shape == GROWTH_STEADY && judge_blocks(1, 79, 65).confidence == 1);
+    CHECK(judge_blocks(0, 79, 56).shape == GROWTH_STEADY && judge_blocks(0, 79, 56).confidence == 1);
+    CHECK(judge_blocks(1, 115, 56).shape == GROWTH_STEADY && judge_blocks(1, 115, 56).confidence == 1); /* 109 since the onset */
+}
+
 static void test_growth(void)
 {
     double straight[32], full[32], batches[32], step[32], late[32], half[32], flat[32], churned[32];
@@ -327,6 +354,7 @@ int main(void)
     test_lockstep();
     test_turnover();
     test_grains();
+    test_free_lists();
     test_json();
     return 0;
 }
