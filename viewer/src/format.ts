@@ -30,5 +30,12 @@ export function formatShare(share: number): string {
   return percent >= 10 ? `${percent.toFixed(0)} %` : percent >= 0.1 ? `${percent.toFixed(1)} %` : "<0.1 %";
 }
 
+/** Of bytes in so many blocks, estimated from a sample by this interval: as cli/estimate.c has it, of blocks of their mean size. 0: exact. */
+export function standardError(bytes: number, count: number, intervalBytes: number): number {
+  if (!(intervalBytes > 0 && bytes > 0 && count > 0)) return 0;
+  const size = bytes / count;
+  return Math.sqrt(bytes * size / Math.expm1(size / intervalBytes));
+}
+
 export const formatDelta = (value: number, format: (value: number) => string): string =>
   value > 0 ? `+${format(value)}` : value === 0 ? "0" : `−${format(-value)}`;

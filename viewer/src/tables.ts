@@ -1,17 +1,20 @@
 // Tables that sort and filter; the rows of rows.ts.
 import { h, segments, toggle } from "./dom";
-import { formatBytes, formatCount, formatDelta, formatExact, formatShare } from "./format";
+import { formatBytes, formatCount, formatDelta, formatExact, formatShare, standardError } from "./format";
 import { COSTS, explain, isBytes, type Model } from "./model";
-import type { Measure } from "./data";
+import { MEASURES, type Measure } from "./data";
 import { tableRows, type Row } from "./rows";
 import type { State } from "./state";
 
 const CHUNK = 60;
 const names = new Intl.Collator(undefined, { numeric: true });
 
-interface Column { key: string; title: string; hint: string; bytes: boolean; value: (row: Row) => number; isChange?: boolean; isNoise?: boolean }
+interface Column { key: string; title: string; hint: string; bytes: boolean; value: (row: Row) => number; count?: (row: Row) => number; isChange?: boolean; isNoise?: boolean }
 
-const measured = (measure: Measure, title: string, hint: string): Column => ({ key: measure, title, hint, bytes: isBytes(measure), value: (row) => row.figures[measure] });
+const countOf = (measure: Measure): Measure => MEASURES[MEASURES.indexOf(measure) + 1]!; // of a measure in bytes
+const measured = (measure: Measure, title: string, hint: string): Column => ({
+  key: measure, title, hint, bytes: isBytes(measure), value: (row) => row.figures[measure], ...(isBytes(measure) ? { count: (row: Row) => row.figures[countOf(measure)] } : {}),
+});
 const COLUMNS: Column[] = [
   measured("peak_bytes", "peak", "bytes live at the high-water mark"),
   measured("peak_allocations", "at peak", "blocks live at the high-water mark"),
@@ -137,6 +140,11 @@ export class TableView {
         h("span", { class: "arrow", "aria-hidden": "true" }, key === sort ? (state.down ? "▾" : "▴") : "")));
     const body = h("tbody");
     const isInclusive = state.inclusive && state.group === "line" && state.from < 0 && !isDiff;
+    const intervalBytes = isDiff ? 0 : model.process.summary.sampling_interval_bytes;
+    const errorText = (column: Column, row: Row) => {
+      const error = column.count ? standardError(column.value(row), column.count(row), intervalBytes) : 0;
+      return error >= 1 ? ` · standard error ${formatBytes(error)}` : "";
+    };
     const makeRow = (row: Row) => {
       const place = h("th", { scope: "row", class: `place origin-${row.origin}`, title: row.path || explain(row.functionName) });
       if ((row.line > 0 || state.group === "file") && !row.gone) place.append(h("button", { type: "button", class: "link", click: () => this.open(row.path, row.line) }, row.place));
@@ -148,7 +156,7 @@ export class TableView {
       for (const column of columns) {
         const value = column.value(row), share = whole[column.key] ? Math.abs(value) / whole[column.key]! : 0, { isChange } = column;
         const change = isChange && value ? (value > 0 ? " grew" : " shrank") : "";
-        line.append(h("td", { class: `number${column.bytes ? " bytes" : ""}${change}`, title: `${formatExact(value)}${column.bytes ? " bytes" : ""}${isInclusive || isDiff ? "" : ` · ${formatShare(share)}`}`,
+        line.append(h("td", { class: `number${column.bytes ? " bytes" : ""}${change}`, title: `${formatExact(value)}${column.bytes ? " bytes" : ""}${isInclusive || isDiff ? "" : ` · ${formatShare(share)}`}${errorText(column, row)}`,
           style: (isChange || column.key === sort) && value && !column.isNoise && !isInclusive ? `--share:${(share * 100).toFixed(2)}%` : null, "data-value": value, "data-column": column.key },
           value ? show(column, value) : h("span", { class: "nothing" }, "·")));
       }
