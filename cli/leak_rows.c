@@ -9,6 +9,7 @@
 #include "leak_imports.h"
 #include "leak_owner.h"
 #include "memory.h"
+#include "object_rows.h"
 
 /* Keys of rows: 0 what has no line, 1 what no stack owns, then one for each line. */
 #define KEY_UNKNOWN 0
@@ -439,6 +440,13 @@ void leak_rows_load(sqlite3 *database, struct suppressions *suppressions, uint64
     free(loading.stack_keys);
     free(loading.came_once);
     *ret_rows = rows;
+}
+
+const struct object_line *leak_objects(const struct leak_rows *rows, const struct leak_row *row)
+{
+    const struct set_frame *frame = &rows->set.frames[row->frame_id];
+    const struct object_line *line = object_rows_find(rows->objects, frame->file ? frame->file : frame->module, frame->line);
+    return line ? line : object_rows_of_stack(rows->objects, rows->database, row->stack_id);
 }
 
 void leak_rows_free(struct leak_rows *rows)

@@ -18,6 +18,7 @@
 #define LEAK_BORN_PARTS 8
 
 struct object_rows;
+struct object_line;
 
 /* What a line has to do with the first line of its leak (leak_groups.h). */
 enum leak_relation { LEAK_ALONE, LEAK_BY_FUNCTION, LEAK_BY_LIBRARY };
@@ -92,13 +93,16 @@ int leak_count_interval(const struct leak_rows *rows, const struct count_error *
 /* Until the limit is reached at this pace; -1: there is no limit, or no growth, or not within centuries. */
 int64_t leak_limit_ns(const struct leak_rows *rows, double bytes_per_second);
 
-/* The object of a row, with its evidence, its levels by window and the frames of its largest stack. (leaks.c) */
+/* What the last survey found at a row's line; NULL: nothing, or there was none. */
+const struct object_line *leak_objects(const struct leak_rows *rows, const struct leak_row *row);
+/* The object of a row, with its evidence, its levels by window and the frames of its largest stack. (leak_json.c) */
 struct stack_walker;
 void leak_candidate_json(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker);
 
 /* ---- leak_text.c ---- */
 
-/* Some sentences. */
+/* Some sentences, of so many bytes at most. */
+#define LEAK_EVIDENCE_BYTES 640
 void leak_evidence(const struct leak_rows *rows, const struct leak_row *row, char *out, size_t size);
 /* A word or two for the shape of the growth: "keeps growing", "levels off". */
 const char *leak_shape(const struct leak_row *row);

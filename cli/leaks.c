@@ -2,27 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "count_interval.h"
-#include "estimate.h"
 #include "leak_groups.h"
+#include "leak_print.h"
 #include "leak_processes.h"
-#include "line_rows.h"
 #include "object_rows.h"
 #include "stack_rows.h"
 #include "summary.h"
 #include "suppressions.h"
-#include "text.h"
 #include "units.h"
 
 #define CANDIDATES_SHOWN 10
 #define OTHERS_SHOWN 3 /* of what doesn't grow, where something does */
-#define FRAME_LINES 12
-#define OTHER_FRAME_LINES 5 /* of what doesn't grow */
-#define EVIDENCE_INDENT 12
-#define EVIDENCE_BYTES 640
-#define TYPES_BYTES 600
-#define PATHS_SHOWN 2
-#define MEMBERS_SHOWN 4 /* of a leak's lines of one relation */
 
 struct settings {
     struct reading reading;
@@ -53,126 +43,6 @@ static void fill_thresholds(const struct leak_rows *rows)
     thresholds[THRESHOLD_GROWTH].value = (int64_t)rows->growth_bytes_per_second;
     thresholds[THRESHOLD_CANDIDATES].value = rows->leak_count;
     thresholds[THRESHOLD_CONFIDENCE].value = (int64_t)(highest * THRESHOLD_SHARE_UNIT);
-}
-
-static void write_place(struct json *json, const struct leak_rows *rows, const struct leak_row *row)
-{
-    const struct set_frame *frame = &rows->set.frames[row->frame_id];
-    json_text(json, "file", frame->file ? frame->file : frame->module);
-    if (frame->line > 0)
-        json_integer(json, "line", frame->line);
-    else
-        json_null(json, "line");
-    json_text(json, "function", frame->function);
-}
-
-static void write_growth(struct json *json, const struct leak_row *row)
-{
-    const struct growth *growth = &row->growth;
-    json_integer(json, "growth_bytes_per_second", (int64_t)(growth->bytes_per_second + 0.5));
-    json_integer(json, "growth_bytes_per_hour", (int64_t)(growth->bytes_per_second * 3600 + 0.5));
-    json_real(json, "growth_allocations_per_second", growth->blocks_per_second);
-    json_real(json, "confidence", growth->confidence);
-    json_text(json, "shape", leak_shape(row));
-    if (growth->shape == GROWTH_NONE)
-        json_null(json, "since_ns");
-    else
-        json_integer(json, "since_ns", (int64_t)(growth->onset_seconds * 1e9));
-    json_real(json, "p", growth->p);
-    if (growth->old_bytes >= 0)
-        json_integer(json, "old_bytes", (int64_t)(growth->old_bytes + 0.5));
-    else
-        json_null(json, "old_bytes");
-    json_real(json, "laplace_score", row->laplace_score);
-    json_real(json, "survival", row->allocations ? (double)row->live_allocations / (double)row->allocations : 0);
-    if (row->limit_ns >= 0)
-        json_integer(json, "limit_reached_in_ns", row->limit_ns);
-    else
-        json_null(json, "limit_reached_in_ns");
-}
-
-/* What the last survey found there; NULL: nothing, or there was none. */
-static const struct object_line *objects_of(const struct leak_rows *rows, const struct leak_row *row)
-{
-    const struct set_frame *frame = &rows->set.frames[row->frame_id];
-    const struct object_line *line = object_rows_find(rows->objects, frame->file ? frame->file : frame->module, frame->line);
-    return line ? line : object_rows_of_stack(rows->objects, rows->database, row->stack_id);
-}
-
-/* Of a sample. */
-static void write_intervals(struct json *json, const struct leak_rows *rows, const struct leak_row *row)
-{
-    if (!(int64_t)rows->grain_bytes)
-        return;
-    json_object(json, ESTIMATE_KEY);
-    estimate_json(json, "live_bytes", estimate_of_bytes(row->live_bytes, row->live_allocations, (int64_t)rows->grain_bytes));
-    if (rows->knows_errors) {
-        estimate_json(json, "live_allocations", count_interval_of(&row->judged, LIVE_ALLOCATIONS, row->live_allocations));
-        estimate_json(json, "live_allocations_at_end", count_interval_of(&row->error, LIVE_ALLOCATIONS, row->end_allocations));
-        estimate_json(json, "allocations", count_interval_of(&row->error, ALLOCATIONS, row->allocations));
-    }
-    json_object_end(json);
-}
-
-/* The leak that a line belongs to, and of its first line the others. */
-static void write_leak(struct json *json, const struct leak_rows *rows, const struct leak_row *row)
-{
-    if (row->leak)
-        json_integer(json, "leak", row->leak);
-    else
-        json_null(json, "leak");
-    if (row->in_step_with)
-        json_integer(json, "in_step_with", row->in_step_with);
-    else
-        json_null(json, "in_step_with");
-    json_array(json, "members");
-    for (int64_t i = 0; row->is_first && i < rows->confident_count; i++) {
-        const struct leak_row *member = &rows->rows[i];
-        if (member->leak != row->leak || member->is_first)
-            continue;
-        json_object(json, NULL);
-        write_place(json, rows, member);
-        json_integer(json, "live_bytes", member->live_bytes);
-        json_integer(json, "live_allocations", member->live_allocations);
-        write_intervals(json, rows, member);
-        json_integer(json, "growth_bytes_per_second", (int64_t)(member->growth.bytes_per_second + 0.5));
-        json_text(json, "relation", leak_relation_name(member));
-        json_object_end(json);
-    }
-    json_array_end(json);
-}
-
-void leak_candidate_json(struct json *json, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
-{
-    char evidence[EVIDENCE_BYTES];
-    json_object(json, NULL);
-    write_place(json, rows, row);
-    json_integer(json, "live_bytes", row->live_bytes);
-    json_integer(json, "live_allocations", row->live_allocations);
-    write_intervals(json, rows, row);
-    write_growth(json, row);
-    leak_evidence(rows, row, evidence, sizeof evidence);
-    json_text(json, "evidence", evidence);
-    write_leak(json, rows, row);
-    json_integer(json, "live_bytes_at_end", row->end_bytes);
-    json_integer(json, "live_allocations_at_end", row->end_allocations);
-    json_integer(json, "allocations", row->allocations);
-    json_integer(json, "stacks", row->stack_count);
-    if (row->oldest_ns >= 0) {
-        json_integer(json, "oldest_age_ns", row->oldest_ns);
-        json_integer(json, "newest_age_ns", row->newest_ns);
-    }
-    json_array(json, "window_bytes");
-    for (int i = 0; row->stack_id >= 0 && i < rows->window_count; i++)
-        json_integer(json, NULL, (int64_t)row->bytes[i]);
-    json_array_end(json);
-    stack_frames_json(stack_walk(walker, row->stack_id), json);
-    if (rows->objects && rows->objects->survey_id >= 0) {
-        const struct object_line *surveyed = objects_of(rows, row);
-        object_types_json(surveyed, json);
-        object_paths_json(rows->database, surveyed ? surveyed->frame_id : -1, json);
-    }
-    json_object_end(json);
 }
 
 static int write_leaks(const struct reading *reading, sqlite3 *database, const struct leak_rows *rows,
@@ -214,159 +84,6 @@ static int write_leaks(const struct reading *reading, sqlite3 *database, const s
 }
 
 /* ---- text ---- */
-
-/* The level at the end of each window, as a sparkline scaled to its highest. */
-static void print_levels(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row)
-{
-    double highest = 1;
-    for (int i = 0; i < rows->window_count; i++)
-        if (row->bytes[i] > highest)
-            highest = row->bytes[i];
-    fputs(terminal_style(&reading->terminal, STYLE_BAR), reading->terminal.out);
-    for (int i = 0; i < rows->window_count; i++)
-        fputs(terminal_spark(&reading->terminal, row->bytes[i] / highest), reading->terminal.out);
-    fputs(terminal_style(&reading->terminal, STYLE_PLAIN), reading->terminal.out);
-}
-
-static void print_place(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row)
-{
-    const struct set_frame *frame = &rows->set.frames[row->frame_id];
-    char *place = line_place(reading, frame->file ? frame->file : frame->module, frame->line, frame->function);
-    char *function = frame->function ? text_clean(frame->function, reading->terminal.unicode) : NULL;
-    terminal_print(&reading->terminal, STYLE_PLACE, "%s", place);
-    if (function)
-        fprintf(reading->terminal.out, "  %s", function);
-    free(place);
-    free(function);
-}
-
-static void print_objects(const struct reading *reading, sqlite3 *database, const struct object_line *surveyed)
-{
-    const struct terminal *terminal = &reading->terminal;
-    char types[TYPES_BYTES];
-    if (!surveyed)
-        return;
-    object_types_text(surveyed, types, sizeof types);
-    fprintf(terminal->out, "%*sobjects: ", EVIDENCE_INDENT, "");
-    terminal_wrap(terminal->out, types, terminal->width, EVIDENCE_INDENT + 2);
-    fputc('\n', terminal->out);
-    object_paths_print(reading, database, surveyed->frame_id, EVIDENCE_INDENT, PATHS_SHOWN);
-}
-
-/* Behind a number of blocks. */
-static void print_count_interval(const struct terminal *terminal, const struct leak_rows *rows, const struct count_error *judged, int64_t live_allocations)
-{
-    struct estimate_interval interval;
-    if (leak_count_interval(rows, judged, live_allocations, &interval))
-        terminal_print(terminal, STYLE_DIM, " (%s)", estimate_count_text(interval).text);
-}
-
-static void print_member(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, int indent)
-{
-    fprintf(reading->terminal.out, "%*s", indent, "");
-    print_place(reading, rows, row);
-    fprintf(reading->terminal.out, "  %s in %s", units_bytes(row->live_bytes).text, units_noun(row->live_allocations, "block").text);
-    print_count_interval(&reading->terminal, rows, &row->judged, row->live_allocations);
-    fprintf(reading->terminal.out, "  +%s/s\n", units_bytes((int64_t)row->growth.bytes_per_second).text);
-}
-
-/* Of one relation. */
-static void print_members(const struct reading *reading, const struct leak_rows *rows, int64_t leak, enum leak_relation relation,
-                          const char *heading)
-{
-    int64_t count = 0;
-    double more = 0;
-    for (int64_t i = 0; i < rows->confident_count; i++) {
-        const struct leak_row *row = &rows->rows[i];
-        if (row->leak != leak || row->relation != relation)
-            continue;
-        if (!count)
-            fprintf(reading->terminal.out, "%*s%s\n", EVIDENCE_INDENT, "", heading);
-        if (count++ < MEMBERS_SHOWN)
-            print_member(reading, rows, row, EVIDENCE_INDENT + 2);
-        else
-            more += row->growth.bytes_per_second;
-    }
-    if (count > MEMBERS_SHOWN)
-        fprintf(reading->terminal.out, "%*sand %s, +%s/s\n", EVIDENCE_INDENT + 2, "", units_noun(count - MEMBERS_SHOWN, "further line").text,
-                units_bytes((int64_t)more).text);
-}
-
-static void print_lines_of_leak(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *first)
-{
-    print_member(reading, rows, first, EVIDENCE_INDENT);
-    print_members(reading, rows, first->leak, LEAK_BY_FUNCTION, "near it and in step with it:");
-    print_members(reading, rows, first->leak, LEAK_BY_LIBRARY, "in step with it, lines that make what others keep:");
-}
-
-/* Which earlier leak this one is in step with. */
-static void print_in_step(const struct reading *reading, const struct leak_rows *rows, int64_t leak)
-{
-    for (int64_t i = 0; leak && i < rows->confident_count; i++)
-        if (rows->rows[i].is_first && rows->rows[i].leak == leak) {
-            fprintf(reading->terminal.out, "%*sgrows with the same requests as ", EVIDENCE_INDENT, "");
-            print_place(reading, rows, &rows->rows[i]);
-            fputc('\n', reading->terminal.out);
-        }
-}
-
-static void print_figures(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, const struct leak_sum *sum)
-{
-    const struct terminal *terminal = &reading->terminal;
-    terminal_print(terminal, STYLE_BOLD, "%10s", units_bytes(sum->live_bytes).text);
-    if (sum->live_allocations) {
-        fprintf(terminal->out, "  in %s", units_noun(sum->live_allocations, "block").text);
-        print_count_interval(terminal, rows, &sum->judged, sum->live_allocations);
-    }
-    if (sum->live_allocations && (int64_t)rows->grain_bytes)
-        terminal_print(terminal, STYLE_DIM, "  95 %%: %s",
-                       estimate_bytes_text(estimate_of_bytes(sum->live_bytes, sum->live_allocations, (int64_t)rows->grain_bytes)).text);
-    if (row->leak)
-        fprintf(terminal->out, "  +%s/s", units_bytes((int64_t)sum->bytes_per_second).text);
-    if (row->growth.confidence > 0)
-        fprintf(terminal->out, "  confidence %.2f", row->growth.confidence);
-    if (row->stack_id >= 0) {
-        fputs("  ", terminal->out);
-        print_levels(reading, rows, row);
-    }
-    fputc('\n', terminal->out);
-}
-
-static void print_evidence(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, int is_of_several)
-{
-    static const char first[] = "the first: ";
-    const struct terminal *terminal = &reading->terminal;
-    char evidence[sizeof first + EVIDENCE_BYTES];
-    size_t used = is_of_several ? strlen(first) : 0;
-    memcpy(evidence, first, used);
-    leak_evidence(rows, row, evidence + used, EVIDENCE_BYTES);
-    fprintf(terminal->out, "%s%*s", terminal_style(terminal, STYLE_DIM), EVIDENCE_INDENT, "");
-    terminal_wrap(terminal->out, evidence, terminal->width, EVIDENCE_INDENT);
-    fprintf(terminal->out, "%s\n", terminal_style(terminal, STYLE_PLAIN));
-}
-
-/* A leak with all its lines, or what holds memory and isn't reported. */
-static void print_entry(const struct reading *reading, const struct leak_rows *rows, const struct leak_row *row, struct stack_walker *walker)
-{
-    const struct terminal *terminal = &reading->terminal;
-    struct leak_sum sum = {1, row->live_bytes, row->live_allocations, row->growth.bytes_per_second, row->judged};
-    if (row->leak)
-        sum = leak_sum(rows, row->leak);
-    print_figures(reading, rows, row, &sum);
-    if (sum.lines > 1) {
-        print_lines_of_leak(reading, rows, row);
-    } else if (row->frame_id && row->stack_id >= 0 && row->frame_id != rows->set.stacks[stack_set_index(&rows->set, row->stack_id)].frame) {
-        fprintf(terminal->out, "%*s", EVIDENCE_INDENT, "");
-        print_place(reading, rows, row);
-        fputc('\n', terminal->out);
-    }
-    print_evidence(reading, rows, row, sum.lines > 1);
-    print_in_step(reading, rows, row->in_step_with);
-    print_objects(reading, rows->database, objects_of(rows, row));
-    if (row->stack_count > 1)
-        fprintf(terminal->out, "%*sthe largest of %s:\n", EVIDENCE_INDENT, "", units_noun(row->stack_count, "stack").text);
-    stack_frames_print(reading, stack_walk(walker, row->stack_id), row->leak ? FRAME_LINES : OTHER_FRAME_LINES);
-}
 
 static const char *const next_commands[] = {
     "timeline %s", "does the heap as a whole grow?",
@@ -431,7 +148,7 @@ static int print_leaks(struct reading *reading, sqlite3 *database, const struct 
         if (!is_entry(&rows->rows[i]))
             continue;
         if (!shown || entries++ < shown) {
-            print_entry(reading, rows, &rows->rows[i], &walker);
+            leak_print_entry(reading, rows, &rows->rows[i], &walker);
             continue;
         }
         rest_bytes += rows->rows[i].leak ? leak_sum(rows, rows->rows[i].leak).live_bytes : rows->rows[i].live_bytes;
