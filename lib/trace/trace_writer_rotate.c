@@ -1,5 +1,5 @@
 /* Rotation: segments begin and end, the oldest make room, and history grows coarser (trace_writer_rotation.h). None of it is done for an
- * event; the events themselves are in trace_writer_rotate_events.c.
+ * event; the events themselves are in trace_writer_rotate_events.c, and what is kept of the oldest in trace_writer_rotate_history.c.
  *
  * The room is divided: a quarter for definitions, an eighth for history, which needs the same again while it is written anew; the rest is for
  * segments, of which the oldest goes when there is no more. One thread; allocates. */
@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "checksum.h"
 #include "trace_writer_rotation.h"
 
 #define DEFINITIONS_SHARE 4
@@ -20,143 +19,11 @@
 /* What is live must fit into this share of a segment's room, or none begins: measured are 4 to 8 bytes a block, compressed. */
 #define LIVE_BLOCK_BYTES 8
 #define LIVE_SHARE 4
-/* History is coarse by age, but the oldest of it too has some fifty points. */
-#define HISTORY_MIN_AGE_SHARE 16
 /* Nothing listed: so long a stretch is not in the file at most, as a share of the trace's time and at all. */
 #define SUM_SHARE 16
 #define SUM_MAX_NS 60000000000ull
 #define MAX_SEQUENCE (1u << 31)
 #define COMPRESSION_LEVEL 3
-
-static void fail_writer(struct trace_writer *writer, int error)
-{
-    if (error && !writer->failed)
-        writer->failed = error;
-}
-
-static void commit(struct trace_writer *writer, int is_open)
-{
-    struct trace_rotation *rotation = writer->rotation;
-    const struct space_part *parts[SPACE_MAX_PARTS] = {&rotation->definitions, &rotation->history_part};
-    uint32_t count = 2;
-    for (uint32_t i = 0; i < rotation->segment_count; i++)
-        parts[count++] = &rotation->segments[i].part;
-    if (!writer->failed)
-        fail_writer(writer, trace_space_commit(&rotation->space, writer->file, parts, count, is_open && rotation->segment_count));
-}
-
-/* ---- definitions, apart from the segments that held them ---- */
-
-/* Blocks without events: as they stand at the beginning of the stream, of no time. */
-static void store_definitions(struct trace_writer *writer, size_t end)
-{
-    struct trace_rotation *rotation = writer->rotation;
-    size_t bytes = end - rotation->definitions_stored, raw_bytes = TRACE_SECTION_TABLE_BYTES + bytes;
-    int grown;
-    if (!bytes || writer->failed)
-        return;
-    if (trace_writer_reserve(writer, raw_bytes)) {
-        fail_writer(writer, ENOMEM);
-        return;
-    }
-    memset(writer->raw, 0, TRACE_SECTION_TABLE_BYTES);
-    put_u32(writer->raw, (uint32_t)bytes);
-    memcpy(writer->raw + TRACE_SECTION_TABLE_BYTES, writer->definitions.bytes + rotation->definitions_stored, bytes);
-    size_t stored_bytes = ZSTD_compress2(writer->zstd, writer->stored + TRACE_BLOCK_HEADER_BYTES,
-                                         writer->stored_capacity - TRACE_BLOCK_HEADER_BYTES, writer->raw, raw_bytes);
-    if (ZSTD_isError(stored_bytes)) {
-        fail_writer(writer, ENOMEM);
-        return;
-    }
-    struct trace_block block = {
-        .type = TRACE_BLOCK_DATA,
-        .sequence = rotation->definition_sequence++,
-        .raw_bytes = (uint32_t)raw_bytes,
-        .stored_bytes = (uint32_t)stored_bytes,
-        .payload_checksum = checksum_crc32c(writer->stored + TRACE_BLOCK_HEADER_BYTES, stored_bytes),
-    };
-    trace_block_pack(&block, writer->stored);
-    fail_writer(writer, trace_space_append(&rotation->space, writer->file, &rotation->definitions, writer->stored,
-                                           TRACE_BLOCK_HEADER_BYTES + stored_bytes, &grown));
-    rotation->definitions_stored = end;
-}
-
-/* ---- history ---- */
-
-static uint64_t history_bytes(const struct trace_rotation *rotation)
-{
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < rotation->history_count; i++)
-        bytes += TRACE_BLOCK_HEADER_BYTES + (uint64_t)rotation->history[i].block.stored_bytes;
-    return bytes;
-}
-
-/* How coarse would the two that follow each other be, as seen from now? */
-static double coarseness(const struct trace_rotation *rotation, uint32_t first, uint64_t now_ns)
-{
-    const struct trace_block *from = &rotation->history[first].block, *to = &rotation->history[first + 1].block;
-    return (double)(to->end_time_ns - from->start_time_ns + 1) / (double)(now_ns - to->end_time_ns + now_ns / HISTORY_MIN_AGE_SHARE + 1);
-}
-
-/* Two become one where it is felt least. */
-static int merge_once(struct trace_writer *writer)
-{
-    struct trace_rotation *rotation = writer->rotation;
-    uint32_t best = 0;
-    for (uint32_t i = 1; i + 1 < rotation->history_count; i++)
-        if (coarseness(rotation, i, writer->account.time_ns) < coarseness(rotation, best, writer->account.time_ns))
-            best = i;
-    int status = stored_tally_merge(&rotation->history[best], &rotation->history[best + 1], writer->zstd);
-    if (status)
-        return ENOMEM;
-    rotation->history_count--;
-    memmove(&rotation->history[best + 1], &rotation->history[best + 2], (rotation->history_count - best - 1) * sizeof rotation->history[0]);
-    return 0;
-}
-
-static void add_history(struct trace_writer *writer, struct stored_tally *summary)
-{
-    struct trace_rotation *rotation = writer->rotation;
-    rotation->history[rotation->history_count++] = *summary;
-    *summary = (struct stored_tally){0};
-    while (rotation->history_count > 1 && !writer->failed &&
-           (rotation->history_count > ROTATION_MAX_HISTORY || history_bytes(rotation) > rotation->history_bytes))
-        fail_writer(writer, merge_once(writer));
-}
-
-/* Into a part of its own; the caller releases the old one once the index says so. */
-static void write_history(struct trace_writer *writer, struct space_part *ret_old)
-{
-    struct trace_rotation *rotation = writer->rotation;
-    uint8_t header[TRACE_BLOCK_HEADER_BYTES];
-    int grown, error = 0;
-    *ret_old = rotation->history_part;
-    rotation->history_part = (struct space_part){0};
-    for (uint32_t i = 0; i < rotation->history_count && !error && !writer->failed; i++) {
-        struct stored_tally *stored = &rotation->history[i];
-        stored->block.sequence = i;
-        trace_block_pack(&stored->block, header);
-        error = trace_space_append(&rotation->space, writer->file, &rotation->history_part, header, sizeof header, &grown);
-        if (!error)
-            error = trace_space_append(&rotation->space, writer->file, &rotation->history_part, stored->payload, stored->block.stored_bytes, &grown);
-    }
-    fail_writer(writer, error);
-}
-
-/* The oldest segment becomes history. */
-static void drop_oldest(struct trace_writer *writer)
-{
-    struct trace_rotation *rotation = writer->rotation;
-    struct rotation_segment dropped = rotation->segments[0];
-    struct space_part old_history;
-    store_definitions(writer, dropped.definitions_end);
-    add_history(writer, &dropped.summary);
-    write_history(writer, &old_history);
-    memmove(rotation->segments, rotation->segments + 1, --rotation->segment_count * sizeof rotation->segments[0]);
-    commit(writer, 1);
-    trace_space_release(&rotation->space, &old_history);
-    trace_space_release(&rotation->space, &dropped.part);
-}
 
 /* ---- writing blocks ---- */
 
@@ -172,7 +39,7 @@ int trace_writer_rotation_write(struct trace_writer *writer, size_t bytes)
         if (!block)
             return ENOMEM;
         memcpy(block, writer->stored, bytes);
-        drop_oldest(writer);
+        rotation_drop_oldest(writer);
         if (writer->stored_capacity >= bytes)
             memcpy(writer->stored, block, bytes);
         free(block);
@@ -182,7 +49,7 @@ int trace_writer_rotation_write(struct trace_writer *writer, size_t bytes)
     segment = &rotation->segments[rotation->segment_count - 1];
     int error = trace_space_append(&rotation->space, writer->file, &segment->part, writer->stored, bytes, &grown);
     if (!error && grown)
-        commit(writer, 1);
+        rotation_commit(writer, 1);
     writer->file_bytes = rotation->space.end_bytes;
     return error ? error : writer->failed;
 }
@@ -321,7 +188,7 @@ static void summarize(struct trace_writer *writer, struct stored_tally *ret_summ
     block->end_time_ns = writer->account.time_ns;
     block->end_level = writer->account.level;
     uint8_t *raw = trace_writer_tally_payload(writer, block->start_time_ns, &ret_summary->tally, &raw_bytes);
-    fail_writer(writer, raw && !stored_tally_pack(ret_summary, writer->zstd, raw, raw_bytes) ? 0 : ENOMEM);
+    rotation_fail(writer, raw && !stored_tally_pack(ret_summary, writer->zstd, raw, raw_bytes) ? 0 : ENOMEM);
     struct trace_tally *tally = &ret_summary->tally;
     tally->first_event = block->first_event;
     tally->event_count = block->event_count;
@@ -347,11 +214,11 @@ static void end_segment(struct trace_writer *writer)
     }
     /* Nothing was listed, so nothing waits to make room either. */
     struct space_part old_history;
-    store_definitions(writer, writer->definitions.count);
+    rotation_store_definitions(writer, writer->definitions.count);
     writer->definitions_written = writer->definitions.count;
-    add_history(writer, &summary);
-    write_history(writer, &old_history);
-    commit(writer, 0);
+    rotation_add_history(writer, &summary);
+    rotation_write_history(writer, &old_history);
+    rotation_commit(writer, 0);
     trace_space_release(&rotation->space, &old_history);
 }
 
@@ -371,7 +238,7 @@ static void put_live(struct trace_writer *writer)
     struct segment_latest *latest = calloc(writer->definitions.counts.threads + (size_t)1, sizeof *latest);
     struct segment_state state = {&writer->slots, &writer->weights, writer->rotation->births, NULL, 0, latest, 0};
     if (!latest) {
-        fail_writer(writer, ENOMEM);
+        rotation_fail(writer, ENOMEM);
         return;
     }
     state.latest_count = list_latest(writer, latest);
@@ -423,11 +290,11 @@ static void put_intervals(struct trace_writer *writer)
 static void begin_segment(struct trace_writer *writer)
 {
     struct trace_rotation *rotation = writer->rotation;
-    fail_writer(writer, number_live(writer));
+    rotation_fail(writer, number_live(writer));
     rotation->is_listing = can_list(writer);
     /* In order: history is what lies before all segments. */
     while (rotation->segment_count && (rotation->segment_count == ROTATION_MAX_SEGMENTS || !rotation->is_listing))
-        drop_oldest(writer);
+        rotation_drop_oldest(writer);
     if (rotation->is_listing) {
         rotation->segments[rotation->segment_count++] = (struct rotation_segment){0};
         put_live(writer);
@@ -501,9 +368,9 @@ void trace_writer_rotation_flush(struct trace_writer *writer)
     struct trace_rotation *rotation = writer->rotation;
     close_block(writer);
     if (!rotation->is_listing && writer->definitions.count - rotation->definitions_stored >= rotation->block_bytes) {
-        store_definitions(writer, writer->definitions.count);
+        rotation_store_definitions(writer, writer->definitions.count);
         writer->definitions_written = writer->definitions.count;
-        commit(writer, 0);
+        rotation_commit(writer, 0);
     }
     if (!rotation->is_beginning && is_due(writer))
         rotate(writer);
@@ -532,7 +399,7 @@ void trace_writer_rotation_end(struct trace_writer *writer)
 
 void trace_writer_rotation_close(struct trace_writer *writer)
 {
-    commit(writer, 0);
+    rotation_commit(writer, 0);
 }
 
 void trace_writer_rotation_done(struct trace_writer *writer)
@@ -585,8 +452,8 @@ int trace_writer_rotate(struct trace_writer *writer, const struct trace_identity
     /* The header first: behind one that says so, no index is an empty trace; without that, an index is damage. */
     trace_file_header_pack(&writer->identity, writer->stored);
     if (pwrite(writer->file, writer->stored, TRACE_FILE_HEADER_BYTES, 0) != TRACE_FILE_HEADER_BYTES)
-        fail_writer(writer, errno);
-    commit(writer, 0);
+        rotation_fail(writer, errno);
+    rotation_commit(writer, 0);
     begin_segment(writer);
     return 0;
 }

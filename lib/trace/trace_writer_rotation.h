@@ -59,6 +59,24 @@ COLD void rotation_renew(struct trace_writer *writer);
 /* Time has passed: a segment may be due to end. */
 void rotation_time(struct trace_writer *writer);
 
+/* ---- trace_writer_rotate_history.c ---- */
+
+/* The writer has failed, unless `error` is 0; what it failed by first stays. */
+void rotation_fail(struct trace_writer *writer, int error);
+/* Have the file's index say what it holds now. `is_open`: the last segment is being written. */
+void rotation_commit(struct trace_writer *writer, int is_open);
+/* Definitions of the log up to `end`, apart from the segments that hold them: in blocks without events, as they stand at the beginning of the
+ * stream, of no time. */
+void rotation_store_definitions(struct trace_writer *writer, size_t end);
+/* Takes what the summary has. */
+void rotation_add_history(struct trace_writer *writer, struct stored_tally *summary);
+/* Into a part of its own; the caller releases the old one once the index says so. */
+void rotation_write_history(struct trace_writer *writer, struct space_part *ret_old);
+/* The oldest segment becomes history. */
+void rotation_drop_oldest(struct trace_writer *writer);
+
+/* ---- for each event ---- */
+
 /* Does the event have to be encoded? */
 HOT_INLINE int rotation_begin_event(struct trace_writer *writer)
 {
