@@ -121,23 +121,28 @@ HOT_INLINE struct recorder_place recorder_place(const struct thread_state *threa
 
 /* It may not append, or not without a stamp. Of an event that isn't whole yet thread->cursor says nothing: a child that is forked just now
  * tells the collector how far it is. */
-HOT_INLINE struct recorder_place recorder_begin_otherwise(struct thread_state *thread, struct session_header *session)
+HOT_INLINE struct recorder_place recorder_begin_otherwise(struct thread_state *thread, struct session_header *session, int is_in_order)
 {
     if ((atomic_load_explicit(&session->order, memory_order_relaxed) != thread_orders(thread)->stamping || thread->cursor > thread->limit) &&
         !recorder_prepare(thread))
         return (struct recorder_place){NULL, 0};
     struct recorder_place place = recorder_place(thread, session);
     if (thread->stamping) {
-        *place.words++ = EVENT_WORD(EVENT_STAMP, clock_ticks());
+        *place.words++ = EVENT_WORD(EVENT_STAMP, is_in_order ? clock_ticks_in_order() : clock_ticks());
         place.cursor++;
     }
     return place;
 }
 
-HOT_INLINE struct recorder_place recorder_begin(struct thread_state *thread)
+HOT_INLINE struct recorder_place recorder_begin_as(struct thread_state *thread, int is_in_order)
 {
     struct session_header *session = recorder_session;
-    return recorder_is_ready(thread, session) ? recorder_place(thread, session) : recorder_begin_otherwise(thread, session);
+    return recorder_is_ready(thread, session) ? recorder_place(thread, session) : recorder_begin_otherwise(thread, session, is_in_order);
+}
+
+HOT_INLINE struct recorder_place recorder_begin(struct thread_state *thread)
+{
+    return recorder_begin_as(thread, 0);
 }
 
 HOT_INLINE void recorder_commit(struct thread_state *thread, struct recorder_place place, unsigned word_count)
@@ -185,10 +190,11 @@ HOT_INLINE void recorder_put_free(struct thread_state *thread, struct recorder_p
     recorder_commit(thread, place, 1);
 }
 
-/* opcode: EVENT_FREE, EVENT_REALLOC_BEGIN or EVENT_REALLOC_FAILED. */
+/* opcode: EVENT_FREE, EVENT_REALLOC_BEGIN or EVENT_REALLOC_FAILED. Its stamp is in order: another thread may have allocated the block a moment ago,
+ * in the place of one that a third has freed, and must not seem to have done so later. */
 HOT_INLINE void recorder_free(struct thread_state *thread, unsigned opcode, const void *address)
 {
-    struct recorder_place place = recorder_begin(thread);
+    struct recorder_place place = recorder_begin_as(thread, 1);
     if (likely(place.words))
         recorder_put_free(thread, place, opcode, address);
 }

@@ -2,8 +2,8 @@
  *
  * Consumes events in their total order; produces calls of the trace writer. Keeps the address table and the mapping table.
  *
- * Repair. Stamps of two cores can be swapped by some ten nanoseconds (clock.h): by less than two events of one block take, and never by as
- * much as SWAP_NS. Then the order of a deallocation and the allocation that got its address next may be wrong. Per address the two
+ * Repair. An allocation's stamp can be some ten nanoseconds early (clock.h): by less than two events of one block take, and never by as
+ * much as SWAP_NS; a deallocation's isn't. Then the order of a deallocation and the allocation that got its address next may be wrong. Per address the two
  * alternate, which tells:
  *   an allocation at a live address   it has overtaken the deallocation of the block before, by another thread. That one certainly came
  *                                     first: it is done now, and the deallocation is skipped when it arrives (struct overtaken_free).

@@ -51,7 +51,7 @@ static void *run_thread(void *context)
         if (other == 0)
             continue;
         player_claim(player, parallel);
-        player_free(player, EVENT_FREE, HEAP + 16 * other, clock_ticks());
+        player_free(player, EVENT_FREE, HEAP + 16 * other, clock_ticks_in_order());
         player_publish(player);
         heap_give_back(other);
     }
