@@ -8,7 +8,8 @@
 #define NATIVE_FRAMES 16
 #define NATIVE_FRAME_WORDS 8
 
-/* Of programs whose threads allocate side by side each event's time, without which nobody could tell what came first, and so no peak. */
+/* Of programs whose threads allocate side by side each event's time, without which nobody could tell what came first, and so no peak. A deallocation's
+ * is read in order: else it may be earlier than that of the block's allocation by another thread. */
 #define THREAD_CHANGES 100 /* so many until they are taken for such */
 
 static __thread __attribute__((tls_model("initial-exec"))) struct {
@@ -43,41 +44,50 @@ static inline uint32_t native_stack_sum(const uint64_t *frame)
     return (uint32_t)sum;
 }
 
-static __attribute__((noinline)) void note_time(void)
+static __attribute__((noinline)) void note_time(int is_in_order)
 {
     void *last = last_thread;
     if (last)
         last_thread = ++thread_changes < THREAD_CHANGES ? (void *)&noted : NULL;
+    if (is_in_order)
+        __builtin_ia32_lfence();
     noted.words[noted.position] = __builtin_ia32_rdtsc();
     noted.position = (noted.position + 2) & (BUFFER_WORDS - 2);
 }
 
-static inline void note_order(void)
+static inline void note_order(int is_in_order)
 {
     if (last_thread != (void *)&noted)
-        note_time();
+        note_time(is_in_order);
 }
 
 static inline void note_allocation(const void *block, uint64_t bytes, uint32_t stack)
 {
-    note_order();
+    note_order(0);
     uint64_t *words = &noted.words[noted.position];
     words[0] = (uint64_t)block;
     words[1] = bytes << 32 | stack;
     noted.position = (noted.position + 2) & (BUFFER_WORDS - 2);
 }
 
+static inline void note_word(uint64_t word)
+{
+    noted.words[noted.position] = word;
+    noted.position = (noted.position + 2) & (BUFFER_WORDS - 2);
+}
+
 static inline void note_deallocation(const void *block)
 {
-    note_order();
-    noted.words[noted.position] = (uint64_t)block;
-    noted.position = (noted.position + 2) & (BUFFER_WORDS - 2);
+    note_order(1);
+    note_word((uint64_t)block);
 }
 
 static inline void note_copy(uint64_t bytes)
 {
-    if (bytes >= 32)
-        note_deallocation((const void *)bytes);
+    if (bytes < 32)
+        return;
+    note_order(0);
+    note_word(bytes);
 }
 
 static void find_frames(void)
