@@ -12,6 +12,9 @@ void object_hooks_install(void);
 
 /* Are hooks installed that record every object, whatever their thread would? 0: there are. */
 int object_hooks_sample(void);
+/* Hooks of a sample that leave deallocations alone leave them no more. Where others stand over them nothing changes: what is recorded goes on to
+ * come from libc. By a thread that holds the GIL. */
+void object_hooks_watch_releases(void);
 /* Put those that ask in their place; under the same condition as above. Returns 0: others stand over them. */
 int object_hooks_exchange(void);
 

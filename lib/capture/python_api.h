@@ -17,6 +17,13 @@ struct python_allocator {
     void (*free)(void *context, void *object);
 };
 
+/* PyObjectArenaAllocator */
+struct python_arena_allocator {
+    void *context;
+    void *(*map)(void *context, size_t bytes);
+    void (*unmap)(void *context, void *arena, size_t bytes);
+};
+
 enum python_domain { PYTHON_RAW = 0, PYTHON_MEM = 1, PYTHON_OBJ = 2 };
 
 struct python_api {
@@ -32,6 +39,10 @@ struct python_api {
     const char *(*version_text)(void);                                 /* Py_GetVersion */
     const void *runtime;                                               /* &_PyRuntime */
     void *code_type;                                                   /* &PyCode_Type */
+    /* NULL where an interpreter has none */
+    const char *(*allocator_name)(void);                               /* _PyMem_GetCurrentAllocatorName */
+    void (*get_arena_allocator)(struct python_arena_allocator *);      /* PyObject_GetArenaAllocator */
+    void (*set_arena_allocator)(struct python_arena_allocator *);      /* PyObject_SetArenaAllocator */
 };
 
 INTERNAL struct python_api python_api;

@@ -31,6 +31,7 @@ static const struct {
     const char *names[2];
     size_t place; /* in struct python_api */
     int is_data;
+    int is_optional;
 } wanted[] = {
     {{"PyMem_GetAllocator"}, offsetof(struct python_api, get_allocator), 0},
     {{"PyMem_SetAllocator"}, offsetof(struct python_api, set_allocator), 0},
@@ -43,6 +44,9 @@ static const struct {
     {{"Py_GetVersion"}, offsetof(struct python_api, version_text), 0},
     {{"_PyRuntime"}, offsetof(struct python_api, runtime), 1},
     {{"PyCode_Type"}, offsetof(struct python_api, code_type), 1},
+    {{"_PyMem_GetCurrentAllocatorName"}, offsetof(struct python_api, allocator_name), 0, 1},
+    {{"PyObject_GetArenaAllocator"}, offsetof(struct python_api, get_arena_allocator), 0, 1},
+    {{"PyObject_SetArenaAllocator"}, offsetof(struct python_api, set_arena_allocator), 0, 1},
 };
 
 /* Data may lie in the executable instead, as a copy that the linker made for it (R_*_COPY): it comes before the library in the list. */
@@ -64,7 +68,7 @@ static int find_api(const struct link_map *modules, const struct link_map *provi
         for (int k = 0; k < 2 && !address && wanted[i].names[k]; k++)
             address = wanted[i].is_data ? find_data(modules, provider, wanted[i].names[k])
                                         : elf_symbols_find(provider, wanted[i].names[k]);
-        if (!address)
+        if (!address && !wanted[i].is_optional)
             return 0;
         memcpy((char *)&api + wanted[i].place, &address, sizeof address);
     }

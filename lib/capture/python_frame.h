@@ -11,6 +11,7 @@
 #define VERSION_3_10 0x030a
 #define VERSION_3_11 0x030b
 #define VERSION_3_12 0x030c
+#define VERSION_3_13 0x030d
 
 HOT_INLINE uint64_t python_frame_top(const struct python_layout *layout, const void *state)
 {

@@ -11,9 +11,11 @@
 #define FIRST_CAPACITY 512u
 #define CELL_FULL 255 /* stays: what it counted is not known any more */
 
-_Atomic uint8_t *recorder_filter;
+_Atomic uint32_t *recorder_filter;
 
-static _Atomic uint8_t cells[1u << SAMPLING_FILTER_BITS];
+static _Atomic uint32_t filter[(1u << SAMPLING_FILTER_BITS) / 32];
+/* How many sampled blocks there are for a bit of the first filter, and for a cell of the second one. */
+static _Atomic uint8_t first_cells[1u << SAMPLING_FILTER_BITS];
 static _Atomic uint8_t second_cells[1u << SAMPLING_SECOND_BITS]; /* memory for as much of it as sampled blocks touch */
 static struct owned_lock table_lock;
 static _Atomic uint32_t all_ends; /* 1: deallocations are recorded whatever the table says */
@@ -22,7 +24,7 @@ static uint32_t capacity, count;
 
 void sampling_start(void)
 {
-    recorder_filter = recorder_session->sampling_interval_bytes ? cells : NULL;
+    recorder_filter = recorder_session->sampling_interval_bytes ? filter : NULL;
 }
 
 /* ---- distances ---- */
@@ -131,6 +133,18 @@ static void count_in(_Atomic uint8_t *cell, int difference)
         atomic_store_explicit(cell, (uint8_t)(cell_count + difference), memory_order_relaxed);
 }
 
+static void count_block(uint64_t address, int difference)
+{
+    if (atomic_load_explicit(&all_ends, memory_order_relaxed))
+        return; /* all bits stay set */
+    uint32_t bit = sampling_bit(address), word = atomic_load_explicit(&filter[bit / 32], memory_order_relaxed);
+    count_in(&first_cells[bit], difference);
+    count_in(second_cell(address), difference);
+    int is_empty = atomic_load_explicit(&first_cells[bit], memory_order_relaxed) == 0;
+    word = is_empty ? word & ~(1u << bit % 32) : word | 1u << bit % 32;
+    atomic_store_explicit(&filter[bit / 32], word, memory_order_relaxed);
+}
+
 static int add(uint64_t address)
 {
     if (count >= capacity / 2 && !grow())
@@ -140,8 +154,7 @@ static int add(uint64_t address)
         return 1; /* its deallocation was not seen: recording was stopped */
     addresses[place] = address;
     count++;
-    count_in(sampling_cell(address), 1);
-    count_in(second_cell(address), 1);
+    count_block(address, 1);
     return 1;
 }
 
@@ -160,12 +173,16 @@ static int remove_address(uint64_t address)
         }
     addresses[hole] = 0;
     count--;
-    count_in(sampling_cell(address), -1);
-    count_in(second_cell(address), -1);
+    count_block(address, -1);
     return 1;
 }
 
 /* ---- the same for hooks ---- */
+
+int sampling_wants_all_ends(void)
+{
+    return (int)atomic_load_explicit(&all_ends, memory_order_acquire);
+}
 
 int sampling_add(const void *block)
 {
@@ -201,8 +218,8 @@ int sampling_remove(const void *block)
 /* With the lock. The filter, which every deallocation asks, lets none pass any more. */
 static void open_all_ends(void)
 {
-    for (uint32_t i = 0; i < ARRAY_LENGTH(cells); i++)
-        atomic_store_explicit(&cells[i], CELL_FULL, memory_order_relaxed);
+    for (uint32_t i = 0; i < ARRAY_LENGTH(filter); i++)
+        atomic_store_explicit(&filter[i], UINT32_MAX, memory_order_relaxed);
     atomic_store_explicit(&all_ends, 1, memory_order_release);
     if (capacity)
         pages_unmap(addresses, capacity * sizeof *addresses);
@@ -216,7 +233,7 @@ void sampling_open(void)
     if (!recorder_filter && owned_lock_take(&table_lock)) {
         if (!recorder_filter)
             open_all_ends();
-        __atomic_store_n(&recorder_filter, cells, __ATOMIC_RELEASE);
+        __atomic_store_n(&recorder_filter, filter, __ATOMIC_RELEASE);
         owned_lock_release(&table_lock);
     }
     errno = saved_errno;

@@ -7,8 +7,9 @@
  * A block of no bytes is never sampled. Without an interval everything is taken.
  *
  * The addresses of the sampled blocks that are live are kept, so that their deallocations are recorded and no others. In front of that table,
- * counting filters answer nearly always: how many sampled blocks there are with these bits in their addresses. The first one is asked at every
- * deallocation, so it must stay in the innermost cache; the second one for what the first one can't tell, where many blocks are sampled.
+ * two filters answer nearly always: are there sampled blocks with these bits in their addresses, and how many. The first one is asked at every
+ * deallocation, so it must stay in the innermost cache, and is a bit for each; the second one for what the first one can't tell, where many
+ * blocks are sampled.
  * Distances: each thread for itself. Addresses: any thread, one lock, with busy set. Never allocates from the target's heap.
  *
  * The interval may change while the program runs; each thread follows at the beginning of a hook (recorder.c). For that it looks up at every
@@ -23,12 +24,12 @@
 #include "compiler.h"
 #include "thread_state.h"
 
-#define SAMPLING_FILTER_BITS 12
+#define SAMPLING_FILTER_BITS 15 /* 4 KiB */
 #define SAMPLING_SECOND_BITS 20
 #define SAMPLING_LOOK_BYTES (64u << 10)
 
-/* The first one's cells; NULL: everything is recorded. */
-INTERNAL _Atomic uint8_t *recorder_filter;
+/* The first one; NULL: everything is recorded. */
+INTERNAL _Atomic uint32_t *recorder_filter;
 
 /* The session has begun. */
 void sampling_start(void);
@@ -62,16 +63,17 @@ COLD int sampling_add(const void *block);
 /* Returns 1: a sampled block was there, and is forgotten. */
 COLD int sampling_remove(const void *block);
 
-/* Blocks that lie side by side have their cells side by side: what is hot in the heap is hot here. */
-HOT_INLINE _Atomic uint8_t *sampling_cell(uint64_t address)
+/* Blocks that lie side by side have their bits side by side: what is hot in the heap is hot here. */
+HOT_INLINE uint32_t sampling_bit(uint64_t address)
 {
-    return &recorder_filter[address >> 4 & ((1u << SAMPLING_FILTER_BITS) - 1)];
+    return (uint32_t)(address >> 4) & ((1u << SAMPLING_FILTER_BITS) - 1);
 }
 
 /* Where a filter is: might this be a sampled block? */
 HOT_INLINE int sampling_may_know(const void *block)
 {
-    return unlikely(atomic_load_explicit(sampling_cell((uintptr_t)block), memory_order_relaxed) != 0);
+    uint32_t bit = sampling_bit((uintptr_t)block);
+    return unlikely(atomic_load_explicit(&recorder_filter[bit / 32], memory_order_relaxed) >> bit % 32 & 1);
 }
 
 /* Is the deallocation of this block to be recorded? Asked once. */
@@ -79,6 +81,9 @@ HOT_INLINE int sampling_ends(const void *block)
 {
     return likely(!recorder_filter) || (sampling_may_know(block) && sampling_remove(block));
 }
+
+/* Are all deallocations recorded from now on, or those of sampled blocks? */
+int sampling_wants_all_ends(void);
 
 /* Around a fork: keep the table still. Not from within a hook. */
 int sampling_lock(void);

@@ -230,6 +230,7 @@ struct session_header *session_start_forked(const struct session_header *parent,
     session->python_version = parent->python_version;
     session->python_flags = parent->python_flags;
     session->warnings = parent->warnings;
+    session->arena_object_bytes = parent->arena_object_bytes;
     memcpy(session->output_path, parent->output_path, sizeof session->output_path);
     memcpy(session->options, parent->options, sizeof session->options);
     memcpy(session->executable, parent->executable, sizeof session->executable);

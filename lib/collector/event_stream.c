@@ -559,6 +559,7 @@ void event_stream_take(struct event_stream *stream, struct order_key limit)
 {
     struct recorded_thread **heap = stream->heap;
     uint32_t count = 0;
+    stream->blocks->arena_object_bytes = stream->session->arena_object_bytes; /* set before the first of its objects */
     /* With key 0 each is asked first how far it may go. */
     for (uint32_t i = 0; i < stream->thread_count; i++)
         if (has_words(&stream->threads[i])) {

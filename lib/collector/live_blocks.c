@@ -61,10 +61,11 @@ static struct freed_block block_in(const struct live_blocks *blocks, uint32_t sl
                                 sampling_intervals_of(&blocks->intervals, slot)};
 }
 
-static unsigned with_arena_flag(struct live_blocks *blocks, uint64_t address, unsigned flags)
+static unsigned with_arena_flag(struct live_blocks *blocks, uint64_t address, uint64_t size_bytes, unsigned flags)
 {
     struct address_leaf *leaf = flags & TRACE_OBJECT ? address_table_leaf(&blocks->addresses, address) : NULL;
-    return leaf && address_leaf_is_arena(leaf, address) ? flags | TRACE_IN_ARENA : flags;
+    int is_in_arena = leaf && (address_leaf_is_arena(leaf, address) || size_bytes < blocks->arena_object_bytes);
+    return is_in_arena ? flags | TRACE_IN_ARENA : flags;
 }
 
 static void remember_slot(struct live_blocks *blocks, uint64_t address, uint32_t slot)
@@ -129,7 +130,7 @@ void live_blocks_allocate_slowly(struct live_blocks *blocks, uint64_t address, u
         if (origin->stamped)
             note_overtaken(blocks, address, &block, origin);
     }
-    flags = with_arena_flag(blocks, address, flags);
+    flags = with_arena_flag(blocks, address, size_bytes, flags);
     remember_slot(blocks, address, trace_writer_allocate(blocks->writer, size_bytes, stack_id, flags));
 }
 

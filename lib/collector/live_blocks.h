@@ -54,6 +54,7 @@ struct live_blocks {
     uint64_t unknown_frees;
     uint64_t swap_ticks; /* SWAP_NS in ticks of the event clock */
     uint64_t page_bytes;
+    uint32_t arena_object_bytes; /* see session.h */
     uint32_t overtaken_count;
     struct overtaken_free overtaken[MAX_OVERTAKEN]; /* oldest first */
 };
@@ -97,7 +98,7 @@ HOT_INLINE void live_blocks_allocate(struct live_blocks *blocks, uint64_t addres
         live_blocks_allocate_slowly(blocks, address, size_bytes, stack_id, flags, origin);
         return;
     }
-    if (flags & TRACE_OBJECT && address_leaf_is_arena(leaf, address))
+    if (flags & TRACE_OBJECT && (address_leaf_is_arena(leaf, address) || size_bytes < blocks->arena_object_bytes))
         flags |= TRACE_IN_ARENA;
     uint32_t slot = trace_writer_allocate(blocks->writer, size_bytes, stack_id, flags);
     if (unlikely(slot > ADDRESS_MAX_SLOT))

@@ -140,6 +140,7 @@ struct session_header {
     uint32_t python_version;     /* 0x030b for 3.11; 0: no Python found yet. Written by the target, whenever it finds one */
     uint32_t python_flags;       /* enum session_python_flag */
     uint32_t warnings;           /* enum session_warning; written by the target */
+    uint32_t arena_object_bytes; /* target: objects of fewer bytes belong to pymalloc's arenas, wherever they lie; 0: those that lie there */
     char output_path[SESSION_PATH_BYTES];  /* as the user gave it; empty: PROGRAM.PID.heapline */
     char options[SESSION_OPTIONS_BYTES];
     char executable[SESSION_PATH_BYTES];   /* what /proc/PID/exe said at the start: a short-lived process is gone when the collector looks */
