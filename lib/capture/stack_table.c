@@ -1,7 +1,8 @@
 /* Consumes frames, produces node ids and DEFINE_NODE records.
  *
  * Nodes lie in one array by id, whose addresses are reserved at the start and whose pages come as they are touched: it is copied only by a
- * program of millions of stacks. An open-addressing index holds ids by (parent, identity). A node is written before its id is put into the
+ * program of millions of stacks. An open-addressing index holds ids by (parent, identity), each with some bits of its hash, so that other nodes,
+ * which lie anywhere, needn't be looked at. A node is written before its id is put into the
  * index (release), so that a reader which sees an id (acquire) sees the whole node. Of a node only the prediction changes; the key before
  * the tag (release), so that who sees the tag (acquire) sees its key. */
 #include "stack_table.h"
@@ -19,7 +20,8 @@
 
 #define FIRST_CAPACITY (2u << 20) /* of nodes: 64 MB of addresses */
 #define LEAST_CAPACITY 4096u      /* where addresses are limited */
-#define MAX_NODES (8u << 20)      /* 256 MB: whatever a program does, and another 64 MB to find them */
+#define ID_BITS 23
+#define MAX_NODES (1u << ID_BITS) /* 256 MB: whatever a program does, and another 64 MB to find them */
 #define COMMIT_NODES 4096u        /* at a time: whole pages */
 #define FIRST_SLOTS 4096u
 #define NOBODY UINT32_MAX
@@ -31,7 +33,7 @@
 
 struct stack_index {
     uint32_t slot_count; /* a power of two */
-    _Atomic uint32_t slots[];
+    _Atomic uint32_t slots[]; /* index_entry; 0: free */
 };
 
 static struct stack_node no_nodes[1] = {{.parent = NOBODY}};
@@ -53,22 +55,39 @@ static uint64_t hash_of(uint32_t parent, uint64_t identity)
     return x ^ (x >> 32);
 }
 
+static uint32_t index_entry(uint64_t hash, uint32_t id)
+{
+    return (uint32_t)(hash >> (32 + ID_BITS)) << ID_BITS | id;
+}
+
 static int is_native(uint32_t tag)
 {
     return (tag & NATIVE_TAG) != 0;
 }
 
-/* The slot of this node, or the empty one where it belongs. The nodes are looked at after the id is known: they are no older than it. */
-static _Atomic uint32_t *find(struct stack_index *index, uint32_t parent, uint64_t identity, uint32_t tag, uint32_t *ret_node)
+/* Where a node is, or would go. */
+struct index_place {
+    _Atomic uint32_t *slot;
+    uint64_t hash;
+    uint32_t node; /* 0: not there */
+};
+
+/* The nodes are looked at after the id is known: they are no older than it. */
+static struct index_place find(struct stack_index *index, uint32_t parent, uint64_t identity, uint32_t tag)
 {
-    for (uint64_t at = hash_of(parent, identity);; at++) {
+    uint64_t hash = hash_of(parent, identity);
+    uint32_t alike = index_entry(hash, 0);
+    for (uint64_t at = hash;; at++) {
         _Atomic uint32_t *slot = &index->slots[at & (index->slot_count - 1)];
-        uint32_t id = atomic_load_explicit(slot, memory_order_acquire);
+        uint32_t entry = atomic_load_explicit(slot, memory_order_acquire), id = entry ^ alike;
+        if (!entry)
+            return (struct index_place){slot, hash, 0};
+        if (id >> ID_BITS)
+            continue;
         const struct stack_node *node = &atomic_load_explicit(&stack_nodes, memory_order_acquire)[id];
-        *ret_node = id;
-        if (!id || (node->identity == identity && node->parent == parent &&
-                    (!is_native(tag) || atomic_load_explicit(&node->tag, memory_order_relaxed) == tag)))
-            return slot;
+        if (node->identity == identity && node->parent == parent &&
+            (!is_native(tag) || atomic_load_explicit(&node->tag, memory_order_relaxed) == tag))
+            return (struct index_place){slot, hash, id};
     }
 }
 
@@ -144,8 +163,10 @@ static struct stack_index *index_with_room(void)
         return NULL;
     const struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_relaxed);
     grown->slot_count = slot_count;
-    for (uint32_t id = 1, none; id <= node_count; id++)
-        atomic_store_explicit(find(grown, nodes[id].parent, nodes[id].identity, nodes[id].tag, &none), id, memory_order_relaxed);
+    for (uint32_t id = 1; id <= node_count; id++) {
+        struct index_place place = find(grown, nodes[id].parent, nodes[id].identity, nodes[id].tag);
+        atomic_store_explicit(place.slot, index_entry(place.hash, id), memory_order_relaxed);
+    }
     atomic_store_explicit(&current_index, grown, memory_order_release);
     if (index != &no_index)
         forget(index->slots, (char *)index + index_bytes(index->slot_count));
@@ -167,18 +188,18 @@ static int define(uint32_t node_id, uint32_t parent, uint64_t identity, uint32_t
 
 COLD static uint32_t insert(uint32_t parent, uint64_t identity, uint64_t key, uint32_t tag)
 {
-    uint32_t node = 0;
     int is_locked = definitions_lock();
     struct stack_index *index = is_locked && make_room_for_node() ? index_with_room() : NULL;
-    _Atomic uint32_t *slot = index ? find(index, parent, identity, tag, &node) : NULL;
-    if (slot && !node && define(node_count + 1, parent, identity, tag)) {
+    struct index_place place = index ? find(index, parent, identity, tag) : (struct index_place){0};
+    uint32_t node = place.node;
+    if (place.slot && !node && define(node_count + 1, parent, identity, tag)) {
         struct stack_node *nodes = atomic_load_explicit(&stack_nodes, memory_order_relaxed);
         node = ++node_count;
         nodes[node].identity = identity;
         nodes[node].parent = parent;
         nodes[node].key = key;
         atomic_store_explicit(&nodes[node].tag, tag, memory_order_release);
-        atomic_store_explicit(slot, node, memory_order_release);
+        atomic_store_explicit(place.slot, index_entry(place.hash, node), memory_order_release);
     }
     if (is_locked)
         definitions_unlock();
@@ -189,8 +210,7 @@ COLD static uint32_t insert(uint32_t parent, uint64_t identity, uint64_t key, ui
 
 static uint32_t intern(uint32_t parent, uint64_t identity, uint64_t key, uint32_t tag)
 {
-    uint32_t node = 0;
-    find(atomic_load_explicit(&current_index, memory_order_acquire), parent, identity, tag, &node);
+    uint32_t node = find(atomic_load_explicit(&current_index, memory_order_acquire), parent, identity, tag).node;
     return likely(node) ? node : insert(parent, identity, key, tag);
 }
 
