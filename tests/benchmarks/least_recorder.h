@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #define BUFFER_WORDS 4096u /* 32 KiB: stays in the innermost cache */
+#define STACK_BITS 16
 
 /* Of a program without Python: to know that a stack is the one it was, each of its return addresses must be looked at. As many words as the
  * stacks of the sqlite3 shell and of the C++ trees have frames, at a fixed distance: where the return addresses really are is another question. */
@@ -17,6 +18,8 @@ static __thread __attribute__((tls_model("initial-exec"))) struct {
     unsigned position;
 } noted;
 
+static uint64_t noted_stacks[1 << STACK_BITS];
+
 static void *last_thread = ""; /* its `noted`; NULL: threads allocate side by side */
 static unsigned thread_changes;
 
@@ -27,20 +30,42 @@ static inline uint64_t read_word(uint64_t from, unsigned offset)
     return *(const uint64_t __attribute__((may_alias)) *)(from + offset);
 }
 
-static inline uint32_t stack_sum(void)
+static inline void note_word(uint64_t word)
+{
+    noted.words[noted.position] = word;
+    noted.position = (noted.position + 2) & (BUFFER_WORDS - 2);
+}
+
+/* Not among those that were noted lately? */
+static inline int is_new_stack(uint64_t sum)
+{
+    uint64_t *slot = &noted_stacks[sum * 0x9E3779B97F4A7C15ull >> (64 - STACK_BITS)];
+    int is_new = *slot != sum;
+    *slot = sum;
+    return is_new;
+}
+
+static inline uint32_t python_stack(void)
 {
     uint64_t state = current_state ? (uint64_t)current_state() : 0, sum = 0;
     for (uint64_t frame = state ? read_word(read_word(state, 56), 8) : 0; frame; frame = read_word(frame, 48))
         sum += read_word(frame, 56);
+    if (state && is_new_stack(sum))
+        for (uint64_t frame = read_word(read_word(state, 56), 8); frame; frame = read_word(frame, 48))
+            note_word(read_word(frame, 56));
     return (uint32_t)sum;
 }
 
-static inline uint32_t native_stack_sum(const uint64_t *frame)
+static inline uint32_t native_stack(const uint64_t *frame)
 {
     uint64_t sum = 0;
-    if (!current_state)
+    if (current_state)
+        return 0;
+    for (int i = 0; i < NATIVE_FRAMES; i++)
+        sum += frame[1 + i * NATIVE_FRAME_WORDS];
+    if (is_new_stack(sum))
         for (int i = 0; i < NATIVE_FRAMES; i++)
-            sum += frame[1 + i * NATIVE_FRAME_WORDS];
+            note_word(frame[1 + i * NATIVE_FRAME_WORDS]);
     return (uint32_t)sum;
 }
 
@@ -67,12 +92,6 @@ static inline void note_allocation(const void *block, uint64_t bytes, uint32_t s
     uint64_t *words = &noted.words[noted.position];
     words[0] = (uint64_t)block;
     words[1] = bytes << 32 | stack;
-    noted.position = (noted.position + 2) & (BUFFER_WORDS - 2);
-}
-
-static inline void note_word(uint64_t word)
-{
-    noted.words[noted.position] = word;
     noted.position = (noted.position + 2) & (BUFFER_WORDS - 2);
 }
 

@@ -1,13 +1,16 @@
-/* Two floors of a recorder that sits in front of the allocators, built from this file, preloaded by tests/benchmarks/run.
+/* Three floors of a recorder that sits in front of the allocators, built from this file, preloaded by tests/benchmarks/run.
  *
  * "pass-through": its hooks, and nothing in them. What a program loses under it is the price of being looked at at all: calls that go through one
  * function more, memory copies and Python objects that lose their shortest way.
  *
  * "least-recorder" (-DLEAST_RECORDER): the hooks note each event's address and size in a small buffer of the thread that nobody reads, and an object's
- * stack as a sum over the instruction of each of its frames, a block's of a program without Python as a sum over as many words of its stack
- * (least_recorder.h). The threads' order is a clock's reading on each event, where more than one
+ * stack as a sum over the instruction of each of its frames, a block's of a program without Python as a sum over as many words of its stack;
+ * a stack that isn't among those noted lately is noted whole (least_recorder.h). The threads' order is a clock's reading on each event, where more than one
  * allocates. No recorder that keeps an exact event with its lines does less; this one could not be read, and survives no signal, fork or other
- * interpreter. */
+ * interpreter.
+ *
+ * "least-sampler" (-DLEAST_SAMPLER): the hooks count down to the next sampling point, and look at a filter when a block ends (least_sampler.h). Of
+ * Python objects only allocations are looked at. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -15,13 +18,23 @@
 
 #ifdef LEAST_RECORDER
 #include "least_recorder.h"
+#define note_request(bytes) ((void)0)
 #else
 #define note_allocation(block, bytes, stack) ((void)0)
+#define python_stack() 0
+#define native_stack(frame) 0
+#define find_frames() ((void)0)
+#ifdef LEAST_SAMPLER
+#include "least_sampler.h"
+#define LEAVES_OBJECT_ENDS 1
+#else
+#define note_request(bytes) ((void)0)
 #define note_deallocation(block) ((void)0)
 #define note_copy(bytes) ((void)0)
-#define stack_sum() 0
-#define native_stack_sum(frame) 0
-#define find_frames() ((void)0)
+#endif
+#endif
+#ifndef LEAVES_OBJECT_ENDS
+#define LEAVES_OBJECT_ENDS 0
 #endif
 
 #define EXPORT __attribute__((visibility("default")))
@@ -37,23 +50,26 @@ static void *(*next_memmove)(void *, const void *, size_t);
 
 EXPORT void *malloc(size_t bytes)
 {
+    note_request(bytes);
     void *block = __libc_malloc(bytes);
-    note_allocation(block, bytes, native_stack_sum(__builtin_frame_address(0)));
+    note_allocation(block, bytes, native_stack(__builtin_frame_address(0)));
     return block;
 }
 
 EXPORT void *calloc(size_t count, size_t bytes)
 {
+    note_request(count * bytes);
     void *block = __libc_calloc(count, bytes);
-    note_allocation(block, count * bytes, native_stack_sum(__builtin_frame_address(0)));
+    note_allocation(block, count * bytes, native_stack(__builtin_frame_address(0)));
     return block;
 }
 
 EXPORT void *realloc(void *old, size_t bytes)
 {
+    note_request(bytes);
     note_deallocation(old);
     void *block = __libc_realloc(old, bytes);
-    note_allocation(block, bytes, native_stack_sum(__builtin_frame_address(0)));
+    note_allocation(block, bytes, native_stack(__builtin_frame_address(0)));
     return block;
 }
 
@@ -104,25 +120,28 @@ static struct allocator below[DOMAINS];
 static void *object_malloc(void *context, size_t bytes)
 {
     struct allocator *to = context;
+    note_request(bytes);
     void *object = to->malloc(to->context, bytes);
-    note_allocation(object, bytes, stack_sum());
+    note_allocation(object, bytes, python_stack());
     return object;
 }
 
 static void *object_calloc(void *context, size_t count, size_t bytes)
 {
     struct allocator *to = context;
+    note_request(count * bytes);
     void *object = to->calloc(to->context, count, bytes);
-    note_allocation(object, count * bytes, stack_sum());
+    note_allocation(object, count * bytes, python_stack());
     return object;
 }
 
 static void *object_realloc(void *context, void *old, size_t bytes)
 {
     struct allocator *to = context;
+    note_request(bytes);
     note_deallocation(old);
     void *object = to->realloc(to->context, old, bytes);
-    note_allocation(object, bytes, stack_sum());
+    note_allocation(object, bytes, python_stack());
     return object;
 }
 
@@ -142,7 +161,7 @@ __attribute__((constructor)) static void start(void)
     find_frames();
     for (int domain = MEM; get && set && domain < DOMAINS; domain++) {
         get(domain, &below[domain]);
-        struct allocator hook = {&below[domain], object_malloc, object_calloc, object_realloc, object_free};
+        struct allocator hook = {&below[domain], object_malloc, object_calloc, object_realloc, LEAVES_OBJECT_ENDS ? below[domain].free : object_free};
         set(domain, &hook);
     }
 }

@@ -13,6 +13,7 @@ from .tables import tools_shown  # noqa: E402
 COLOURS = {
     "pass-through": "#c4c4c4",
     "least-recorder": "#9a9a9a",
+    "least-sampler": "#b0b0b0",
     "heapline": "#1b6ca8", "heapline-native": "#5aa0d6", "heapline-paused": "#b9d6ee", "heapline-sampled": "#8cc3a0", "memray": "#d1603d",
     "memray-native": "#e8a58f", "scalene": "#8a6bbe", "fil": "#c9a227", "tracemalloc": "#777777", "heaptrack": "#a23b72",
 }

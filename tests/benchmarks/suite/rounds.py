@@ -16,8 +16,8 @@ REPLAYS = 3  # of each recording that is replayed: of the first rounds
 REPLAYED_GROUPS = ("python", "native", "scaling")
 EXACT = {"python": ("heapline", "heapline-native"), "native": ("heapline-native", "heapline")}  # by the program's kind: the recording of interest first
 TOOLS_OF_GROUP = {
-    "python": ("bare", "pass-through", "heapline", "heapline-native", "heapline-paused", "heapline-sampled", "memray"),
-    "native": ("bare", "pass-through", "least-recorder", "heapline-native", "heapline-paused", "heapline-sampled", "heaptrack"),
+    "python": ("bare", "pass-through", "least-recorder", "least-sampler", "heapline", "heapline-native", "heapline-paused", "heapline-sampled", "memray"),
+    "native": ("bare", "pass-through", "least-recorder", "least-sampler", "heapline-native", "heapline-paused", "heapline-sampled", "heaptrack"),
     "pyperformance": ("bare", "heapline", "memray"),
     "scaling": ("bare", "least-recorder", "heapline", "heapline-native"),
     "single-core": ("bare", "heapline", "heapline-native"),

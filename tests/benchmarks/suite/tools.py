@@ -98,6 +98,7 @@ TOOLS = [
     Tool("bare", "bare", bare),
     Tool("pass-through", "empty hooks", floor("pass_through")),
     Tool("least-recorder", "least recorder", floor("least_recorder")),
+    Tool("least-sampler", "least sampler", floor("least_sampler")),
     heapline_tool("heapline", "heapline"),
     heapline_tool("heapline-native", "heapline --native", "--native"),
     heapline_tool("heapline-paused", "heapline --paused", "--paused", native_stacks=True),
