@@ -46,7 +46,7 @@ void event_stream_move(struct event_stream *stream, struct session_header *sessi
         stream->threads[i] = (struct recorded_thread){0};
     stream->thread_count = 0;
     stream->current_trace_thread_id = 0;
-    stream->next_time_ticks = 0;
+    stream->next_time_ticks = stream->first_epoch = 0;
     stream->session = session;
     stream->words = session_words(session);
     tick_clock_init(&stream->clock, session->start_ticks, session->start_monotonic_ns);
@@ -203,6 +203,31 @@ void event_stream_forget(struct event_stream *stream)
     stream->current_trace_thread_id = 0;
     trace_writer_thread(stream->blocks->writer, 0);
     live_blocks_forget(stream->blocks);
+    stream->first_epoch = ORDER_EPOCH(atomic_load_explicit(&stream->session->order, memory_order_relaxed));
+}
+
+/* This event has been taken; when it happened nothing was recorded any more, so what it allocated may be gone already. */
+COLD static void forget_late_event(struct event_stream *stream, const uint64_t *words)
+{
+    static const struct event_origin unstamped;
+    uint64_t payload = EVENT_PAYLOAD(words[0]);
+    switch (EVENT_OPCODE(words[0])) {
+    case EVENT_ALLOCATE:
+    case EVENT_ALLOCATE_BIG:
+    case EVENT_ALLOCATE_OBJECT:
+    case EVENT_ALLOCATE_OBJECT_BIG:
+    case EVENT_REALLOC_END:
+    case EVENT_REALLOC_END_BIG:
+    case EVENT_REALLOC_END_OBJECT:
+    case EVENT_REALLOC_END_OBJECT_BIG:
+        live_blocks_free(stream->blocks, payload, 0, &unstamped, NULL);
+        break;
+    case EVENT_MAP:
+        live_blocks_unmap(stream->blocks, payload, words[2]);
+        break;
+    default: /* what it changed isn't live */
+        break;
+    }
 }
 
 /* What a realloc copies is sampled like any copy: as likely as its bytes are many. It is here because the old block was sampled, which is
@@ -341,7 +366,7 @@ static int begin_reallocation(struct event_stream *stream, struct recorded_threa
     return 1;
 }
 
-/* Returns the number of words taken; PUT_OFF; 0: this is no event. is_mixed: blocks of several intervals are to be told apart. */
+/* Returns the number of words taken; PUT_OFF; 0: this is no event. is_mixed: blocks of several intervals may have to be told apart. */
 HOT_INLINE int take_event(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
                           const struct event_origin *origin, int is_mixed)
 {
@@ -414,11 +439,11 @@ COLD static void break_off(struct recorded_thread *thread)
     thread->position = thread->end;
 }
 
-enum take_result { TAKE_ALL, TAKE_LATER, TAKE_MIXED };
+enum take_result { TAKE_ALL, TAKE_LATER, TAKE_CAREFULLY };
 
 /* Go through the thread's words up to its end, or up to the limit; then thread->next_key is the key of the event it stopped at. Twice, so
- * that where the sampling interval never changes nobody asks which one holds. */
-HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit, int is_mixed)
+ * that nobody asks which sampling interval holds, where it never changes, nor what was recorded before a pause, where that has been taken. */
+HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit, int is_careful)
 {
     struct event_origin origin = {.thread = (uint32_t)(thread - stream->threads)};
     const uint64_t *all_words = stream->words;
@@ -450,9 +475,9 @@ HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recor
         case EVENT_SAMPLING:
             take_sampling(stream, thread, payload);
             position++;
-            if (!is_mixed) {
+            if (!is_careful) {
                 thread->position = position;
-                return TAKE_MIXED;
+                return TAKE_CAREFULLY;
             }
             continue;
         case EVENT_RUN:
@@ -482,7 +507,7 @@ HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recor
 
         if (stream->current_trace_thread_id != thread->trace_thread_id || unlikely(thread->trace_thread_id == 0))
             switch_thread(stream, thread);
-        int taken = take_event(stream, thread, words, &origin, is_mixed);
+        int taken = take_event(stream, thread, words, &origin, is_careful);
         if (unlikely(taken <= 0)) {
             if (taken == 0)
                 goto broken;
@@ -491,6 +516,8 @@ HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recor
             position = stamp_position;
             continue;
         }
+        if (is_careful && unlikely(thread->key.epoch < stream->first_epoch))
+            forget_late_event(stream, words);
         position += (unsigned)taken;
         stream->taken_events++;
         thread->put_off = 0;
@@ -509,17 +536,17 @@ broken:
     return TAKE_ALL;
 }
 
-static __attribute__((noinline)) enum take_result take_mixed(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit)
+static __attribute__((noinline)) enum take_result take_carefully(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit)
 {
     return take_words(stream, thread, limit, 1);
 }
 
 static enum take_result take_thread(struct event_stream *stream, struct recorded_thread *thread, struct order_key limit)
 {
-    enum take_result result = TAKE_MIXED;
-    if (likely(!stream->is_mixed))
+    enum take_result result = TAKE_CAREFULLY;
+    if (likely(!stream->is_mixed && thread->key.epoch >= stream->first_epoch))
         result = take_words(stream, thread, limit, 0);
-    return likely(result != TAKE_MIXED) ? result : take_mixed(stream, thread, limit);
+    return likely(result != TAKE_CAREFULLY) ? result : take_carefully(stream, thread, limit);
 }
 
 /* ---- all threads ---- */

@@ -58,6 +58,7 @@ struct event_stream {
     struct tick_clock clock;
     uint64_t random;                   /* for copies of sampled blocks */
     uint32_t is_mixed;                 /* threads have sampled by other intervals than the session began with */
+    uint64_t first_epoch;              /* what events of earlier ones allocate is not live: see event_stream_forget */
     struct recorded_thread *threads;   /* SESSION_MAX_THREADS */
     uint32_t thread_count;             /* slots seen in use */
     uint32_t current_trace_thread_id;  /* as last told to the writer */
@@ -77,7 +78,8 @@ void event_stream_move(struct event_stream *stream, struct session_header *sessi
 /* Times count from the session's start as it says now. */
 void event_stream_restart_clock(struct event_stream *stream);
 
-/* What was live is no more: nothing was recorded for a while. Between two calls of event_stream_take. */
+/* What was live is no more: nothing has been recorded for a while, nor will be until the order word changes. Nor is what a thread tells from now on
+ * that had been stopped, ever since, between the order word and its cursor. Between two calls of event_stream_take. */
 void event_stream_forget(struct event_stream *stream);
 
 /* How many of the threads that had words to take have not said that they sample by this interval. */

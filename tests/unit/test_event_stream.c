@@ -202,6 +202,45 @@ static void check_forget(void)
     stream_fixture_expect(&fixture, "t1 a0:100/1,0 a1:7/1,0 a2:8192/2,8 f0r t0 f1 f2 t1 a2:50/3,20 ?1 a1:5/1,0");
 }
 
+/* Threads that were stopped within an event while recording stopped and was about to begin again: what became of their blocks, nobody saw. */
+static void check_forget_late_events(void)
+{
+    begin();
+    player_run(&one, 2, 0);
+    player_run(&two, 3, 0);
+    allocate(&one, A, 100, 0);
+    publish();
+    stream_fixture_take(&fixture, 3, ~0ull);
+    fixture.session->order = ORDER_WORD(4, ORDER_PAUSED);
+    event_stream_forget(&fixture.stream);
+    allocate(&one, A, 50, 0); /* not one event more than this: the thread finds the order word changed */
+    player_map(&two, B, PAGE, 2, 0, 0);
+    player_run(&one, 5, 0);
+    allocate(&one, A, 5, 0);
+    player_run(&two, 6, 0);
+    player_map(&two, B, 2 * PAGE, 2, 0, 0);
+    publish();
+    stream_fixture_take(&fixture, 6, ~0ull);
+    stream_fixture_expect(&fixture, "t1 a0:100/1,0 t0 f0 t1 a0:50/1,0 f0 t2 a0:4096/2,8 f0 t1 a0:5/1,0 t2 a1:8192/2,8");
+}
+
+static void check_forget_late_reallocation(void)
+{
+    begin();
+    player_run(&one, 2, 0);
+    player_free(&one, EVENT_REALLOC_BEGIN, B, 0);
+    publish();
+    stream_fixture_take(&fixture, 2, ~0ull);
+    fixture.session->order = ORDER_WORD(3, ORDER_PAUSED);
+    event_stream_forget(&fixture.stream);
+    player_allocate(&one, EVENT_REALLOC_END_OBJECT, A, 5ull << 32, 2, 0);
+    player_run(&one, 4, 0);
+    release(&one, A, 0);
+    publish();
+    stream_fixture_take(&fixture, 4, ~0ull);
+    stream_fixture_expect(&fixture, "t1 t0 t1 a0:21474836480/2,21 f0 ?1");
+}
+
 static void check_wrap_and_jump(void)
 {
     begin();
@@ -550,6 +589,8 @@ int main(void)
     check_sampling_words();
     check_sampling_generations();
     check_forget();
+    check_forget_late_events();
+    check_forget_late_reallocation();
     check_wrap_and_jump();
     check_ring_filled_to_its_end();
     check_generations();
