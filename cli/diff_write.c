@@ -96,14 +96,6 @@ static const char *row_function(const struct diff_rows *rows, const struct diff_
 
 /* ---- JSON ---- */
 
-static void write_line(struct json *json, const char *key, int64_t line)
-{
-    if (line > 0)
-        json_integer(json, key, line);
-    else
-        json_null(json, key);
-}
-
 static void write_side(struct json *json, const char *key, const struct diff_side *side)
 {
     json_object(json, key);
@@ -157,14 +149,14 @@ static void write_row(struct json *json, const struct diff_side *sides, const st
     const struct set_frame *frame = diff_row_frame(row);
     json_object(json, NULL);
     json_text(json, "file", row_file(rows, frame));
-    write_line(json, "line", row_line(rows, frame));
+    json_line(json, "line", row_line(rows, frame));
     json_text(json, "function", row_function(rows, row));
     json_text(json, "kind", frame ? frame->kind : NULL);
     json_text(json, "origin", frame ? frame->origin : NULL);
     json_text(json, "old_file", row_file(rows, row->frames[0]));
-    write_line(json, "old_line", row_line(rows, row->frames[0]));
+    json_line(json, "old_line", row_line(rows, row->frames[0]));
     json_text(json, "new_file", row_file(rows, row->frames[1]));
-    write_line(json, "new_line", row_line(rows, row->frames[1]));
+    json_line(json, "new_line", row_line(rows, row->frames[1]));
     json_text(json, "status", diff_row_status(rows, row));
     write_measures(json, sides, row);
     write_intervals(json, sides, rows, row);

@@ -172,3 +172,11 @@ void json_null(struct json *json, const char *key)
 {
     json_text(json, key, NULL);
 }
+
+void json_line(struct json *json, const char *key, int64_t line)
+{
+    if (line > 0)
+        json_integer(json, key, line);
+    else
+        json_null(json, key);
+}

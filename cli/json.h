@@ -29,5 +29,7 @@ void json_boolean(struct json *json, const char *key, int value);
 /* NULL: null. Bytes that aren't UTF-8 become U+FFFD. */
 void json_text(struct json *json, const char *key, const char *value);
 void json_null(struct json *json, const char *key);
+/* A line of a source file; 0 or less, which is not known: null. */
+void json_line(struct json *json, const char *key, int64_t line);
 
 #endif

@@ -9,10 +9,7 @@ static void write_place(struct json *json, const struct leak_rows *rows, const s
 {
     const struct set_frame *frame = &rows->set.frames[row->frame_id];
     json_text(json, "file", frame->file ? frame->file : frame->module);
-    if (frame->line > 0)
-        json_integer(json, "line", frame->line);
-    else
-        json_null(json, "line");
+    json_line(json, "line", frame->line);
     json_text(json, "function", frame->function);
 }
 

@@ -139,10 +139,7 @@ static void write_place(struct json *json, const struct leak_processes *leaks, c
 {
     json_object(json, NULL);
     json_text(json, "file", place->file);
-    if (place->line > 0)
-        json_integer(json, "line", place->line);
-    else
-        json_null(json, "line");
+    json_line(json, "line", place->line);
     json_text(json, "function", place->function);
     write_figures(json, &place->whole);
     json_array(json, "processes");

@@ -199,10 +199,7 @@ void line_row_intervals_json(const struct line_rows *rows, const struct line_row
 void line_row_json(const struct line_rows *rows, const struct line_row *row, struct json *json)
 {
     json_text(json, "file", row->file);
-    if (row->line > 0)
-        json_integer(json, "line", row->line);
-    else
-        json_null(json, "line");
+    json_line(json, "line", row->line);
     json_text(json, "function", row->function);
     json_text(json, "kind", row->kind);
     json_text(json, "origin", row->origin);

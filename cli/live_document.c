@@ -38,10 +38,7 @@ static void write_row(struct json *json, const struct live_model *model, const s
                                           [FRAME_IMPORT] = "import", [FRAME_OF_NATIVE] = "native", [FRAME_SYSTEM] = "system"};
     json_object(json, NULL);
     json_text(json, "file", row->file);
-    if (row->line)
-        json_integer(json, "line", row->line);
-    else
-        json_null(json, "line");
+    json_line(json, "line", row->line);
     json_text(json, "function", row->function);
     json_text(json, "kind", row->kind == TRACE_FRAME_PYTHON ? "python" : "native");
     json_text(json, "origin", origins[row->origin]);

@@ -239,10 +239,7 @@ static void write_line(struct json *json, sqlite3 *database, const struct object
 {
     json_object(json, NULL);
     json_text(json, "file", line->file);
-    if (line->line > 0)
-        json_integer(json, "line", line->line);
-    else
-        json_null(json, "line");
+    json_line(json, "line", line->line);
     json_text(json, "function", line->function);
     json_text(json, "origin", line->origin);
     json_integer(json, "objects", line->objects);

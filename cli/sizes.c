@@ -150,10 +150,7 @@ static void write_line(struct json *json, const struct set_frame *frame, const s
 {
     json_object(json, NULL);
     json_text(json, "file", frame->file ? frame->file : frame->module);
-    if (frame->line > 0)
-        json_integer(json, "line", frame->line);
-    else
-        json_null(json, "line");
+    json_line(json, "line", frame->line);
     json_text(json, "function", frame->function);
     json_text(json, "kind", frame->kind);
     json_integer(json, "allocations", whole(line->allocations));

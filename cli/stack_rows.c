@@ -89,10 +89,7 @@ void stack_frames_json(const struct stack_frames *frames, struct json *json)
         json_text(json, "kind", frame->kind);
         json_text(json, "function", frame->function);
         json_text(json, "file", frame->file);
-        if (frame->line > 0)
-            json_integer(json, "line", frame->line);
-        else
-            json_null(json, "line");
+        json_line(json, "line", frame->line);
         json_text(json, "module", frame->module);
         json_object_end(json);
     }

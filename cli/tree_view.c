@@ -130,10 +130,7 @@ static void write_frame(const struct tree_view *view, struct json *json, const s
     json_text(json, "kind", frame->kind);
     json_text(json, "function", is_imports ? "(imports)" : by == SET_BY_MODULE && (frame->module || frame->file) ? NULL : frame->function);
     json_text(json, "file", is_imports || (by == SET_BY_MODULE && frame->module) ? NULL : frame->file);
-    if (by == SET_BY_LINE && !is_imports && frame->line > 0)
-        json_integer(json, "line", frame->line);
-    else
-        json_null(json, "line");
+    json_line(json, "line", by == SET_BY_LINE && !is_imports ? frame->line : 0);
     json_text(json, "module", is_imports ? NULL : frame->module);
 }
 
