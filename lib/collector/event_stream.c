@@ -5,10 +5,9 @@
 #include <stdlib.h>
 
 #include "definition_intake.h"
+#include "event_rare.h"
 #include "event_words.h"
 #include "futex.h"
-#include "random.h"
-#include "sampling_probability.h"
 #include "status.h"
 
 /* The writer hears of the time when it has moved on by this much. */
@@ -59,6 +58,16 @@ void event_stream_restart_clock(struct event_stream *stream)
     for (uint32_t i = 0; i < stream->thread_count; i++)
         stream->threads[i].trace_thread_id = 0; /* what it samples by must be told to the next trace, too */
     tick_clock_init(&stream->clock, stream->session->start_ticks, stream->session->start_monotonic_ns);
+}
+
+void event_stream_forget(struct event_stream *stream)
+{
+    for (uint32_t i = 0; i < stream->thread_count; i++)
+        event_leave_reallocation(stream, &stream->threads[i]);
+    stream->current_trace_thread_id = 0;
+    trace_writer_thread(stream->blocks->writer, 0);
+    live_blocks_forget(stream->blocks);
+    stream->first_epoch = ORDER_EPOCH(atomic_load_explicit(&stream->session->order, memory_order_relaxed));
 }
 
 /* ---- cursors ---- */
@@ -132,216 +141,6 @@ void event_stream_publish(struct event_stream *stream)
 
 /* ---- one event ---- */
 
-static void tell_interval(struct event_stream *stream, uint8_t interval_id)
-{
-    trace_writer_sampling(stream->blocks->writer, stream->blocks->intervals.bytes[interval_id]);
-}
-
-COLD static void find_trace_thread(struct event_stream *stream, struct recorded_thread *thread)
-{
-    uint32_t slot = (uint32_t)(thread - stream->threads);
-    uint32_t kernel_id = atomic_load_explicit(&session_threads(stream->session)[slot].thread_id, memory_order_relaxed);
-    thread->trace_thread_id = definition_intake_thread(stream->definitions, slot, thread->generation, kernel_id);
-}
-
-static void switch_thread(struct event_stream *stream, struct recorded_thread *thread)
-{
-    int is_new = thread->trace_thread_id == 0;
-    if (unlikely(is_new))
-        find_trace_thread(stream, thread);
-    stream->current_trace_thread_id = thread->trace_thread_id;
-    trace_writer_thread(stream->blocks->writer, thread->trace_thread_id);
-    if (unlikely(is_new && thread->interval_id))
-        tell_interval(stream, thread->interval_id);
-}
-
-/* The thread's next events were sampled otherwise. What a realloc has begun it ends as it was decided at its beginning. */
-COLD static void change_interval(struct event_stream *stream, struct recorded_thread *thread, uint8_t interval_id)
-{
-    thread->next_interval_id = interval_id;
-    thread->interval_changes = thread->reallocating != REALLOCATING_NOT;
-    if (thread->interval_changes)
-        return;
-    int is_told = thread->trace_thread_id == 0 || thread->interval_id == interval_id;
-    if (thread->trace_thread_id == 0)
-        thread->interval_id = interval_id; /* what it did before this trace, nobody need know */
-    switch_thread(stream, thread);
-    if (!is_told)
-        tell_interval(stream, interval_id);
-    thread->interval_id = interval_id;
-}
-
-/* A SAMPLING word. One interval too many can't be named, so it was never asked for. */
-COLD static void take_sampling(struct event_stream *stream, struct recorded_thread *thread, uint64_t interval_bytes)
-{
-    int interval_id = sampling_intervals_find(&stream->blocks->intervals, interval_bytes);
-    stream->is_mixed = 1;
-    stream->blocks->unknown_is_usual = 1;
-    if (interval_id >= 0)
-        change_interval(stream, thread, (uint8_t)interval_id);
-}
-
-static void leave_reallocation(struct event_stream *stream, struct recorded_thread *thread)
-{
-    thread->reallocating = REALLOCATING_NOT;
-    if (unlikely(thread->interval_changes))
-        change_interval(stream, thread, thread->next_interval_id);
-}
-
-COLD static void tell_time(struct event_stream *stream, uint64_t ticks)
-{
-    trace_writer_time(stream->blocks->writer, tick_clock_ns(&stream->clock, ticks));
-    if (stream->time_step_ticks == 0)
-        stream->time_step_ticks = tick_clock_ticks(&stream->clock, TIME_STEP_NS);
-    stream->next_time_ticks = ticks + stream->time_step_ticks;
-}
-
-void event_stream_forget(struct event_stream *stream)
-{
-    for (uint32_t i = 0; i < stream->thread_count; i++)
-        leave_reallocation(stream, &stream->threads[i]);
-    stream->current_trace_thread_id = 0;
-    trace_writer_thread(stream->blocks->writer, 0);
-    live_blocks_forget(stream->blocks);
-    stream->first_epoch = ORDER_EPOCH(atomic_load_explicit(&stream->session->order, memory_order_relaxed));
-}
-
-/* This event has been taken; when it happened nothing was recorded any more, so what it allocated may be gone already. */
-COLD static void forget_late_event(struct event_stream *stream, const uint64_t *words)
-{
-    static const struct event_origin unstamped;
-    uint64_t payload = EVENT_PAYLOAD(words[0]);
-    switch (EVENT_OPCODE(words[0])) {
-    case EVENT_ALLOCATE:
-    case EVENT_ALLOCATE_BIG:
-    case EVENT_ALLOCATE_OBJECT:
-    case EVENT_ALLOCATE_OBJECT_BIG:
-    case EVENT_REALLOC_END:
-    case EVENT_REALLOC_END_BIG:
-    case EVENT_REALLOC_END_OBJECT:
-    case EVENT_REALLOC_END_OBJECT_BIG:
-        live_blocks_free(stream->blocks, payload, 0, &unstamped, NULL);
-        break;
-    case EVENT_MAP:
-        live_blocks_unmap(stream->blocks, payload, words[2]);
-        break;
-    default: /* what it changed isn't live */
-        break;
-    }
-}
-
-/* What a realloc copies is sampled like any copy: as likely as its bytes are many. It is here because the old block was sampled, which is
- * the same where all of that is copied; otherwise that was more likely. */
-static int copy_is_sampled(struct event_stream *stream, uint64_t interval_bytes, uint64_t old_bytes, uint64_t copied_bytes)
-{
-    return interval_bytes == 0 || copied_bytes == old_bytes ||
-           random_fraction(&stream->random) * sampling_probability(old_bytes, interval_bytes) <
-               sampling_probability(copied_bytes, interval_bytes);
-}
-
-/* By the interval that the old block was taken by: whether it was, is what decides. */
-static void copy_block(struct event_stream *stream, const struct recorded_thread *thread, uint64_t copied_bytes, uint32_t stack_id)
-{
-    uint8_t interval_id = thread->reallocated.interval_id;
-    int is_other = unlikely(interval_id != thread->interval_id);
-    if (!copy_is_sampled(stream, stream->blocks->intervals.bytes[interval_id], thread->reallocated.size_bytes, copied_bytes))
-        return;
-    if (is_other)
-        tell_interval(stream, interval_id);
-    trace_writer_copy(stream->blocks->writer, copied_bytes, stack_id);
-    if (is_other)
-        tell_interval(stream, thread->interval_id);
-}
-
-static void end_reallocation(struct event_stream *stream, struct recorded_thread *thread, uint64_t address, uint64_t size_bytes,
-                             uint32_t stack_id)
-{
-    if (thread->reallocating == REALLOCATING_UNKNOWN)
-        live_blocks_unknown_free(stream->blocks);
-    if (thread->reallocating == REALLOCATING_KNOWN && address != thread->reallocated_address && stream->session->flags & SESSION_COPIES) {
-        uint64_t old_bytes = thread->reallocated.size_bytes, copied_bytes = old_bytes < size_bytes ? old_bytes : size_bytes;
-        copy_block(stream, thread, copied_bytes, stack_id);
-    }
-    leave_reallocation(stream, thread);
-}
-
-/* Allocation opcodes come in pairs, the second with the size in a word of its own. */
-static unsigned allocation_flags(enum event_opcode opcode)
-{
-    switch (opcode) {
-    case EVENT_ALLOCATE_OBJECT:
-    case EVENT_ALLOCATE_OBJECT_BIG:
-        return TRACE_OBJECT;
-    case EVENT_REALLOC_END:
-    case EVENT_REALLOC_END_BIG:
-        return TRACE_REALLOC;
-    case EVENT_REALLOC_END_OBJECT:
-    case EVENT_REALLOC_END_OBJECT_BIG:
-        return TRACE_OBJECT | TRACE_REALLOC;
-    default:
-        return 0;
-    }
-}
-
-/* An allocation that is not of the two usual opcodes. */
-static int take_rare_allocation(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
-                                const struct event_origin *origin)
-{
-    enum event_opcode opcode = EVENT_OPCODE(words[0]);
-    uint64_t address = EVENT_PAYLOAD(words[0]);
-    int is_big = opcode != EVENT_REALLOC_END && opcode != EVENT_REALLOC_END_OBJECT;
-    uint64_t size_bytes = is_big ? words[2] : words[1] >> 32;
-    uint32_t stack_id = definition_intake_stack(stream->definitions, (uint32_t)words[1]);
-    unsigned flags = allocation_flags(opcode);
-    live_blocks_allocate(stream->blocks, address, size_bytes, stack_id, flags, origin);
-    if (unlikely(stream->is_mixed))
-        live_blocks_note_interval(stream->blocks, address, thread->interval_id);
-    if (flags & TRACE_REALLOC)
-        end_reallocation(stream, thread, address, size_bytes, stack_id);
-    return 2 + is_big;
-}
-
-/* Returns the number of words, 0: not an event. */
-__attribute__((noinline)) static int take_rare_event(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
-                                                     const struct event_origin *origin)
-{
-    struct live_blocks *blocks = stream->blocks;
-    struct definition_intake *definitions = stream->definitions;
-    uint64_t payload = EVENT_PAYLOAD(words[0]);
-    switch (EVENT_OPCODE(words[0])) {
-    case EVENT_ALLOCATE_BIG:
-    case EVENT_ALLOCATE_OBJECT_BIG:
-    case EVENT_REALLOC_END:
-    case EVENT_REALLOC_END_BIG:
-    case EVENT_REALLOC_END_OBJECT:
-    case EVENT_REALLOC_END_OBJECT_BIG:
-        return take_rare_allocation(stream, thread, words, origin);
-    case EVENT_REALLOC_FAILED:
-        if (thread->reallocating == REALLOCATING_KNOWN)
-            live_blocks_undo_free(blocks, payload, &thread->reallocated);
-        leave_reallocation(stream, thread);
-        return 1;
-    case EVENT_REALLOC_PASSED:
-        end_reallocation(stream, thread, payload, words[2], definition_intake_stack(definitions, (uint32_t)words[1]));
-        return 3;
-    case EVENT_COPY:
-        trace_writer_copy(blocks->writer, payload, definition_intake_stack(definitions, (uint32_t)words[1]));
-        return 2;
-    case EVENT_MAP:
-        live_blocks_map(blocks, payload, words[2], definition_intake_stack(definitions, (uint32_t)words[1]), (unsigned)(words[1] >> 32));
-        return 3;
-    case EVENT_UNMAP:
-        live_blocks_unmap(blocks, payload, words[1]);
-        return 2;
-    case EVENT_REMAP:
-        live_blocks_remap(blocks, payload, words[1], words[2], words[4], definition_intake_stack(definitions, (uint32_t)words[3]),
-                          (unsigned)(words[3] >> 32));
-        return 5;
-    default:
-        return 0;
-    }
-}
-
 #define PUT_OFF (-1)
 
 /* A deallocation found nothing. Returns PUT_OFF while it may have overtaken its allocation. Where a sample is taken and all deallocations are
@@ -388,11 +187,19 @@ HOT_INLINE int take_event(struct event_stream *stream, struct recorded_thread *t
     case EVENT_REALLOC_BEGIN:
         return begin_reallocation(stream, thread, payload, origin);
     default:
-        return take_rare_event(stream, thread, words, origin);
+        return event_take_rare(stream, thread, words, origin);
     }
 }
 
 /* ---- one thread ---- */
+
+COLD static void tell_time(struct event_stream *stream, uint64_t ticks)
+{
+    trace_writer_time(stream->blocks->writer, tick_clock_ns(&stream->clock, ticks));
+    if (stream->time_step_ticks == 0)
+        stream->time_step_ticks = tick_clock_ticks(&stream->clock, TIME_STEP_NS);
+    stream->next_time_ticks = ticks + stream->time_step_ticks;
+}
 
 __attribute__((noinline)) static void look_ahead(struct recorded_thread *thread, struct live_blocks *blocks, const uint64_t *all_words,
                                                  uint64_t position)
@@ -473,7 +280,7 @@ HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recor
             position++;
             continue;
         case EVENT_SAMPLING:
-            take_sampling(stream, thread, payload);
+            event_take_sampling(stream, thread, payload);
             position++;
             if (!is_careful) {
                 thread->position = position;
@@ -506,7 +313,7 @@ HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recor
         }
 
         if (stream->current_trace_thread_id != thread->trace_thread_id || unlikely(thread->trace_thread_id == 0))
-            switch_thread(stream, thread);
+            event_switch_thread(stream, thread);
         int taken = take_event(stream, thread, words, &origin, is_careful);
         if (unlikely(taken <= 0)) {
             if (taken == 0)
@@ -517,7 +324,7 @@ HOT_INLINE enum take_result take_words(struct event_stream *stream, struct recor
             continue;
         }
         if (is_careful && unlikely(thread->key.epoch < stream->first_epoch))
-            forget_late_event(stream, words);
+            event_forget_late(stream, words);
         position += (unsigned)taken;
         stream->taken_events++;
         thread->put_off = 0;
