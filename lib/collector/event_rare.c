@@ -121,8 +121,7 @@ static int take_rare_allocation(struct event_stream *stream, struct recorded_thr
     return 2 + is_big;
 }
 
-int event_take_rare(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words,
-                                                     const struct event_origin *origin)
+int event_take_rare(struct event_stream *stream, struct recorded_thread *thread, const uint64_t *words, const struct event_origin *origin)
 {
     struct live_blocks *blocks = stream->blocks;
     struct definition_intake *definitions = stream->definitions;
