@@ -83,6 +83,14 @@ COLD static int wait_for_room(uint64_t head, uint64_t needed_bytes)
     return 0;
 }
 
+/* A record's structs, which are whole words. memcpy would be a call of a hook of ours, and every new stack is a record. */
+static char *put_words(char *at, const void *words, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += sizeof(uint64_t))
+        atomic_store_explicit((_Atomic uint64_t *)(at + i), *(const uint64_t *)((const char *)words + i), memory_order_relaxed);
+    return at + bytes;
+}
+
 static char *put(char *at, const void *bytes, size_t count)
 {
     if (count)
@@ -97,7 +105,7 @@ static uint64_t pad_to_start(uint64_t head, uint64_t record_bytes)
     if (left >= record_bytes)
         return head;
     struct definition pad = {(uint32_t)left, DEFINE_PAD};
-    put(ring_bytes() + place, &pad, sizeof pad);
+    put_words(ring_bytes() + place, &pad, sizeof pad);
     return head + left;
 }
 
@@ -126,8 +134,8 @@ int definitions_append(enum definition_type type, const void *fixed, size_t fixe
     }
     head = pad_to_start(head, record_bytes);
     char *at = ring_bytes() + head % SESSION_DEFINITION_BYTES;
-    at = put(at, &header, sizeof header);
-    at = put(at, fixed, fixed_bytes);
+    at = put_words(at, &header, sizeof header);
+    at = put_words(at, fixed, fixed_bytes);
     at = put(at, first, first_bytes);
     put(at, second, second_bytes);
     atomic_store_explicit(&recorder_session->definition_head, head + record_bytes, memory_order_release);

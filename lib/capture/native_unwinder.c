@@ -10,28 +10,27 @@
 /* A thread that is never seen on its own stack has none that can be found. */
 #define MAX_STACK_LOOKUPS 8
 
-/* The array with room for entries -1 to capacity - 1. NULL: it is as it was. */
-static void *resize(void *array, size_t entry_bytes, int32_t old_capacity, int32_t capacity)
+/* The array with room for entries -1 to capacity - 1; `place`: of entry 0. NULL: it is as it was. */
+static void *resize(enum page_place place, void *array, size_t entry_bytes, int32_t old_capacity, int32_t capacity)
 {
-    size_t bytes = ((size_t)capacity + 1) * entry_bytes;
-    char *pages = array ? pages_remap((char *)array - entry_bytes, ((size_t)old_capacity + 1) * entry_bytes, bytes) : pages_map(bytes);
-    return pages ? pages + entry_bytes : NULL;
+    size_t old_bytes = (size_t)old_capacity * entry_bytes, bytes = (size_t)capacity * entry_bytes;
+    return array ? pages_remap_at(place, array, old_bytes, bytes) : pages_map_at(place, bytes);
 }
 
 /* 0: no memory; some arrays may be larger than they need be. */
 static int resize_all(struct native_unwinder *unwinder, int32_t capacity)
 {
     int32_t old = unwinder->capacity;
-    struct native_spot *spots = resize(unwinder->spots, sizeof *spots, old, capacity);
+    struct native_spot *spots = resize(PLACE_UNWINDER_SPOTS, unwinder->spots, sizeof *spots, old, capacity);
     if (spots)
         unwinder->spots = spots;
-    struct native_level *levels = resize(unwinder->levels, sizeof *levels, old, capacity);
+    struct native_level *levels = resize(PLACE_UNWINDER_LEVELS, unwinder->levels, sizeof *levels, old, capacity);
     if (levels)
         unwinder->levels = levels;
-    struct native_cell *cells = resize(unwinder->cells, NATIVE_STEP_MAX_CELLS * sizeof *cells, old, capacity);
+    struct native_cell *cells = resize(PLACE_UNWINDER_CELLS, unwinder->cells, NATIVE_STEP_MAX_CELLS * sizeof *cells, old, capacity);
     if (cells)
         unwinder->cells = cells;
-    struct native_frame *fresh = resize(unwinder->fresh, sizeof *fresh, old, capacity);
+    struct native_frame *fresh = resize(PLACE_UNWINDER_FRESH, unwinder->fresh, sizeof *fresh, old, capacity);
     if (fresh)
         unwinder->fresh = fresh;
     if (!spots || !levels || !cells || !fresh)
@@ -40,25 +39,25 @@ static int resize_all(struct native_unwinder *unwinder, int32_t capacity)
     return 1;
 }
 
-static void drop_array(void *array, size_t entry_bytes)
+static void drop_array(enum page_place place, void *array, size_t entry_bytes)
 {
     if (array)
-        pages_unmap((char *)array - entry_bytes, (FIRST_CAPACITY + 1) * entry_bytes);
+        pages_unmap_at(place, array, FIRST_CAPACITY * entry_bytes);
 }
 
 static void drop(struct native_unwinder *unwinder)
 {
-    drop_array(unwinder->spots, sizeof *unwinder->spots);
-    drop_array(unwinder->levels, sizeof *unwinder->levels);
-    drop_array(unwinder->cells, NATIVE_STEP_MAX_CELLS * sizeof *unwinder->cells);
-    drop_array(unwinder->fresh, sizeof *unwinder->fresh);
+    drop_array(PLACE_UNWINDER_SPOTS, unwinder->spots, sizeof *unwinder->spots);
+    drop_array(PLACE_UNWINDER_LEVELS, unwinder->levels, sizeof *unwinder->levels);
+    drop_array(PLACE_UNWINDER_CELLS, unwinder->cells, NATIVE_STEP_MAX_CELLS * sizeof *unwinder->cells);
+    drop_array(PLACE_UNWINDER_FRESH, unwinder->fresh, sizeof *unwinder->fresh);
     cfi_cache_done(&unwinder->rows);
-    pages_unmap(unwinder, sizeof *unwinder);
+    pages_unmap_at(PLACE_UNWINDER, unwinder, sizeof *unwinder);
 }
 
 struct native_unwinder *native_unwinder_new(struct thread_state *thread)
 {
-    struct native_unwinder *unwinder = pages_map(sizeof *unwinder);
+    struct native_unwinder *unwinder = pages_map_at(PLACE_UNWINDER, sizeof *unwinder);
     if (!unwinder || !resize_all(unwinder, FIRST_CAPACITY) || !cfi_cache_init(&unwinder->rows)) {
         if (unwinder)
             drop(unwinder);

@@ -36,6 +36,12 @@ void *pages_map(size_t bytes)
     return map(bytes, PROT_READ | PROT_WRITE);
 }
 
+void *pages_map_at(size_t place, size_t bytes)
+{
+    char *pages = pages_map(place + bytes);
+    return pages ? pages + place : NULL;
+}
+
 void *pages_reserve(size_t bytes)
 {
     return map(bytes, PROT_NONE);
@@ -70,4 +76,15 @@ void pages_unmap(void *pages, size_t bytes)
 size_t pages_mapped_bytes(void)
 {
     return atomic_load_explicit(&mapped_bytes, memory_order_relaxed);
+}
+
+void *pages_remap_at(size_t place, void *memory, size_t old_bytes, size_t new_bytes)
+{
+    char *moved = pages_remap((char *)memory - place, place + old_bytes, place + new_bytes);
+    return moved ? moved + place : NULL;
+}
+
+void pages_unmap_at(size_t place, void *memory, size_t bytes)
+{
+    pages_unmap((char *)memory - place, place + bytes);
 }

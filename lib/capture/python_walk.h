@@ -27,6 +27,7 @@
 #define WALK_SLOT_BITS 9
 #define WALK_RECENT_BITS 12
 #define WALK_FOUND_BITS 12
+#define WALK_BESIDE 3u /* entries that share a line of the cache with one: looked at after it, and what was in it goes there */
 /* A hash reads one frame after the other: from so many on, comparing with what is kept is cheaper; down to so few it isn't yet again. */
 #define WALK_DEEP 24u
 #define WALK_SHALLOW 20u
@@ -78,8 +79,9 @@ struct python_walk {
     struct python_segments segments;
     uint32_t steady;       /* levels below it have not changed since the segments were asked for */
     uint32_t slots[1 << WALK_SLOT_BITS]; /* hash of frame -> level */
-    struct walk_recent recent[1 << WALK_RECENT_BITS]; /* by a hash of caller's node and key */
-    struct walk_found found[1 << WALK_FOUND_BITS];
+    uint32_t turn;         /* decides which entry beside a place makes room */
+    alignas(CACHE_LINE_BYTES) struct walk_recent recent[1 << WALK_RECENT_BITS]; /* by a hash of caller's node and key */
+    alignas(CACHE_LINE_BYTES) struct walk_found found[1 << WALK_FOUND_BITS];
 };
 
 /* The cold half (python_walk.c). python_walk_new: a thread's first; NULL: no memory, which is counted. python_walk_grow: 0: no memory, or at
@@ -200,15 +202,25 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
     return 1;
 }
 
-/* What was asked for lately is known without a look at the nodes, which are spread over more memory. */
-HOT_INLINE struct walk_recent *walk_recent(struct python_walk *walk, uint32_t parent, uint64_t epoch_key)
+/* Something newer takes this place: where what was there goes. */
+HOT_INLINE uint64_t walk_beside(struct python_walk *walk, uint64_t place)
 {
-    uint64_t mixed = (epoch_key ^ (uint64_t)parent << 32) * WALK_HASH_FACTOR;
-    return &walk->recent[mixed >> (64 - WALK_RECENT_BITS)];
+    return place ^ (1 + walk->turn++ % WALK_BESIDE);
 }
 
-/* Else it is a sibling of what this level held before, or the caller's last callee (stack_table.h), or found the sure way. 0: it can't be
- * defined. */
+/* What was asked for lately is known without a look at the nodes, which are spread over more memory. */
+HOT_INLINE uint64_t walk_recent_place(uint32_t parent, uint64_t epoch_key)
+{
+    return ((epoch_key ^ (uint64_t)parent << 32) * WALK_HASH_FACTOR) >> (64 - WALK_RECENT_BITS);
+}
+
+HOT_INLINE int walk_recent_is(const struct walk_recent *recent, uint32_t parent, uint64_t epoch_key)
+{
+    return likely(recent->key == epoch_key) && likely(recent->parent == parent);
+}
+
+/* Else it is beside its place, or a sibling of what this level held before, or the caller's last callee (stack_table.h), or found the sure
+ * way. 0: it can't be defined. */
 uint32_t python_walk_resolve_key(const struct python_layout *layout, struct python_walk *walk, uint64_t frame, uint64_t key, uint32_t parent,
                                  uint32_t hint);
 
@@ -217,10 +229,16 @@ HOT_INLINE uint32_t walk_node_of(const struct python_layout *layout, struct pyth
                                  uint32_t hint)
 {
     uint64_t epoch_key = key + walk->code_epoch;
-    const struct walk_recent *recent = walk_recent(walk, parent, epoch_key);
-    if (likely(recent->key == epoch_key) && likely(recent->parent == parent))
+    const struct walk_recent *recent = &walk->recent[walk_recent_place(parent, epoch_key)];
+    if (walk_recent_is(recent, parent, epoch_key))
         return recent->node;
     return python_walk_resolve_key(layout, walk, frame, key, parent, hint);
+}
+
+/* It will be asked for, most likely. */
+HOT_INLINE void walk_prefetch_node(const struct python_walk *walk, uint64_t key, uint32_t parent)
+{
+    __builtin_prefetch(&walk->recent[walk_recent_place(parent, key + walk->code_epoch)]);
 }
 
 HOT_INLINE void walk_resolve_level(const struct python_layout *layout, struct python_walk *walk, uint32_t at, int segmented)
@@ -341,6 +359,10 @@ HOT_INLINE uint32_t python_walk_kept(const struct python_layout *layout, struct 
         frame = level->caller;
         __asm__("" : "+r"(frame)); /* as in walk_compare */
     }
+    if (at < depth) {
+        uint64_t first = at < known ? walk_frame(walk, at) : walk->fresh[fresh_count - 1];
+        walk_prefetch_node(walk, python_frame_key(layout, first), walk->nodes[(int64_t)at - 1]);
+    }
     if (!walk_outer_holds(layout, walk->levels, level))
         return 0;
     if (fresh_count) {
@@ -382,9 +404,27 @@ HOT_INLINE uint64_t walk_hash(const struct python_layout *layout, const struct p
     return hash;
 }
 
-HOT_INLINE struct walk_found *walk_found(struct python_walk *walk, uint64_t hash)
+/* By the innermost frame alone, so that the entry is on its way while the other frames are read. */
+HOT_INLINE uint64_t walk_found_place(const struct python_layout *layout, uint64_t top)
 {
-    return &walk->found[hash >> (64 - WALK_FOUND_BITS)];
+    return ((top ^ python_frame_key(layout, top)) * WALK_HASH_FACTOR) >> (64 - WALK_FOUND_BITS);
+}
+
+/* NULL: not among those found lately. */
+HOT_INLINE const struct walk_found *walk_found(const struct python_walk *walk, uint64_t place, uint64_t hash)
+{
+    if (likely(walk->found[place].hash == hash))
+        return &walk->found[place];
+    for (uint64_t i = 1; i <= WALK_BESIDE; i++)
+        if (walk->found[place ^ i].hash == hash)
+            return &walk->found[place ^ i];
+    return NULL;
+}
+
+HOT_INLINE void walk_add_found(struct python_walk *walk, uint64_t place, uint64_t hash, uint32_t node)
+{
+    walk->found[walk_beside(walk, place)] = walk->found[place];
+    walk->found[place] = (struct walk_found){hash, node};
 }
 
 /* The stack is what the walk has kept now: how the next one is to be looked for. */
@@ -423,10 +463,8 @@ HOT_INLINE uint32_t python_walk_find(const struct python_layout *layout, struct 
         return 0;
     walk = thread->python;
     walk_choose_way(thread, walk);
-    if (walk->way == WALK_HASHED && walk->quick_epoch) {
-        uint64_t hash = walk_hash(layout, walk, top);
-        *walk_found(walk, hash) = (struct walk_found){hash, node};
-    }
+    if (walk->way == WALK_HASHED && walk->quick_epoch)
+        walk_add_found(walk, walk_found_place(layout, top), walk_hash(layout, walk, top), node);
     return node;
 }
 
@@ -442,12 +480,13 @@ HOT_INLINE const struct walk_found *python_walk_quick(const struct python_layout
     struct python_walk *walk = thread->hashed;
     if (unlikely(!walk))
         return NULL;
-    uint64_t hash = walk_hash(layout, walk, python_frame_top(layout, state));
-    const struct walk_found *found = walk_found(walk, hash);
-    if (unlikely(found->hash != hash))
-        return NULL;
+    uint64_t top = python_frame_top(layout, state);
+    uint64_t place = top ? walk_found_place(layout, top) : 0;
+    __builtin_prefetch(&walk->found[place]);
+    const struct walk_found *found = walk_found(walk, place, walk_hash(layout, walk, top));
 #ifdef HEAPLINE_STACK_SELF_CHECK
-    python_walk_check_node(layout, walk, python_frame_top(layout, state), found->node);
+    if (found)
+        python_walk_check_node(layout, walk, python_frame_top(layout, state), found->node);
 #endif
     return found;
 }

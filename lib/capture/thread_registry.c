@@ -105,9 +105,9 @@ static struct thread_state *blank_state(void)
     for (struct thread_state *state = first_state; state; state = state->next)
         if (!state->shared && state != own_state())
             return state;
-    struct thread_state *state = pages_map(THREAD_STATE_BYTES);
+    struct thread_state *state = pages_map_at(PLACE_THREAD, THREAD_STATE_BYTES);
     if (state) {
-        syscall(SYS_madvise, thread_orders(state), sizeof(struct thread_orders), MADV_WIPEONFORK);
+        syscall(SYS_madvise, (char *)thread_orders(state) - PLACE_ORDERS, PLACE_ORDERS + sizeof(struct thread_orders), MADV_WIPEONFORK);
         state->next = first_state;
         first_state = state;
     }

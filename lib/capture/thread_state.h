@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "pages.h"
 #include "session.h"
 
 struct python_walk; /* python_stack.c: the shadow of this thread's last Python stack */
@@ -76,7 +77,7 @@ struct thread_orders {
     uint64_t stamping;                        /* 0: they carry none, or none may be appended */
 };
 
-#define THREAD_ORDERS_OFFSET (64u << 10) /* a page's start, whatever the pages are */
+#define THREAD_ORDERS_OFFSET ((64u << 10) + PLACE_ORDERS - PLACE_THREAD) /* another page, whatever the pages are */
 #define THREAD_STATE_BYTES (THREAD_ORDERS_OFFSET + sizeof(struct thread_orders))
 
 HOT_INLINE struct thread_orders *thread_orders(struct thread_state *thread)

@@ -192,7 +192,8 @@ enum session_python_flag {
 };
 
 #define SESSION_ALIGN(n) (((n) + 4095ul) & ~4095ul)
-#define SESSION_THREADS_OFFSET SESSION_ALIGN(sizeof(struct session_header))
+#define SESSION_THREADS_PLACE 0x340ul /* in its page: not its start (lib/capture/pages.h, enum page_place) */
+#define SESSION_THREADS_OFFSET (SESSION_ALIGN(sizeof(struct session_header)) + SESSION_THREADS_PLACE)
 #define SESSION_DEFINITIONS_OFFSET SESSION_ALIGN(SESSION_THREADS_OFFSET + SESSION_MAX_THREADS * sizeof(struct session_thread))
 #define SESSION_RINGS_OFFSET (SESSION_DEFINITIONS_OFFSET + SESSION_DEFINITION_BYTES)
 #define SESSION_SURVEY_OFFSET (SESSION_RINGS_OFFSET + SESSION_RING_SPACE_BYTES)
