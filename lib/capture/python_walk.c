@@ -40,7 +40,7 @@ uint32_t python_walk_resolve_key(const struct python_layout *layout, struct pyth
             return node;
         stack_table_remember(node, parent, hint, key, walk->tag);
     }
-    walk->recent[walk_beside(walk, place)] = walk->recent[place];
+    walk->recent[walk_beside(&walk->recent_turn, place)] = walk->recent[place];
     walk->recent[place] = (struct walk_recent){epoch_key, parent, node};
     return node;
 }

@@ -79,7 +79,7 @@ struct python_walk {
     struct python_segments segments;
     uint32_t steady;       /* levels below it have not changed since the segments were asked for */
     uint32_t slots[1 << WALK_SLOT_BITS]; /* hash of frame -> level */
-    uint32_t turn;         /* decides which entry beside a place makes room */
+    uint32_t recent_turn, found_turn; /* decide which entry beside a place makes room */
     alignas(CACHE_LINE_BYTES) struct walk_recent recent[1 << WALK_RECENT_BITS]; /* by a hash of caller's node and key */
     alignas(CACHE_LINE_BYTES) struct walk_found found[1 << WALK_FOUND_BITS];
 };
@@ -203,9 +203,9 @@ HOT_INLINE int walk_find_kept(const struct python_layout *layout, struct python_
 }
 
 /* Something newer takes this place: where what was there goes. */
-HOT_INLINE uint64_t walk_beside(struct python_walk *walk, uint64_t place)
+HOT_INLINE uint64_t walk_beside(uint32_t *turn, uint64_t place)
 {
-    return place ^ (1 + walk->turn++ % WALK_BESIDE);
+    return place ^ (1 + (*turn)++ % WALK_BESIDE);
 }
 
 /* What was asked for lately is known without a look at the nodes, which are spread over more memory. */
@@ -423,7 +423,7 @@ HOT_INLINE const struct walk_found *walk_found(const struct python_walk *walk, u
 
 HOT_INLINE void walk_add_found(struct python_walk *walk, uint64_t place, uint64_t hash, uint32_t node)
 {
-    walk->found[walk_beside(walk, place)] = walk->found[place];
+    walk->found[walk_beside(&walk->found_turn, place)] = walk->found[place];
     walk->found[place] = (struct walk_found){hash, node};
 }
 

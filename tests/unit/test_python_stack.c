@@ -274,6 +274,32 @@ static void check_gone_page(unsigned index, int inner_count)
     capture_and_check(stack, 1);
 }
 
+/* Stacks with the same innermost frame have the same place among those found lately. */
+static void show_alike(struct model_stack *stack, int outer)
+{
+    stack->depth = 0;
+    call(stack, 1 + outer);
+    call(stack, 0);
+    show_top(stack);
+}
+
+static void check_found_beside(unsigned index)
+{
+    struct model_stack *stack = &stacks[0];
+    begin(index);
+    protect(0, PROT_READ | PROT_WRITE);
+    for (int outer = 0; outer <= (int)WALK_BESIDE; outer++) {
+        show_alike(stack, outer);
+        capture_and_check(stack, 1);
+    }
+    for (int outer = 0; outer <= (int)WALK_BESIDE; outer++) {
+        show_alike(stack, outer);
+        const struct walk_found *found = python_walk_quick(&layout, current_thread, state);
+        CHECK(found);
+        check_stack(stack, found->node);
+    }
+}
+
 static void run(unsigned index, int rounds, int usual_depth, int whole)
 {
     struct model_stack *stack = &stacks[0];
@@ -306,6 +332,8 @@ int main(void)
     for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++)
         for (int inner_count = 3; inner_count < 16; inner_count++)
             check_gone_page(index, inner_count);
+    for (unsigned index = 0; index < PYTHON_LAYOUT_COUNT; index++)
+        check_found_beside(index);
     for (int whole = 0; whole < 2; whole++) {
         run(0, 3000, 800, whole);
         run(6, 3000, 800, whole);
